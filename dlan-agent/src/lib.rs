@@ -1,0 +1,3 @@
+//! The router's keeper as a library: everything but argument parsing and the process itself.
+
+pub mod config;

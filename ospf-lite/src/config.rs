@@ -1,0 +1,172 @@
+//! What an engine is told about its router: typed, in the units of the protocol.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::ids::{AreaId, Cost, Family, InterfaceId, RouterId};
+
+/// Everything an engine knows of its router before the first interface is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This router's identity; unique in the area and not 0.
+    pub router_id: RouterId,
+    /// The family whose prefixes are routed; decides the Instance ID.
+    pub family: Family,
+    /// The one area served.
+    pub area: AreaId,
+    /// How many equal-cost next hops a route keeps at most; those with the lowest (interface, neighbor) stay.
+    pub equal_cost_max: usize,
+    /// Back-off between changes of the database and shortest-path runs.
+    pub spf_delay: SpfDelayConfig,
+    /// The high half of RFC 7166 sequence numbers. The caller makes sure that it grows with every start, so
+    /// that no sequence number is used twice over restarts.
+    pub authentication_epoch: u32,
+}
+
+impl Config {
+    /// Returns the configuration of a router in the backbone with every default of the protocol.
+    pub fn new(router_id: RouterId, family: Family) -> Self {
+        Self {
+            router_id,
+            family,
+            area: AreaId::BACKBONE,
+            equal_cost_max: 16,
+            spf_delay: SpfDelayConfig::default(),
+            authentication_epoch: 0,
+        }
+    }
+}
+
+/// The delays of RFC 8405 section 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpfDelayConfig {
+    /// INITIAL_SPF_DELAY: before the first run after a quiet time.
+    pub initial: Duration,
+    /// SHORT_SPF_DELAY: while one event's consequences arrive.
+    pub short: Duration,
+    /// LONG_SPF_DELAY: while the network keeps changing.
+    pub long: Duration,
+    /// TIME_TO_LEARN_INTERVAL: how long one event's consequences may take to arrive.
+    pub time_to_learn: Duration,
+    /// HOLDDOWN_INTERVAL: how long it must be quiet before the next event counts as the first.
+    pub holddown: Duration,
+}
+
+impl Default for SpfDelayConfig {
+    /// The first run waits for nothing; the other defaults are those of RFC 8405 section 6, with a LONG_SPF_DELAY of
+    /// one second because a router's flash and CPU are small.
+    fn default() -> Self {
+        Self {
+            initial: Duration::ZERO,
+            short: Duration::from_millis(200),
+            long: Duration::from_secs(1),
+            time_to_learn: Duration::from_millis(500),
+            holddown: Duration::from_secs(3),
+        }
+    }
+}
+
+/// One interface of the router as the engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceConfig {
+    /// The Interface ID; the same over restarts of the router, as far as the caller can.
+    pub id: InterfaceId,
+    /// The device's name, for people.
+    pub name: String,
+    /// The interface's prefixes of the engine's family, advertised while the interface is up.
+    pub prefixes: Vec<AdvertisedPrefix>,
+    /// Whether packets are exchanged over it.
+    pub kind: InterfaceKind,
+}
+
+/// Whether, and how, packets are exchanged over an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterfaceKind {
+    /// Advertised, but no packet is sent or accepted (a LAN, the loopback).
+    Stub,
+    /// A link with exactly one router at its far end.
+    PointToPoint(PointToPointConfig),
+}
+
+/// A prefix that this router originates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AdvertisedPrefix {
+    /// The prefix, of the engine's family; host bits are ignored.
+    pub prefix: IpNet,
+    /// Its metric, 0..=65535.
+    pub metric: u16,
+    /// Whether it is an address of this router (LA-bit, RFC 5340 appendix A.4.1.1).
+    pub local_address: bool,
+}
+
+/// How packets are exchanged over a point-to-point link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointToPointConfig {
+    /// The output cost.
+    pub cost: Cost,
+    /// HelloInterval in whole seconds, 1..=65535; both ends must agree.
+    pub hello_interval: Duration,
+    /// RouterDeadInterval in whole seconds, 1..=65535; both ends must agree.
+    pub dead_interval: Duration,
+    /// RxmtInterval: how long an acknowledgment may take.
+    pub rxmt_interval: Duration,
+    /// InfTransDelay in whole seconds, at least 1: what an LSA ages while it crosses the link.
+    pub inf_trans_delay: Duration,
+    /// The largest IPv6 packet that crosses the link; both ends must agree.
+    pub mtu: u16,
+    /// The address packets are sent from.
+    pub link_local: Ipv6Addr,
+    /// This end's IPv4 address; what a neighbor that cannot route IPv4 over IPv6 next hops needs (RFC 5838 section 2.5).
+    pub ipv4_address: Option<Ipv4Addr>,
+    /// RFC 7166 security associations: the first signs, all are accepted. None means no authentication.
+    pub authentication: Vec<SecurityAssociation>,
+}
+
+/// An RFC 7166 security association (section 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityAssociation {
+    /// SA ID; BIRD's default is 1.
+    pub id: u16,
+    /// The authentication algorithm.
+    pub algorithm: HmacAlgorithm,
+    /// The secret.
+    pub key: AuthenticationKey,
+}
+
+/// The HMAC of an authentication trailer (RFC 7166 section 4.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HmacAlgorithm {
+    /// HMAC-SHA-1, 20 octets.
+    Sha1,
+    /// HMAC-SHA-256, 32 octets: the default.
+    Sha256,
+    /// HMAC-SHA-384, 48 octets.
+    Sha384,
+    /// HMAC-SHA-512, 64 octets.
+    Sha512,
+}
+
+/// An authentication secret; it has no readable `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthenticationKey(Vec<u8>);
+
+impl AuthenticationKey {
+    /// Takes the secret's octets.
+    pub fn new(octets: impl Into<Vec<u8>>) -> Self {
+        Self(octets.into())
+    }
+
+    /// Returns the secret's octets.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AuthenticationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthenticationKey(..)")
+    }
+}

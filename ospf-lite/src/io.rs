@@ -1,0 +1,124 @@
+//! The words of the engine's boundary: what goes in, what comes out.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::config::InterfaceConfig;
+use crate::ids::{Distance, InterfaceId, RouterId};
+use crate::ospf::lsa::LsType;
+use crate::ospf::neighbor::NeighborState;
+
+/// An OSPF packet that arrived, without its IPv6 header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Where it arrived.
+    pub interface: InterfaceId,
+    /// The IPv6 source address.
+    pub source: Ipv6Addr,
+    /// The IPv6 destination address.
+    pub destination: Ipv6Addr,
+    /// The octets from the OSPF header on, authentication trailer included.
+    pub octets: Vec<u8>,
+}
+
+/// An OSPF packet to send, checksum and trailer in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to send it.
+    pub interface: InterfaceId,
+    /// AllSPFRouters or the neighbor's link-local address. The source is the interface's link-local address.
+    pub destination: Ipv6Addr,
+    /// The octets from the OSPF header on.
+    pub octets: Vec<u8>,
+}
+
+/// AllSPFRouters, `ff02::5` (RFC 5340 appendix A.1).
+pub const ALL_SPF_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 5);
+
+/// What happens to the router's interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterfaceEvent {
+    /// An interface exists with this configuration: added, or changed with as little disturbance as possible (a
+    /// changed cost or prefix keeps the adjacency). A new interface is down until told otherwise.
+    Configured(InterfaceConfig),
+    /// An interface is gone.
+    Removed(InterfaceId),
+    /// The interface can carry packets.
+    Up(InterfaceId),
+    /// It cannot.
+    Down(InterfaceId),
+}
+
+/// Content of an LSA type that the engine itself does not know, originated for the engine's owner in area scope
+/// with the U-bit set. Part n gets Link State ID n.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateContent {
+    /// The LS type; anything but an unknown area-scope type with the U-bit is refused.
+    pub ls_type: LsType,
+    /// The parts, each at most 1,080 octets.
+    pub parts: Vec<Vec<u8>>,
+}
+
+/// Something the engine's owner may want to look at. Events are hints: the truth is in the engine's queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// `Engine::routes` gives another answer than before.
+    RoutesChanged,
+    /// The content of the database changed.
+    DatabaseChanged,
+    /// A neighbor changed state.
+    NeighborChanged {
+        /// The interface it is heard on.
+        interface: InterfaceId,
+        /// The neighbor.
+        neighbor: RouterId,
+        /// The state it left.
+        from: NeighborState,
+        /// The state it is in.
+        to: NeighborState,
+    },
+}
+
+/// What kind of path a route follows, best first (RFC 2328 section 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathKind {
+    /// Inside the area.
+    IntraArea,
+    /// Through an area border router.
+    InterArea,
+    /// To another protocol's prefix, metrics comparable.
+    External1,
+    /// To another protocol's prefix, its metric decides first.
+    External2,
+}
+
+/// The best way to a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The prefix, host bits zero.
+    pub prefix: IpNet,
+    /// What kind of path it is.
+    pub kind: PathKind,
+    /// The distance to the prefix; for [`PathKind::External2`] the distance to the router that announces it.
+    pub distance: Distance,
+    /// The external metric of [`PathKind::External2`], else 0.
+    pub external_metric: u32,
+    /// The routers that announce it at this distance, in order.
+    pub advertising: Vec<RouterId>,
+    /// Where to send: in order, without repetition; empty when the prefix is this router's own.
+    pub next_hops: Vec<NextHop>,
+}
+
+/// A neighbor to send through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NextHop {
+    /// The interface to send over.
+    pub interface: InterfaceId,
+    /// The neighbor at its far end.
+    pub neighbor: RouterId,
+    /// The neighbor's link-local address, the source of its packets.
+    pub link_local: Ipv6Addr,
+    /// The IPv4 address in the neighbor's Link-LSA (IPv4 family only; RFC 5838 section 2.5).
+    pub ipv4: Option<Ipv4Addr>,
+}

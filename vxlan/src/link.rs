@@ -1,0 +1,93 @@
+//! A link device as a value: one type for the wanted and the seen device.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::vtep::VxlanLink;
+use crate::wireguard::WireGuardLink;
+
+/// A device name the kernel accepts: 1 to 15 octets, no slash, no white space, not `.` or `..`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LinkName(String);
+
+/// A text that cannot be a device name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a device name: 1 to 15 octets without slash, colon or white space")]
+pub struct BadLinkName(pub String);
+
+impl LinkName {
+    /// Checks the text.
+    pub fn new(text: &str) -> Result<Self, BadLinkName> {
+        let fits = (1..=15).contains(&text.len()) && text != "." && text != "..";
+        let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+        if fits && !text.contains(bad) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadLinkName(text.to_owned()))
+        }
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for LinkName {
+    type Err = BadLinkName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for LinkName {
+    type Error = BadLinkName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
+    }
+}
+
+impl From<LinkName> for String {
+    fn from(name: LinkName) -> Self {
+        name.0
+    }
+}
+
+/// A device of ours: what makes it what it is, whether wanted or seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The device's name.
+    pub name: LinkName,
+    /// The device's ifalias, which marks it as ours and names the neighbor.
+    pub alias: Option<String>,
+    /// The largest packet it carries, in octets.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Its addresses with their prefix lengths, link-local ones included.
+    pub addresses: BTreeSet<IpNet>,
+    /// What kind of device it is.
+    pub kind: LinkKind,
+}
+
+/// What kind of device a link is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A WireGuard device, the kernel's or the embedded one.
+    WireGuard(WireGuardLink),
+    /// A point-to-point VXLAN device.
+    Vxlan(VxlanLink),
+}
