@@ -1,3 +1,5 @@
 //! The router's keeper as a library: everything but argument parsing and the process itself.
 
+pub mod cli;
 pub mod config;
+pub mod control;

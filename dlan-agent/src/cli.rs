@@ -1,0 +1,197 @@
+//! The command line as types: every command, its options and the exit codes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use ipnet::{Ipv4Net, Ipv6Net};
+use vxlan::link::LinkName;
+
+/// Everything went well.
+pub const EXIT_OK: u8 = 0;
+/// It was tried and failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line was not understood (clap's own code).
+pub const EXIT_USAGE: u8 = 2;
+/// The configuration was rejected; nothing changed.
+pub const EXIT_CONFIG_REJECTED: u8 = 3;
+/// No agent is running where one is needed.
+pub const EXIT_NOT_RUNNING: u8 = 4;
+
+/// What `--help` ends with.
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 tried and failed; 2 not a command; 3 the configuration was rejected and nothing changed; \
+4 no agent is running where one is needed.
+
+First steps: `dlan init`, `dlan config check`, `dlan agent`, then `dlan status`.";
+
+/// A distributed LAN: encrypted links between routers, OSPFv3 over them, routes to every LAN.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "dlan", version, propagate_version = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/config/dlan")]
+    pub config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run the agent: build the links, speak OSPF, keep the routes. Ends on SIGTERM and leaves everything standing
+    Agent(AgentArgs),
+    /// Write a first configuration from a few questions, or from options
+    Init(InitArgs),
+    /// Show this router's public key and the section to paste at a neighbor; makes the key when there is none
+    Key,
+    /// Show what `apply` would change
+    Plan,
+    /// Read the configuration again and change the router to it
+    Apply,
+    /// End the agent and remove everything that carries dlan's mark, and nothing else
+    Down,
+    /// Show one screen about this router: problems first, then links, LANs and routes
+    Status,
+    /// Show every link: handshake, state, cost, MTU, traffic
+    Links,
+    /// Show every neighbor heard, in both address families
+    Neighbors,
+    /// Show the routes of the mesh and where they lead
+    Routes,
+    /// Show the link-state database
+    Lsdb,
+    /// Show the whole mesh as this router sees it
+    Topology(TopologyArgs),
+    /// Show the way to a host, hop by hop, and whether a packet gets through
+    Path(PathArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Carry a WireGuard device in user space until told to end; started by the agent
+    #[command(hide = true)]
+    Wireguard(WireguardArgs),
+}
+
+/// Options of `dlan agent`.
+#[derive(Debug, Clone, Args)]
+pub struct AgentArgs {
+    /// How much to log: error, warn, info, debug or trace, or a list like `info,ospf_lite=debug`.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log: String,
+}
+
+/// Options of `dlan init`. What is left out is asked for on a terminal, else found on the machine or defaulted.
+#[derive(Debug, Clone, Default, Args)]
+pub struct InitArgs {
+    /// This router's number in the mesh, different from every other router's.
+    #[arg(long, value_name = "NUMBER")]
+    pub host_id: Option<u16>,
+    /// This router's name; the system's host name when left out.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The device towards the internet; the default route's when left out.
+    #[arg(long, value_name = "DEVICE")]
+    pub wan: Option<LinkName>,
+    /// A device with hosts; may be given several times. Bridges with private addresses when left out.
+    #[arg(long, value_name = "DEVICE")]
+    pub lan: Vec<LinkName>,
+    /// This router has no LAN.
+    #[arg(long, conflicts_with_all = ["lan", "lan_ipv4", "lan_ipv6"])]
+    pub no_lan: bool,
+    /// The router's IPv4 address and prefix on the first LAN; the device's own when left out.
+    #[arg(long, value_name = "ADDRESS/LENGTH")]
+    pub lan_ipv4: Option<Ipv4Net>,
+    /// The same for IPv6.
+    #[arg(long, value_name = "ADDRESS/LENGTH")]
+    pub lan_ipv6: Option<Ipv6Net>,
+    /// WireGuard's UDP port.
+    #[arg(long, value_name = "PORT", default_value_t = 51820)]
+    pub listen_port: u16,
+    /// Replace a configuration that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `dlan topology`.
+#[derive(Debug, Clone, Args)]
+pub struct TopologyArgs {
+    /// Print a graph for Graphviz.
+    #[arg(long, conflicts_with_all = ["svg", "json"])]
+    pub dot: bool,
+    /// Print a picture.
+    #[arg(long, conflicts_with_all = ["dot", "json"])]
+    pub svg: bool,
+}
+
+/// Options of `dlan path`.
+#[derive(Debug, Clone, Args)]
+pub struct PathArgs {
+    /// An address, a router's name, or a host name.
+    pub host: String,
+    /// Send nothing: only show the way.
+    #[arg(long)]
+    pub no_probe: bool,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Read a configuration file and name every error in it
+    Check {
+        /// The file; the router's own configuration when left out.
+        file: Option<PathBuf>,
+    },
+    /// Print the configuration
+    Show {
+        /// Fill in every default, and say where each value comes from.
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+/// Arguments of the embedded WireGuard process.
+#[derive(Debug, Clone, Args)]
+pub struct WireguardArgs {
+    /// The device to create.
+    pub device: LinkName,
+    /// Its MTU in octets, fixed for the device's life.
+    #[arg(long)]
+    pub mtu: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_understood_before_and_behind_the_command() {
+        for arguments in [["dlan", "--json", "status"], ["dlan", "status", "--json"]] {
+            assert!(Cli::try_parse_from(arguments).unwrap().json);
+        }
+    }
+
+    #[test]
+    fn one_form_of_the_topology_at_a_time() {
+        assert!(Cli::try_parse_from(["dlan", "topology", "--dot", "--svg"]).is_err());
+        assert!(Cli::try_parse_from(["dlan", "topology", "--dot", "--json"]).is_err());
+        assert!(Cli::try_parse_from(["dlan", "topology", "--json"]).is_ok());
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

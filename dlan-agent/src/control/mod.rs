@@ -1,0 +1,9 @@
+//! The agent's control socket: what can be asked, what is answered, and both ends of the conversation.
+
+pub mod client;
+pub mod protocol;
+pub mod report;
+pub mod server;
+
+/// Where the agent listens.
+pub const CONTROL_SOCKET: &str = "/run/dlan/control.sock";
