@@ -1,0 +1,132 @@
+//! How the rest of a program speaks with a running driver: commands in, events out.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::device::{Device, DeviceInterface, SocketCounters};
+use super::ospf_socket::OpenError;
+use crate::engine::Engine;
+use crate::ids::{Family, InterfaceId};
+use crate::io::{Event, PrivateContent};
+use crate::time::Instant;
+
+/// The driver has ended: its runtime is being shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the OSPF driver has ended")]
+pub struct DriverEnded;
+
+/// Something the owner of a driver may want to look at; a hint, the truth is in [`DriverHandle::inspect`].
+#[derive(Debug)]
+pub enum DriverEvent {
+    /// An engine's own event.
+    Engine(Family, Event),
+    /// A device's socket could not be opened; the driver tries again.
+    SocketNotOpened(InterfaceId, OpenError),
+    /// A device's socket failed; the driver opens another one.
+    SocketFailed(InterfaceId, io::Error),
+}
+
+/// What a driver owns, for reading.
+#[derive(Debug)]
+pub struct Engines {
+    /// The engine of the IPv6 family.
+    pub ipv6: Engine,
+    /// The engine of the IPv4 family.
+    pub ipv4: Engine,
+    /// The moment of reading.
+    pub now: Instant,
+    pub(super) devices: BTreeMap<InterfaceId, Device>,
+}
+
+impl Engines {
+    /// Returns a family's engine.
+    pub fn of(&self, family: Family) -> &Engine {
+        match family {
+            Family::Ipv6 => &self.ipv6,
+            Family::Ipv4 => &self.ipv4,
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, family: Family) -> &mut Engine {
+        match family {
+            Family::Ipv6 => &mut self.ipv6,
+            Family::Ipv4 => &mut self.ipv4,
+        }
+    }
+
+    /// Returns a device's configuration and packet counters.
+    pub fn device(&self, id: InterfaceId) -> Option<(&DeviceInterface, SocketCounters)> {
+        self.devices.get(&id).map(|device| (&device.interface, device.counters))
+    }
+}
+
+type Inspection = Box<dyn FnOnce(&Engines) + Send>;
+
+/// What a handle asks of its driver.
+pub(super) enum Command {
+    Configure(Box<DeviceInterface>),
+    Remove(InterfaceId),
+    Up(InterfaceId),
+    Down(InterfaceId),
+    Private(Family, PrivateContent),
+    Inspect(Inspection),
+}
+
+/// A way to speak with a running driver. The driver ends when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct DriverHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl DriverHandle {
+    pub(super) fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands }
+    }
+
+    /// Adds a device, or changes it with as little disturbance as possible. A device it did not know is down.
+    pub async fn configure(&self, interface: DeviceInterface) -> Result<(), DriverEnded> {
+        self.command(Command::Configure(Box::new(interface))).await
+    }
+
+    /// Forgets a device.
+    pub async fn remove(&self, id: InterfaceId) -> Result<(), DriverEnded> {
+        self.command(Command::Remove(id)).await
+    }
+
+    /// Says that a device can carry packets. Said again, it opens a socket that has failed without waiting.
+    pub async fn up(&self, id: InterfaceId) -> Result<(), DriverEnded> {
+        self.command(Command::Up(id)).await
+    }
+
+    /// Says that a device cannot carry packets.
+    pub async fn down(&self, id: InterfaceId) -> Result<(), DriverEnded> {
+        self.command(Command::Down(id)).await
+    }
+
+    /// Originates content that the engine itself does not know.
+    pub async fn private(&self, family: Family, content: PrivateContent) -> Result<(), DriverEnded> {
+        self.command(Command::Private(family, content)).await
+    }
+
+    /// Runs a question in the driver's task and returns the answer. All earlier commands of this handle have taken
+    /// effect before; the question must not take long, packets wait meanwhile.
+    pub async fn inspect<R, F>(&self, question: F) -> Result<R, DriverEnded>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Engines) -> R + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let inspection = move |engines: &Engines| {
+            // The asker may have gone away meanwhile; then nobody wants the answer.
+            let _ = answer.send(question(engines));
+        };
+        self.command(Command::Inspect(Box::new(inspection))).await?;
+        answered.await.map_err(|_| DriverEnded)
+    }
+
+    async fn command(&self, command: Command) -> Result<(), DriverEnded> {
+        self.commands.send(command).await.map_err(|_| DriverEnded)
+    }
+}

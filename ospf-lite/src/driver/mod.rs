@@ -1,0 +1,324 @@
+//! The tokio shell: one task that owns an engine per family and a raw socket per device.
+
+mod clock;
+mod device;
+mod handle;
+mod ospf_socket;
+mod pending;
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::ops::Bound;
+use std::task::Poll;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+pub use clock::Clock;
+pub use device::{DeviceInterface, SocketCounters};
+pub use handle::{DriverEnded, DriverEvent, DriverHandle, Engines};
+pub use ospf_socket::OpenError;
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::ids::{Family, InterfaceId};
+use crate::io::{InterfaceEvent, Received};
+use crate::time::Instant;
+use device::Device;
+use handle::Command;
+use pending::Pending;
+
+/// Commands that wait for the driver; a caller beyond them waits.
+const COMMANDS_MAX: usize = 64;
+/// Events that wait in the reader's channel; beyond them the driver keeps them, see [`Pending`].
+const EVENTS_MAX: usize = 64;
+/// Packets taken from one device before the others, the timers and the commands get their turn.
+const RECEIVE_BURST_MAX: usize = 32;
+/// The longest OSPF packet that IPv6 carries without a jumbo payload.
+const PACKET_MAX: usize = 65_535;
+/// Where the OSPF header has the Instance ID (RFC 5340 appendix A.3.1).
+const INSTANCE_ID_OFFSET: usize = 14;
+
+/// What a driver is started with.
+#[derive(Debug, Clone)]
+pub struct DriverConfig {
+    /// The engine of the IPv6 family.
+    pub ipv6: Config,
+    /// The engine of the IPv4 family.
+    pub ipv4: Config,
+    /// Where the engines' randomness comes from; another one at each start.
+    pub seed: u64,
+}
+
+/// Starts a driver in the current tokio runtime. It ends when the last handle is dropped.
+pub fn spawn(config: DriverConfig) -> (DriverHandle, mpsc::Receiver<DriverEvent>) {
+    let clock = Clock::start();
+    let now = clock.now();
+    let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
+    let (events, events_out) = mpsc::channel(EVENTS_MAX);
+    let driver = Driver {
+        clock,
+        engines: Engines {
+            ipv6: Engine::new(config.ipv6, now, config.seed),
+            ipv4: Engine::new(config.ipv4, now, !config.seed),
+            now,
+            devices: BTreeMap::new(),
+        },
+        commands,
+        events: Some(events),
+        pending: Pending::default(),
+        buffer: vec![0; PACKET_MAX],
+        served: InterfaceId(0),
+    };
+    tokio::spawn(driver.run());
+    (DriverHandle::new(commands_in), events_out)
+}
+
+/// Returns the family whose engine serves an Instance ID (RFC 5838 section 2.1).
+fn family_of_instance(instance_id: u8) -> Option<Family> {
+    match instance_id {
+        0..=31 => Some(Family::Ipv6),
+        64..=95 => Some(Family::Ipv4),
+        _ => None,
+    }
+}
+
+struct Driver {
+    clock: Clock,
+    engines: Engines,
+    commands: mpsc::Receiver<Command>,
+    /// Nothing once the reader has gone away.
+    events: Option<mpsc::Sender<DriverEvent>>,
+    pending: Pending,
+    buffer: Vec<u8>,
+    /// The device that was read last: the next one has the next turn.
+    served: InterfaceId,
+}
+
+enum Wake {
+    Command(Option<Command>),
+    Readable(InterfaceId),
+    Timeout,
+    RoomForEvents,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        loop {
+            self.engines.now = self.clock.now();
+            self.handle_timeouts();
+            self.transmit();
+            self.raise_events();
+            match self.wait().await {
+                Wake::Command(None) => return,
+                Wake::Command(Some(command)) => self.handle_command(command),
+                Wake::Readable(id) => self.receive(id),
+                Wake::Timeout | Wake::RoomForEvents => {}
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let deadline = self.next_deadline().map(|at| self.clock.deadline(at));
+        let devices = &self.engines.devices;
+        let served = self.served;
+        let has_pending = !self.pending.is_empty();
+        tokio::select! {
+            command = self.commands.recv() => Wake::Command(command),
+            id = readable(devices, served) => Wake::Readable(id),
+            () = until(deadline) => Wake::Timeout,
+            () = room(self.events.as_ref()), if has_pending => Wake::RoomForEvents,
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let engines = [self.engines.ipv6.poll_timeout(), self.engines.ipv4.poll_timeout()];
+        let devices = self.engines.devices.values().map(Device::reopen_at);
+        engines.into_iter().chain(devices).flatten().min()
+    }
+
+    fn handle_timeouts(&mut self) {
+        let now = self.engines.now;
+        for family in [Family::Ipv6, Family::Ipv4] {
+            let engine = self.engines.of_mut(family);
+            if engine.poll_timeout().is_some_and(|at| at <= now) {
+                engine.handle_timeout(now);
+            }
+        }
+        let due = |device: &Device| device.reopen_at().is_some_and(|at| at <= now);
+        let ids: Vec<_> =
+            self.engines.devices.iter().filter(|(_, device)| due(device)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.ensure_socket(id);
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        self.engines.now = self.clock.now();
+        match command {
+            Command::Configure(interface) => self.configure(*interface),
+            Command::Remove(id) => {
+                self.engines.devices.remove(&id);
+                self.handle_interface(&InterfaceEvent::Removed(id));
+            }
+            Command::Up(id) => {
+                self.set_up(id, true);
+                self.handle_interface(&InterfaceEvent::Up(id));
+            }
+            Command::Down(id) => {
+                self.handle_interface(&InterfaceEvent::Down(id));
+                self.transmit();
+                self.set_up(id, false);
+            }
+            Command::Private(family, content) => {
+                let now = self.engines.now;
+                self.engines.of_mut(family).handle_private(now, content);
+            }
+            Command::Inspect(question) => question(&self.engines),
+        }
+    }
+
+    fn configure(&mut self, interface: DeviceInterface) {
+        let now = self.engines.now;
+        let id = interface.id();
+        self.engines.ipv6.handle_interface(now, InterfaceEvent::Configured(interface.ipv6.clone()));
+        self.engines.ipv4.handle_interface(now, InterfaceEvent::Configured(interface.ipv4.clone()));
+        match self.engines.devices.get_mut(&id) {
+            Some(device) => device.reconfigure(interface),
+            None => {
+                self.engines.devices.insert(id, Device::new(interface));
+            }
+        }
+        self.ensure_socket(id);
+    }
+
+    fn set_up(&mut self, id: InterfaceId, up: bool) {
+        if let Some(device) = self.engines.devices.get_mut(&id) {
+            device.set_up(up);
+        }
+        self.ensure_socket(id);
+    }
+
+    fn handle_interface(&mut self, event: &InterfaceEvent) {
+        let now = self.engines.now;
+        for family in [Family::Ipv6, Family::Ipv4] {
+            self.engines.of_mut(family).handle_interface(now, event.clone());
+        }
+    }
+
+    fn ensure_socket(&mut self, id: InterfaceId) {
+        let Some(device) = self.engines.devices.get_mut(&id) else { return };
+        if let Err(error) = device.ensure_socket(self.engines.now) {
+            self.pending.push(DriverEvent::SocketNotOpened(id, error));
+        }
+    }
+
+    fn receive(&mut self, id: InterfaceId) {
+        self.served = id;
+        for _ in 0..RECEIVE_BURST_MAX {
+            let Some(device) = self.engines.devices.get_mut(&id) else { return };
+            let Some(socket) = &device.socket else { return };
+            let arrival = match socket.receive(&mut self.buffer) {
+                Ok(Some(arrival)) => arrival,
+                Ok(None) => return,
+                Err(error) => return self.abandon_socket(id, error),
+            };
+            let octets = self.buffer.get(..arrival.length).unwrap_or_default();
+            let family = octets.get(INSTANCE_ID_OFFSET).copied().and_then(family_of_instance);
+            let Some(family) = family else {
+                device.counters.foreign_instance += 1;
+                continue;
+            };
+            if !arrival.is_plausible() {
+                device.counters.implausible += 1;
+                continue;
+            }
+            device.counters.received += 1;
+            let received = Received {
+                interface: id,
+                source: arrival.source,
+                destination: arrival.destination,
+                octets: octets.to_vec(),
+            };
+            self.engines.now = self.clock.now();
+            let now = self.engines.now;
+            self.engines.of_mut(family).handle_packet(now, &received);
+        }
+    }
+
+    fn transmit(&mut self) {
+        for family in [Family::Ipv6, Family::Ipv4] {
+            while let Some(transmit) = self.engines.of_mut(family).poll_transmit() {
+                let id = transmit.interface;
+                let Some(device) = self.engines.devices.get_mut(&id) else { continue };
+                if let Err(error) = device.send(family, transmit.destination, &transmit.octets) {
+                    self.abandon_socket(id, error);
+                }
+            }
+        }
+    }
+
+    fn abandon_socket(&mut self, id: InterfaceId, error: std::io::Error) {
+        if let Some(device) = self.engines.devices.get_mut(&id) {
+            device.abandon_socket(self.engines.now);
+            tracing::warn!(device = %device.interface.name, %error, "socket failed");
+        }
+        self.pending.push(DriverEvent::SocketFailed(id, error));
+    }
+
+    fn raise_events(&mut self) {
+        for family in [Family::Ipv6, Family::Ipv4] {
+            while let Some(event) = self.engines.of_mut(family).poll_event() {
+                self.pending.push(DriverEvent::Engine(family, event));
+            }
+        }
+        while let Some(event) = self.pending.pop() {
+            match self.events.as_ref().map(|events| events.try_send(event)) {
+                Some(Ok(())) => {}
+                Some(Err(mpsc::error::TrySendError::Full(event))) => return self.pending.put_back(event),
+                Some(Err(mpsc::error::TrySendError::Closed(_))) | None => self.events = None,
+            }
+        }
+    }
+}
+
+/// Waits until a device has a packet; the devices after the one served last come first.
+async fn readable(devices: &BTreeMap<InterfaceId, Device>, served: InterfaceId) -> InterfaceId {
+    poll_fn(|cx| {
+        let after = devices.range((Bound::Excluded(served), Bound::Unbounded));
+        for (id, device) in after.chain(devices.range(..=served)) {
+            if device.socket.as_ref().is_some_and(|socket| socket.poll_readable(cx).is_ready()) {
+                return Poll::Ready(*id);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn room(events: Option<&mpsc::Sender<DriverEvent>>) {
+    if let Some(events) = events {
+        // An error says that the reader has gone away, which the next attempt to send finds out as well.
+        let _ = events.reserve().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_ids_belong_to_the_families_of_rfc_5838() {
+        let ids =
+            |family| (0..=u8::MAX).filter(|id| family_of_instance(*id) == Some(family)).collect::<Vec<_>>();
+        assert_eq!(ids(Family::Ipv6), (0..=31).collect::<Vec<_>>());
+        assert_eq!(ids(Family::Ipv4), (64..=95).collect::<Vec<_>>());
+    }
+}

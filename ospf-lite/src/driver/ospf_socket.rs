@@ -1,0 +1,171 @@
+//! A raw IPv6 socket for protocol 89, bound to one device.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll};
+
+use nix::libc::in6_pktinfo;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::io::ALL_SPF_ROUTERS;
+
+/// The IP protocol number of OSPF (RFC 5340 appendix A.1).
+const OSPF_PROTOCOL: i32 = 89;
+/// Packets stay on the link (RFC 5340 appendix A.1).
+const HOP_LIMIT: u32 = 1;
+/// What a sender with a time-to-live check (RFC 5082) uses instead.
+const HOP_LIMIT_GTSM: i32 = 255;
+/// Internetwork control (RFC 2328 appendix A.1).
+const TRAFFIC_CLASS: u32 = 0xc0;
+/// Room for a burst of updates while the task is busy with a shortest-path run, in octets.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// Why a socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the OSPF socket of {device}: {act}")]
+pub struct OpenError {
+    device: String,
+    act: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// A packet that arrived, without its IPv6 header; its octets are in the caller's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Arrival {
+    /// How many octets of the buffer it fills.
+    pub length: usize,
+    /// The IPv6 source address.
+    pub source: Ipv6Addr,
+    /// The IPv6 destination address.
+    pub destination: Ipv6Addr,
+    /// The hop limit it arrived with.
+    hop_limit: i32,
+    /// Whether the buffer was too small for it.
+    truncated: bool,
+}
+
+impl Arrival {
+    /// Returns whether a neighbor on the link can have sent it: from a link-local address (RFC 5340 section 2.5), to
+    /// AllSPFRouters or a link-local address, with a hop limit that no router has lowered.
+    pub fn is_plausible(&self) -> bool {
+        let to_us = self.destination == ALL_SPF_ROUTERS || self.destination.is_unicast_link_local();
+        let limit = self.hop_limit == HOP_LIMIT.cast_signed() || self.hop_limit == HOP_LIMIT_GTSM;
+        self.source.is_unicast_link_local() && to_us && limit && !self.truncated
+    }
+}
+
+/// The socket of one device.
+#[derive(Debug)]
+pub(super) struct OspfSocket {
+    /// A raw socket in spite of the type: the runtime's datagram socket is the one it takes without `unsafe`.
+    fd: UdpSocket,
+    ifindex: u32,
+}
+
+impl OspfSocket {
+    /// Opens a socket that hears AllSPFRouters on the device.
+    pub fn open(device: &str, ifindex: u32) -> Result<Self, OpenError> {
+        let at =
+            |act: &'static str| move |source: io::Error| OpenError { device: device.to_owned(), act, source };
+        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(OSPF_PROTOCOL)))
+            .map_err(at("create"))?;
+        socket.set_nonblocking(true).map_err(at("set non-blocking"))?;
+        socket.bind_device(Some(device.as_bytes())).map_err(at("bind to the device"))?;
+        socket.set_multicast_all_v6(false).map_err(at("leave others' groups"))?;
+        socket.join_multicast_v6(&ALL_SPF_ROUTERS, ifindex).map_err(at("join AllSPFRouters"))?;
+        socket.set_multicast_if_v6(ifindex).map_err(at("set the multicast device"))?;
+        socket.set_multicast_loop_v6(false).map_err(at("turn multicast loop off"))?;
+        socket.set_multicast_hops_v6(HOP_LIMIT).map_err(at("set the multicast hop limit"))?;
+        socket.set_unicast_hops_v6(HOP_LIMIT).map_err(at("set the hop limit"))?;
+        socket.set_tclass_v6(TRAFFIC_CLASS).map_err(at("set the traffic class"))?;
+        socket.set_recv_hoplimit_v6(true).map_err(at("ask for hop limits"))?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER).map_err(at("set the receive buffer"))?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
+            .map_err(|errno| at("ask for packet information")(errno.into()))?;
+        let fd = UdpSocket::from_std(socket.into()).map_err(at("register with the runtime"))?;
+        Ok(Self { fd, ifindex })
+    }
+
+    /// Returns whether [`OspfSocket::receive`] may find something; registers the task to be woken when it will.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.fd.poll_recv_ready(cx).map(|_| ())
+    }
+
+    /// Takes one packet into the buffer; nothing when none waits.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        match self.fd.try_io(Interest::READABLE, || receive(&self.fd, buffer)) {
+            Ok(arrival) => Ok(Some(arrival)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends one packet from the source address, or says why it could not; never waits.
+    pub fn send(&self, source: Ipv6Addr, destination: Ipv6Addr, octets: &[u8]) -> io::Result<()> {
+        let info = in6_pktinfo {
+            ipi6_addr: nix::libc::in6_addr { s6_addr: source.octets() },
+            ipi6_ifindex: self.ifindex,
+        };
+        let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.ifindex));
+        let control = [ControlMessage::Ipv6PacketInfo(&info)];
+        sendmsg(self.fd.as_raw_fd(), &[IoSlice::new(octets)], &control, MsgFlags::empty(), Some(&to))?;
+        Ok(())
+    }
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Arrival> {
+    let mut control = nix::cmsg_space!(in6_pktinfo, i32);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message =
+        recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let mut destination = Ipv6Addr::UNSPECIFIED;
+    let mut hop_limit = 0;
+    for item in message.cmsgs()? {
+        match item {
+            ControlMessageOwned::Ipv6PacketInfo(info) => destination = Ipv6Addr::from(info.ipi6_addr.s6_addr),
+            ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = limit,
+            _ => {}
+        }
+    }
+    Ok(Arrival {
+        length: message.bytes,
+        source: message.address.map_or(Ipv6Addr::UNSPECIFIED, |address| address.ip()),
+        destination,
+        hop_limit,
+        truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival() -> Arrival {
+        Arrival {
+            length: 36,
+            source: "fe80::2".parse().unwrap(),
+            destination: ALL_SPF_ROUTERS,
+            hop_limit: 1,
+            truncated: false,
+        }
+    }
+
+    #[test]
+    fn only_packets_that_a_neighbor_on_the_link_can_have_sent_are_plausible() {
+        assert!(arrival().is_plausible());
+        assert!(Arrival { hop_limit: 255, ..arrival() }.is_plausible());
+        assert!(Arrival { destination: "fe80::1".parse().unwrap(), ..arrival() }.is_plausible());
+        assert!(!Arrival { hop_limit: 64, ..arrival() }.is_plausible());
+        assert!(!Arrival { source: "2001:db8::2".parse().unwrap(), ..arrival() }.is_plausible());
+        assert!(!Arrival { destination: "2001:db8::1".parse().unwrap(), ..arrival() }.is_plausible());
+        assert!(!Arrival { destination: "ff02::1".parse().unwrap(), ..arrival() }.is_plausible());
+        assert!(!Arrival { truncated: true, ..arrival() }.is_plausible());
+    }
+}
