@@ -1,6 +1,6 @@
 //! OSPFv3 with address families for point-to-point links in one area, as a pure state machine.
 //!
-//! an engine is a plain value: it is told the time, the packets and the interface events, and says what to send,
+//! An engine is a plain value: it is told the time, the packets and the interface events, and says what to send,
 //! when to wake it and which routes hold. It owns no clock, socket, file or thread; the shells around it do.
 
 pub mod config;
@@ -8,3 +8,4 @@ pub mod ids;
 pub mod io;
 pub mod ospf;
 pub mod time;
+pub mod wire;

@@ -200,6 +200,22 @@ pub enum LsaBody {
     Unknown(Vec<u8>),
 }
 
+impl LsaBody {
+    /// Returns the LS type that has this body, or nothing for an unknown one.
+    pub const fn ls_type(&self) -> Option<LsType> {
+        Some(match self {
+            Self::Router(_) => LsType::ROUTER,
+            Self::Network(_) => LsType::NETWORK,
+            Self::InterAreaPrefix(_) => LsType::INTER_AREA_PREFIX,
+            Self::InterAreaRouter(_) => LsType::INTER_AREA_ROUTER,
+            Self::AsExternal(_) => LsType::AS_EXTERNAL,
+            Self::Link(_) => LsType::LINK,
+            Self::IntraAreaPrefix(_) => LsType::INTRA_AREA_PREFIX,
+            Self::Unknown(_) => return None,
+        })
+    }
+}
+
 /// RFC 5340 appendix A.4.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterLsa {
@@ -261,13 +277,23 @@ pub struct Prefix {
 
 /// Prefix options (RFC 5340 appendix A.4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct PrefixOptions(pub(crate) u8);
+pub struct PrefixOptions(u8);
 
 impl PrefixOptions {
     /// NU: left out of unicast routing.
     pub const NU: Self = Self(0x01);
     /// LA: an address of the advertising router.
     pub const LA: Self = Self(0x02);
+
+    /// Takes the field.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// Returns the field.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
 
     /// Returns whether every bit of `other` is set.
     pub const fn contains(self, other: Self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ids::{AreaId, InstanceId, InterfaceId, RouterId};
 use crate::ospf::lsa::{Lsa, LsaHeader, LsaKey};
+use crate::wire::DecodeError;
 
 /// A decoded packet: checked for length, version and checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +30,61 @@ pub enum PacketBody {
     /// Type 3.
     LinkStateRequest(Vec<LsaKey>),
     /// Type 4.
-    LinkStateUpdate(Vec<Arc<Lsa>>),
+    LinkStateUpdate(LinkStateUpdate),
     /// Type 5.
     LinkStateAcknowledgment(Vec<LsaHeader>),
+}
+
+impl PacketBody {
+    /// Returns what kind of packet it is.
+    pub const fn kind(&self) -> PacketKind {
+        match self {
+            Self::Hello(_) => PacketKind::Hello,
+            Self::DatabaseDescription(_) => PacketKind::DatabaseDescription,
+            Self::LinkStateRequest(_) => PacketKind::LinkStateRequest,
+            Self::LinkStateUpdate(_) => PacketKind::LinkStateUpdate,
+            Self::LinkStateAcknowledgment(_) => PacketKind::LinkStateAcknowledgment,
+        }
+    }
+}
+
+/// The five kinds of packets; each has a line of authentication sequence numbers of its own (RFC 7166 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PacketKind {
+    /// Type 1.
+    Hello,
+    /// Type 2.
+    DatabaseDescription,
+    /// Type 3.
+    LinkStateRequest,
+    /// Type 4.
+    LinkStateUpdate,
+    /// Type 5.
+    LinkStateAcknowledgment,
+}
+
+/// Carries LSAs (RFC 5340 appendix A.3.5).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkStateUpdate {
+    /// The LSAs.
+    pub lsas: Vec<AgedLsa>,
+    /// Why others in a received packet were refused (RFC 2328 section 13, step 1); not sent.
+    pub refused: Vec<DecodeError>,
+}
+
+/// An LSA at the age it is sent with, or was received with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgedLsa {
+    /// The LSA.
+    pub lsa: Arc<Lsa>,
+    /// LS age in seconds, 0..=MaxAge.
+    pub age: u16,
+}
+
+impl From<Lsa> for AgedLsa {
+    fn from(lsa: Lsa) -> Self {
+        Self { age: lsa.header.age, lsa: Arc::new(lsa) }
+    }
 }
 
 /// Keeps a neighbor alive (RFC 5340 appendix A.3.2).
