@@ -4,8 +4,12 @@
 //! when to wake it and which routes hold. It owns no clock, socket, file or thread; the shells around it do.
 
 pub mod config;
+pub mod engine;
 pub mod ids;
 pub mod io;
 pub mod ospf;
+pub mod query;
+pub mod random;
 pub mod time;
+pub mod timer;
 pub mod wire;

@@ -1,5 +1,9 @@
 //! The protocol: types, state machines and calculations, without clock or socket.
 
+pub mod interface;
 pub mod lsa;
+pub mod lsdb;
 pub mod neighbor;
+pub mod outbox;
 pub mod packet;
+pub mod refusal;

@@ -1,37 +1,37 @@
 //! A neighbor: what is known of the router at the far end of a link.
 
-/// How far the conversation with a neighbor has come (RFC 2328 section 10.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NeighborState {
-    /// Not heard from within RouterDeadInterval.
-    Down,
-    /// Never reached on point-to-point links; kept for the standard's numbering.
-    Attempt,
-    /// Heard, but it does not hear this router.
-    Init,
-    /// Both hear each other.
-    TwoWay,
-    /// Settling who leads the exchange.
-    ExStart,
-    /// Telling each other what is in the databases.
-    Exchange,
-    /// Asking for what is missing.
-    Loading,
-    /// Databases are equal.
-    Full,
-}
+mod fsm;
 
-impl std::fmt::Display for NeighborState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Down => "Down",
-            Self::Attempt => "Attempt",
-            Self::Init => "Init",
-            Self::TwoWay => "2-Way",
-            Self::ExStart => "ExStart",
-            Self::Exchange => "Exchange",
-            Self::Loading => "Loading",
-            Self::Full => "Full",
-        })
-    }
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+
+use crate::ids::{InterfaceId, RouterId};
+use crate::ospf::lsa::{LsaHeader, LsaKey};
+use crate::ospf::lsdb::LsdbKey;
+use crate::ospf::packet::Options;
+use crate::time::Instant;
+
+pub use fsm::{Facts, NeighborInput, NeighborState};
+
+/// A router that was heard on an interface.
+#[derive(Debug)]
+pub struct Neighbor {
+    /// Its Router ID.
+    pub router_id: RouterId,
+    /// How far the conversation has come.
+    pub state: NeighborState,
+    /// Since when.
+    pub since: Instant,
+    /// The source of its packets, a link-local address.
+    pub address: Ipv6Addr,
+    /// Its Interface ID for the link.
+    pub interface_id: InterfaceId,
+    /// What it can do.
+    pub options: Options,
+    /// Its Interface MTU, when that is not this end's: then no adjacency comes about.
+    pub mismatched_mtu: Option<u16>,
+    /// Link state request list: what it has that is newer.
+    pub requests: BTreeMap<LsaKey, LsaHeader>,
+    /// Link state retransmission list: what it has not acknowledged, with the time of the last sending.
+    pub retransmissions: BTreeMap<LsdbKey, Instant>,
 }

@@ -1,0 +1,263 @@
+//! The database: LSAs of the links, the area and the AS, with the age and the deadline of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::{InterfaceId, LinkStateId, RouterId};
+use crate::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey, MAX_AGE, Scope};
+use crate::time::Instant;
+
+/// How many LSAs the database holds at most. Past it LSAs of other routers that are not in it yet are refused.
+pub const LSDB_MAX: usize = 200_000;
+
+/// Who owns the scope an LSA is flooded in: LSAs with equal keys on two links are two LSAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Domain {
+    /// The link of this interface.
+    Link(InterfaceId),
+    /// The area.
+    Area,
+    /// The autonomous system.
+    As,
+}
+
+impl Domain {
+    /// Returns where an LSA that arrives over `interface` belongs, or nothing for the reserved scope. An unknown type
+    /// without the U-bit stays on its link (RFC 5340 section 4.5.1).
+    pub const fn of(key: &LsaKey, interface: InterfaceId) -> Option<Self> {
+        match key.ls_type.flooding_scope() {
+            Scope::Link => Some(Self::Link(interface)),
+            Scope::Area => Some(Self::Area),
+            Scope::As => Some(Self::As),
+            Scope::Reserved => None,
+        }
+    }
+
+    /// Returns whether LSAs of the domain cross the interface.
+    pub fn includes(self, interface: InterfaceId) -> bool {
+        match self {
+            Self::Link(id) => id == interface,
+            Self::Area | Self::As => true,
+        }
+    }
+}
+
+/// What identifies an LSA in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LsdbKey {
+    /// Where it belongs.
+    pub domain: Domain,
+    /// Which LSA.
+    pub lsa: LsaKey,
+}
+
+/// An installed instance of an LSA.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    lsa: Arc<Lsa>,
+    /// The age at `installed`.
+    base_age: u16,
+    installed: Instant,
+    deadline: Option<Instant>,
+    /// Whether this router originated the instance in its present life.
+    originated: bool,
+    /// When the instance was last sent back to a neighbor that had an older one.
+    sent_back: Option<Instant>,
+}
+
+impl Entry {
+    /// Returns the LSA; its header holds the age it came with.
+    pub const fn lsa(&self) -> &Arc<Lsa> {
+        &self.lsa
+    }
+
+    /// Returns the age at `now`, at most MaxAge.
+    pub fn age(&self, now: Instant) -> u16 {
+        let seconds = u16::try_from(now.since(self.installed).as_secs()).unwrap_or(MAX_AGE);
+        self.base_age.saturating_add(seconds).min(MAX_AGE)
+    }
+
+    /// Returns the header with the age at `now`.
+    pub fn header(&self, now: Instant) -> LsaHeader {
+        LsaHeader { age: self.age(now), ..self.lsa.header }
+    }
+
+    /// Returns whether the LSA is being flushed: it counts for nothing but has not been acknowledged everywhere.
+    pub const fn is_flushed(&self) -> bool {
+        self.base_age == MAX_AGE
+    }
+
+    /// Returns whether this router originated the instance since it started.
+    pub const fn is_originated(&self) -> bool {
+        self.originated
+    }
+
+    /// Returns when the instance was installed.
+    pub const fn installed(&self) -> Instant {
+        self.installed
+    }
+
+    /// Returns whether the instance may be sent back at `now`, `interval` after the last time, and notes that it is.
+    pub fn send_back(&mut self, now: Instant, interval: Duration) -> bool {
+        let allowed = self.sent_back.is_none_or(|sent| now.since(sent) >= interval);
+        if allowed {
+            self.sent_back = Some(now);
+        }
+        allowed
+    }
+}
+
+/// What is to be installed.
+#[derive(Debug)]
+pub struct Installation {
+    /// The instance.
+    pub lsa: Arc<Lsa>,
+    /// Its age.
+    pub age: u16,
+    /// Whether this router has just originated it.
+    pub originated: bool,
+    /// When it must be looked at again: refreshed, or flushed because it has reached MaxAge.
+    pub deadline: Option<Instant>,
+}
+
+/// The database of one router.
+#[derive(Debug)]
+pub struct Lsdb {
+    router_id: RouterId,
+    entries: BTreeMap<LsdbKey, Entry>,
+    deadlines: BTreeSet<(Instant, LsdbKey)>,
+    flushed: BTreeSet<LsdbKey>,
+    own: BTreeSet<LsdbKey>,
+}
+
+impl Lsdb {
+    /// Makes an empty database; `router_id` tells the own LSAs.
+    pub const fn new(router_id: RouterId) -> Self {
+        Self {
+            router_id,
+            entries: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            flushed: BTreeSet::new(),
+            own: BTreeSet::new(),
+        }
+    }
+
+    /// Installs an instance in place of the one before, and returns that one.
+    pub fn install(&mut self, key: LsdbKey, installation: Installation, now: Instant) -> Option<Entry> {
+        let Installation { lsa, age, originated, deadline } = installation;
+        let old = self.remove(&key);
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, key));
+        }
+        if age >= MAX_AGE {
+            self.flushed.insert(key);
+        }
+        if key.lsa.advertising_router == self.router_id {
+            self.own.insert(key);
+        }
+        let base_age = age.min(MAX_AGE);
+        self.entries
+            .insert(key, Entry { lsa, base_age, installed: now, deadline, originated, sent_back: None });
+        old
+    }
+
+    /// Ages an LSA to MaxAge where it stands (RFC 2328 section 14.1); returns whether there was one to age.
+    pub fn flush(&mut self, key: &LsdbKey, now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| !entry.is_flushed()) else {
+            return false;
+        };
+        entry.base_age = MAX_AGE;
+        entry.installed = now;
+        if let Some(deadline) = entry.deadline.take() {
+            self.deadlines.remove(&(deadline, *key));
+        }
+        self.flushed.insert(*key);
+        true
+    }
+
+    /// Takes an LSA out.
+    pub fn remove(&mut self, key: &LsdbKey) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, *key));
+        }
+        self.flushed.remove(key);
+        self.own.remove(key);
+        Some(entry)
+    }
+
+    /// Takes every LSA of a link out; nobody is told, for the link is gone. Returns how many there were.
+    pub fn remove_link(&mut self, interface: InterfaceId) -> usize {
+        let keys: Vec<LsdbKey> = self.domain(Domain::Link(interface)).map(|(key, _)| *key).collect();
+        keys.iter().filter(|key| self.remove(key).is_some()).count()
+    }
+
+    /// Returns an LSA.
+    pub fn get(&self, key: &LsdbKey) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Returns an LSA to change its bookkeeping.
+    pub fn get_mut(&mut self, key: &LsdbKey) -> Option<&mut Entry> {
+        self.entries.get_mut(key)
+    }
+
+    /// Returns everything, in the order of the keys: links, area, AS.
+    pub fn iter(&self) -> impl Iterator<Item = (&LsdbKey, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// Returns the LSAs that count: all that are not being flushed.
+    pub fn live(&self) -> impl Iterator<Item = (&LsdbKey, &Entry)> {
+        self.entries.iter().filter(|(_, entry)| !entry.is_flushed())
+    }
+
+    /// Returns the LSAs of one domain.
+    pub fn domain(&self, domain: Domain) -> impl Iterator<Item = (&LsdbKey, &Entry)> {
+        let first = LsaKey {
+            ls_type: LsType::from_bits(0),
+            link_state_id: LinkStateId(0),
+            advertising_router: RouterId(0),
+        };
+        self.entries.range(LsdbKey { domain, lsa: first }..).take_while(move |(key, _)| key.domain == domain)
+    }
+
+    /// Returns the keys of the self-originated LSAs, received ones included.
+    pub const fn own(&self) -> &BTreeSet<LsdbKey> {
+        &self.own
+    }
+
+    /// Returns the keys of the LSAs that are being flushed.
+    pub const fn flushed(&self) -> &BTreeSet<LsdbKey> {
+        &self.flushed
+    }
+
+    /// Returns how many LSAs there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns the first deadline.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out the first LSA whose deadline has come.
+    pub fn pop_due(&mut self, now: Instant) -> Option<LsdbKey> {
+        let (at, key) = *self.deadlines.first()?;
+        if at > now {
+            return None;
+        }
+        self.deadlines.pop_first();
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.deadline = None;
+        }
+        Some(key)
+    }
+}

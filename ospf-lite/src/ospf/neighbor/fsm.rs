@@ -1,0 +1,216 @@
+//! The neighbor state machine as one table (RFC 2328 section 10.3).
+
+use std::fmt;
+
+/// How far the conversation with a neighbor has come (RFC 2328 section 10.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NeighborState {
+    /// Not heard from within RouterDeadInterval.
+    Down,
+    /// Never reached on point-to-point links; kept for the standard's numbering.
+    Attempt,
+    /// Heard, but it does not hear this router.
+    Init,
+    /// Both hear each other.
+    TwoWay,
+    /// Settling who leads the exchange.
+    ExStart,
+    /// Telling each other what is in the databases.
+    Exchange,
+    /// Asking for what is missing.
+    Loading,
+    /// Databases are equal.
+    Full,
+}
+
+/// What happens to a neighbor (RFC 2328 section 10.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NeighborInput {
+    /// HelloReceived: it was heard.
+    HelloReceived,
+    /// Start: Hellos are sent to it unasked (only on networks without broadcast).
+    Start,
+    /// 2-WayReceived: it hears this router.
+    TwoWayReceived,
+    /// NegotiationDone: who leads the exchange is settled.
+    NegotiationDone,
+    /// ExchangeDone: both have told what they have.
+    ExchangeDone,
+    /// BadLSReq: it asked for an LSA that is not in the database.
+    BadLsReq,
+    /// LoadingDone: every request has been answered.
+    LoadingDone,
+    /// AdjOK?: whether an adjacency is wanted may have changed.
+    AdjOk,
+    /// SeqNumberMismatch: its Database Description does not follow the last one.
+    SeqNumberMismatch,
+    /// 1-WayReceived: it does not hear this router any more.
+    OneWayReceived,
+    /// KillNbr: it can not be reached any more.
+    KillNbr,
+    /// InactivityTimer: it has been silent for RouterDeadInterval.
+    InactivityTimer,
+    /// LLDown: the layer below says that it can not be reached.
+    LlDown,
+}
+
+/// What the next state depends on besides the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether an adjacency is wanted: always on point-to-point links (RFC 2328 section 10.4).
+    pub adjacency_wanted: bool,
+    /// Whether the Link state request list is empty.
+    pub requests_empty: bool,
+}
+
+impl NeighborState {
+    /// Every state, for tests that walk the table.
+    pub const ALL: [Self; 8] = [
+        Self::Down,
+        Self::Attempt,
+        Self::Init,
+        Self::TwoWay,
+        Self::ExStart,
+        Self::Exchange,
+        Self::Loading,
+        Self::Full,
+    ];
+
+    /// Returns the state after an event.
+    #[must_use]
+    pub fn next(self, event: NeighborInput, facts: Facts) -> Self {
+        let adjacency = if facts.adjacency_wanted { Self::ExStart } else { Self::TwoWay };
+        match event {
+            NeighborInput::Start => match self {
+                Self::Down => Self::Attempt,
+                stay => stay,
+            },
+            NeighborInput::HelloReceived => self.max(Self::Init),
+            NeighborInput::TwoWayReceived => match self {
+                Self::Init => adjacency,
+                stay => stay,
+            },
+            NeighborInput::NegotiationDone => match self {
+                Self::ExStart => Self::Exchange,
+                stay => stay,
+            },
+            NeighborInput::ExchangeDone => match self {
+                Self::Exchange if facts.requests_empty => Self::Full,
+                Self::Exchange => Self::Loading,
+                stay => stay,
+            },
+            NeighborInput::LoadingDone => match self {
+                Self::Loading => Self::Full,
+                stay => stay,
+            },
+            NeighborInput::AdjOk => match self {
+                Self::TwoWay => adjacency,
+                adjacent if adjacent >= Self::ExStart && !facts.adjacency_wanted => Self::TwoWay,
+                stay => stay,
+            },
+            NeighborInput::SeqNumberMismatch | NeighborInput::BadLsReq => match self {
+                Self::Exchange | Self::Loading | Self::Full => Self::ExStart,
+                stay => stay,
+            },
+            NeighborInput::OneWayReceived => match self {
+                heard if heard >= Self::TwoWay => Self::Init,
+                stay => stay,
+            },
+            NeighborInput::KillNbr | NeighborInput::InactivityTimer | NeighborInput::LlDown => Self::Down,
+        }
+    }
+
+    /// Returns whether LSAs are flooded to a neighbor in this state (RFC 2328 section 13.3).
+    pub fn takes_flooding(self) -> bool {
+        self >= Self::Exchange
+    }
+
+    /// Returns whether the two databases are being compared.
+    pub const fn is_synchronizing(self) -> bool {
+        matches!(self, Self::Exchange | Self::Loading)
+    }
+}
+
+impl fmt::Display for NeighborState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Down => "Down",
+            Self::Attempt => "Attempt",
+            Self::Init => "Init",
+            Self::TwoWay => "2-Way",
+            Self::ExStart => "ExStart",
+            Self::Exchange => "Exchange",
+            Self::Loading => "Loading",
+            Self::Full => "Full",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NeighborInput as Event;
+    use super::NeighborState::{Attempt, Down, ExStart, Exchange, Full, Init, Loading, TwoWay};
+    use super::{Facts, NeighborState};
+
+    /// One line of section 10.3: in `from`, `event` leads to `to` when `wanted` and `empty` (where they matter) hold.
+    type Line = (&'static [NeighborState], Event, Option<bool>, Option<bool>, NeighborState);
+
+    /// Section 10.3 as written there. Every pair that is not listed changes nothing.
+    const TABLE: &[Line] = &[
+        (&[Down], Event::Start, None, None, Attempt),
+        (&[Down, Attempt], Event::HelloReceived, None, None, Init),
+        (&[Init], Event::TwoWayReceived, Some(true), None, ExStart),
+        (&[Init], Event::TwoWayReceived, Some(false), None, TwoWay),
+        (&[ExStart], Event::NegotiationDone, None, None, Exchange),
+        (&[Exchange], Event::ExchangeDone, None, Some(true), Full),
+        (&[Exchange], Event::ExchangeDone, None, Some(false), Loading),
+        (&[Loading], Event::LoadingDone, None, None, Full),
+        (&[TwoWay], Event::AdjOk, Some(true), None, ExStart),
+        (&[ExStart, Exchange, Loading, Full], Event::AdjOk, Some(false), None, TwoWay),
+        (&[Exchange, Loading, Full], Event::SeqNumberMismatch, None, None, ExStart),
+        (&[Exchange, Loading, Full], Event::BadLsReq, None, None, ExStart),
+        (&[TwoWay, ExStart, Exchange, Loading, Full], Event::OneWayReceived, None, None, Init),
+        (&NeighborState::ALL, Event::KillNbr, None, None, Down),
+        (&NeighborState::ALL, Event::InactivityTimer, None, None, Down),
+        (&NeighborState::ALL, Event::LlDown, None, None, Down),
+    ];
+
+    const EVENTS: [Event; 13] = [
+        Event::HelloReceived,
+        Event::Start,
+        Event::TwoWayReceived,
+        Event::NegotiationDone,
+        Event::ExchangeDone,
+        Event::BadLsReq,
+        Event::LoadingDone,
+        Event::AdjOk,
+        Event::SeqNumberMismatch,
+        Event::OneWayReceived,
+        Event::KillNbr,
+        Event::InactivityTimer,
+        Event::LlDown,
+    ];
+
+    #[test]
+    fn every_pair_of_state_and_event_follows_section_10_3() {
+        for state in NeighborState::ALL {
+            for event in EVENTS {
+                for (adjacency_wanted, requests_empty) in
+                    [(true, true), (true, false), (false, true), (false, false)]
+                {
+                    let expected = TABLE
+                        .iter()
+                        .find(|(from, on, wanted, empty, _)| {
+                            from.contains(&state)
+                                && *on == event
+                                && wanted.is_none_or(|wanted| wanted == adjacency_wanted)
+                                && empty.is_none_or(|empty| empty == requests_empty)
+                        })
+                        .map_or(state, |line| line.4);
+                    let facts = Facts { adjacency_wanted, requests_empty };
+                    assert_eq!(state.next(event, facts), expected, "{state} on {event:?} with {facts:?}");
+                }
+            }
+        }
+    }
+}
