@@ -4,6 +4,8 @@
 //! when to wake it and which routes hold. It owns no clock, socket, file or thread; the shells around it do.
 
 pub mod config;
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod engine;
 pub mod ids;
 pub mod io;
