@@ -71,8 +71,9 @@ impl From<LinkName> for String {
 pub struct Link {
     /// The device's name.
     pub name: LinkName,
-    /// The device's ifalias, which marks it as ours and names the neighbor.
-    pub alias: Option<String>,
+    /// The device's ifalias, never empty: a device of ours without one is not taken for ours (see `netlink`). A
+    /// WireGuard device is called `dlan`, a VXLAN device like its neighbor.
+    pub alias: String,
     /// The largest packet it carries, in octets.
     pub mtu: u32,
     /// Whether it is administratively up.
@@ -90,4 +91,37 @@ pub enum LinkKind {
     WireGuard(WireGuardLink),
     /// A point-to-point VXLAN device.
     Vxlan(VxlanLink),
+}
+
+impl Link {
+    /// Returns what it is as a WireGuard device, if it is one.
+    pub fn wireguard(&self) -> Option<&WireGuardLink> {
+        match &self.kind {
+            LinkKind::WireGuard(wireguard) => Some(wireguard),
+            LinkKind::Vxlan(_) => None,
+        }
+    }
+
+    /// Returns what it is as a VXLAN device, if it is one.
+    pub fn vxlan(&self) -> Option<&VxlanLink> {
+        match &self.kind {
+            LinkKind::WireGuard(_) => None,
+            LinkKind::Vxlan(vxlan) => Some(vxlan),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_the_kernel_accepts() {
+        for good in ["dlan-wg", "dlan-vx256", "a", "fifteen-octets-"] {
+            assert_eq!(LinkName::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", ".", "..", "a/b", "a:b", "a b", "sixteen--octets-", "tab\t", "nul\0"] {
+            assert_eq!(LinkName::new(bad), Err(BadLinkName(bad.to_owned())), "{bad:?}");
+        }
+    }
 }

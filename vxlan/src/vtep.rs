@@ -60,3 +60,19 @@ pub struct VxlanLink {
     /// The remote VTEPs of the all-zero FDB entry: exactly one on a point-to-point link. Learning is always off.
     pub remotes: BTreeSet<Ipv4Addr>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vni_has_24_bits() {
+        assert_eq!(Vni::new(0xff_ffff).map(Vni::get), Some(0xff_ffff));
+        assert_eq!(Vni::new(0x100_0000), None);
+    }
+
+    #[test]
+    fn mac_address_is_written_with_colons() {
+        assert_eq!(MacAddress([2, 0, 0xab, 4, 5, 0xff]).to_string(), "02:00:ab:04:05:ff");
+    }
+}

@@ -1,10 +1,12 @@
-//! A WireGuard device as a value; its secrets cannot be printed.
+//! A WireGuard device and its peers as values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
+
+pub use crate::key::{KeyError, PresharedKey, PrivateKey, PublicKey, RandomnessError};
 
 /// What makes a WireGuard device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,64 +28,76 @@ pub struct Peer {
     pub endpoint: Option<SocketAddr>,
     /// The pre-shared key, if any.
     pub preshared_key: Option<PresharedKey>,
-    /// Seconds between keepalives; `None` sends none.
+    /// Seconds between keepalives, at least 1; `None` sends none.
     pub keepalive: Option<u16>,
-    /// The addresses the peer may use as source, and that are sent to it.
+    /// The prefixes the peer may use as source, and that are sent to it; without host bits.
     pub allowed_ips: BTreeSet<IpNet>,
 }
 
-macro_rules! key {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $name([u8; 32]);
-
-        impl $name {
-            /// Takes the 32 octets.
-            pub const fn from_octets(octets: [u8; 32]) -> Self {
-                Self(octets)
-            }
-
-            /// Returns the 32 octets.
-            pub const fn octets(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-    };
+/// What a device knows of a peer at this moment; no part of any wanted state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeerStatus {
+    /// Where packets to the peer go: configured, or learnt from what it sent.
+    pub endpoint: Option<SocketAddr>,
+    /// How long ago the last handshake was completed; `None` means never.
+    pub handshake_age: Option<Duration>,
+    /// Octets received from the peer.
+    pub rx_bytes: u64,
+    /// Octets sent to the peer.
+    pub tx_bytes: u64,
 }
-key!(
-    /// A Curve25519 public key.
-    PublicKey
-);
-key!(
-    /// A Curve25519 private key; it has no readable `Debug` and is wiped when dropped.
-    PrivateKey
-);
-key!(
-    /// A pre-shared key; it has no readable `Debug` and is wiped when dropped.
-    PresharedKey
-);
 
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PrivateKey(..)")
+/// One step from the peers a device has to those it shall have. Peers that stay as they are need none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerStep<'a> {
+    /// Take the peer out, with its session.
+    Remove(&'a PublicKey),
+    /// Put the peer in.
+    Add(&'a PublicKey, &'a Peer),
+    /// Change the peer, keeping its session where the device can.
+    Update {
+        /// Which peer.
+        key: &'a PublicKey,
+        /// What it was.
+        from: &'a Peer,
+        /// What it shall be.
+        to: &'a Peer,
+    },
+}
+
+/// Returns the steps between two sets of peers, removals first: a prefix that moves is free before it is taken.
+pub fn peer_steps<'a>(
+    from: &'a BTreeMap<PublicKey, Peer>,
+    to: &'a BTreeMap<PublicKey, Peer>,
+) -> Vec<PeerStep<'a>> {
+    let removed = from.keys().filter(|key| !to.contains_key(key)).map(PeerStep::Remove);
+    let set = to.iter().filter_map(|(key, peer)| match from.get(key) {
+        None => Some(PeerStep::Add(key, peer)),
+        Some(seen) if seen == peer => None,
+        Some(seen) => Some(PeerStep::Update { key, from: seen, to: peer }),
+    });
+    removed.chain(set).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(keepalive: u16) -> Peer {
+        Peer { endpoint: None, preshared_key: None, keepalive: Some(keepalive), allowed_ips: BTreeSet::new() }
     }
-}
 
-impl fmt::Debug for PresharedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PresharedKey(..)")
-    }
-}
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({self})")
-    }
-}
-
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use base64::Engine as _;
-        f.write_str(&base64::engine::general_purpose::STANDARD.encode(self.0))
+    #[test]
+    fn only_peers_that_differ_get_a_step_and_removals_come_first() {
+        let key = |n| PublicKey::from_octets([n; 32]);
+        let from = BTreeMap::from([(key(1), peer(1)), (key(2), peer(2)), (key(9), peer(9))]);
+        let to = BTreeMap::from([(key(1), peer(1)), (key(2), peer(3)), (key(4), peer(4))]);
+        let steps = peer_steps(&from, &to);
+        let expected = [
+            PeerStep::Remove(&key(9)),
+            PeerStep::Update { key: &key(2), from: &peer(2), to: &peer(3) },
+            PeerStep::Add(&key(4), &peer(4)),
+        ];
+        assert_eq!(steps, expected);
     }
 }
