@@ -1,0 +1,211 @@
+//! Shortest paths from one router to everything in its area (RFC 2328 section 16.1).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::ids::{Distance, InterfaceId, RouterId};
+use crate::ospf::graph::{Edge, Graph, VertexId, VertexIndex};
+
+/// The first step of a path: over an interface of the root to the neighbor behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FirstHop {
+    /// The root's interface.
+    pub interface: InterfaceId,
+    /// The first router on the path.
+    pub neighbor: RouterId,
+}
+
+/// A set of the root's first hops, one bit each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FirstHopSet(Vec<u64>);
+
+impl FirstHopSet {
+    /// Adds what is in `other`.
+    pub fn extend(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&other.0).for_each(|(word, added)| *word |= added);
+    }
+
+    /// Returns whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Returns the places, in [`Paths::hops`], of what is in it.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            std::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)))
+                .take_while(|rest| *rest != 0)
+                .map(move |rest| at * 64 + usize::try_from(rest.trailing_zeros()).unwrap_or(0))
+        })
+    }
+}
+
+/// The shortest-path tree of a root, all equally short paths in it.
+#[derive(Debug, Clone)]
+pub struct Paths<'g> {
+    graph: &'g Graph,
+    root: Option<VertexIndex>,
+    /// Every first hop that the root's links allow, in order: interface, then neighbor.
+    hops: Vec<FirstHop>,
+    /// Per vertex.
+    distances: Vec<Distance>,
+    /// Per vertex, so many words each: bits of `hops`.
+    hop_bits: Vec<u64>,
+    words: usize,
+    /// The root's interfaces to networks that are best reached without a router between.
+    attached: BTreeMap<VertexIndex, Vec<InterfaceId>>,
+}
+
+impl<'g> Paths<'g> {
+    /// Returns the graph the paths lead through.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Returns every first hop that the root's links allow, in order: interface, then neighbor.
+    pub fn hops(&self) -> &[FirstHop] {
+        &self.hops
+    }
+
+    /// Returns how far a vertex is, or nothing when it cannot be reached.
+    pub fn distance(&self, vertex: VertexIndex) -> Option<Distance> {
+        self.distances.get(vertex.get()).copied().filter(|distance| *distance < Distance::INFINITY)
+    }
+
+    /// Returns the first hops of all shortest paths to a vertex; none for the root itself.
+    pub fn first_hop_set(&self, vertex: VertexIndex) -> FirstHopSet {
+        let start = vertex.get().saturating_mul(self.words);
+        FirstHopSet(self.hop_bits.get(start..start.saturating_add(self.words)).unwrap_or_default().to_vec())
+    }
+
+    /// Returns the first hops of all shortest paths to a vertex in order; none for the root itself.
+    pub fn first_hops(&self, vertex: VertexIndex) -> Vec<FirstHop> {
+        self.first_hop_set(vertex).places().filter_map(|place| self.hops.get(place).copied()).collect()
+    }
+
+    /// Returns whether no router is between the root and the vertex: it is the root, or a network on the root's link.
+    pub fn is_local(&self, vertex: VertexIndex) -> bool {
+        self.root == Some(vertex) || self.attached.contains_key(&vertex)
+    }
+
+    /// Walks on from a vertex whose distance is final.
+    fn advance(&mut self, from: VertexIndex, distance: Distance, waiting: &mut Waiting) {
+        for edge in self.graph.edges(from) {
+            let reached = distance.plus(u32::from(edge.metric));
+            let Some(known) = self.distances.get_mut(edge.to.get()) else { continue };
+            if reached > *known || reached == Distance::INFINITY || self.root == Some(edge.to) {
+                continue;
+            }
+            if reached < *known {
+                *known = reached;
+                self.attached.remove(&edge.to);
+                bits_mut(&mut self.hop_bits, self.words, edge.to).fill(0);
+                waiting.push((Reverse(reached), edge.to));
+            }
+            self.inherit(from, edge.to);
+            self.begin(from, edge);
+        }
+    }
+
+    /// Adds the first hops of one vertex to another's.
+    fn inherit(&mut self, from: VertexIndex, to: VertexIndex) {
+        let (from, to) = (from.get() * self.words, to.get() * self.words);
+        for word in 0..self.words {
+            let inherited = self.hop_bits.get(from + word).copied().unwrap_or_default();
+            if let Some(slot) = self.hop_bits.get_mut(to + word) {
+                *slot |= inherited;
+            }
+        }
+    }
+
+    /// Notes the first hop where a path leaves the root's own links: at the root, or at a network on one of them.
+    fn begin(&mut self, from: VertexIndex, edge: &Edge) {
+        let neighbor = match self.graph.vertex(edge.to).map(|vertex| vertex.id) {
+            Some(VertexId::Router(neighbor)) => neighbor,
+            Some(VertexId::Network { .. }) if self.root == Some(from) => {
+                self.attached.entry(edge.to).or_default().push(edge.interface_id);
+                return;
+            }
+            _ => return,
+        };
+        let interfaces = match self.attached.get(&from) {
+            Some(interfaces) => interfaces.as_slice(),
+            None if self.root == Some(from) => std::slice::from_ref(&edge.interface_id),
+            None => return,
+        };
+        for interface in interfaces {
+            let hop = FirstHop { interface: *interface, neighbor };
+            let Ok(place) = self.hops.binary_search(&hop) else { continue };
+            if let Some(word) = bits_mut(&mut self.hop_bits, self.words, edge.to).get_mut(place / 64) {
+                *word |= 1 << (place % 64);
+            }
+        }
+    }
+}
+
+/// Vertices whose distance may not be final: the closest first, and of those as close the last in the graph, so that
+/// networks come before routers (RFC 2328 section 16.1, step 3).
+type Waiting = BinaryHeap<(Reverse<Distance>, VertexIndex)>;
+
+/// Computes the shortest paths from a router. A router that does not transit is reached, but nothing behind it is by way
+/// of it; the root may always send. Nothing is reached from a root that is not in the graph.
+pub fn shortest_paths(graph: &Graph, root: RouterId) -> Paths<'_> {
+    let root = graph.find(VertexId::Router(root));
+    let hops = root.map(|root| root_hops(graph, root)).unwrap_or_default();
+    let words = hops.len().div_ceil(64);
+    let mut paths = Paths {
+        graph,
+        root,
+        hops,
+        distances: vec![Distance::INFINITY; graph.len()],
+        hop_bits: vec![0; graph.len() * words],
+        words,
+        attached: BTreeMap::new(),
+    };
+    let mut waiting = Waiting::new();
+    if let Some(root) = root
+        && let Some(distance) = paths.distances.get_mut(root.get())
+    {
+        *distance = Distance::ZERO;
+        waiting.push((Reverse(Distance::ZERO), root));
+    }
+    while let Some((Reverse(distance), from)) = waiting.pop() {
+        let is_outdated = paths.distances.get(from.get()).is_none_or(|known| *known < distance);
+        let transits = root == Some(from) || graph.vertex(from).is_some_and(|vertex| vertex.transits);
+        if !is_outdated && transits {
+            paths.advance(from, distance, &mut waiting);
+        }
+    }
+    paths
+}
+
+/// Returns the first hops that the root's links allow, in order.
+fn root_hops(graph: &Graph, root: VertexIndex) -> Vec<FirstHop> {
+    let mut hops = Vec::new();
+    for link in graph.edges(root) {
+        let interface = link.interface_id;
+        match graph.vertex(link.to).map(|vertex| vertex.id) {
+            Some(VertexId::Router(neighbor)) => hops.push(FirstHop { interface, neighbor }),
+            Some(VertexId::Network { .. }) => {
+                let behind = graph.edges(link.to).iter().filter_map(|edge| graph.vertex(edge.to));
+                hops.extend(behind.filter_map(|vertex| match vertex.id {
+                    VertexId::Router(neighbor) => Some(FirstHop { interface, neighbor }),
+                    VertexId::Network { .. } => None,
+                }));
+            }
+            None => {}
+        }
+    }
+    hops.sort_unstable();
+    hops.dedup();
+    hops
+}
+
+/// Returns the bits of one vertex.
+fn bits_mut(bits: &mut [u64], words: usize, vertex: VertexIndex) -> &mut [u64] {
+    let start = vertex.get() * words;
+    bits.get_mut(start..start + words).unwrap_or_default()
+}
