@@ -1,0 +1,122 @@
+//! The way from the observed state to the desired one: ordered steps, each of which can be undone.
+
+pub mod change;
+pub mod diff;
+pub mod endpoint;
+pub mod order;
+pub mod outcome;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use vxlan::link::LinkName;
+
+use self::change::{Change, ChangeView};
+use crate::state::State;
+
+/// Ordered steps from one state to another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    steps: Vec<Change>,
+    on_error: OnError,
+}
+
+/// What a failing step does to the rest of its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// The steps before it are undone, last first.
+    #[default]
+    RollBack,
+    /// The other steps stand: routes do not depend on each other, and one that fails must not hold up the rest.
+    KeepGoing,
+}
+
+/// Why no plan can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A route would use a device that the same plan removes.
+    #[error("route {route} would use {device}, which is to be removed")]
+    RouteOverRemovedLink {
+        /// The route.
+        route: String,
+        /// The device.
+        device: LinkName,
+    },
+}
+
+impl Plan {
+    /// Works out how to get from `observed` to `desired`.
+    pub fn new(observed: &State, desired: &State) -> Result<Self, PlanError> {
+        refuse_contradiction(observed, desired)?;
+        let mut steps = diff::diff(observed, desired);
+        order::order(&mut steps);
+        Ok(Self { steps, on_error: OnError::RollBack })
+    }
+
+    /// Works out how to get from `observed`'s routes to `desired`'s, leaving all else alone.
+    pub fn routes(observed: &State, desired: &State) -> Self {
+        let mut steps = diff::routes(&observed.routes, &desired.routes);
+        order::order(&mut steps);
+        Self { steps, on_error: OnError::KeepGoing }
+    }
+
+    /// Makes a plan of one step.
+    pub fn of(change: Change) -> Self {
+        Self { steps: vec![change], on_error: OnError::RollBack }
+    }
+
+    /// Returns the steps in the order in which they are to be made.
+    pub fn steps(&self) -> &[Change] {
+        &self.steps
+    }
+
+    /// Returns what a failing step does to the rest.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// Returns whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Returns the plan that takes back this one.
+    pub fn inverse(&self) -> Self {
+        Self { steps: self.steps.iter().rev().map(Change::inverse).collect(), on_error: self.on_error }
+    }
+}
+
+fn refuse_contradiction(observed: &State, desired: &State) -> Result<(), PlanError> {
+    let kept: BTreeSet<&LinkName> = desired.links.keys().collect();
+    for (key, route) in &desired.routes {
+        for hop in route.action.hops() {
+            if observed.links.contains_key(&hop.device) && !kept.contains(&hop.device) {
+                return Err(PlanError::RouteOverRemovedLink {
+                    route: key.to_string(),
+                    device: hop.device.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.steps.len()))?;
+        for step in &self.steps {
+            list.serialize_element(&ChangeView::of(step))?;
+        }
+        list.end()
+    }
+}

@@ -1,0 +1,122 @@
+//! What the configuration does not say and the router does: devices found, addresses on them, secrets read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use vxlan::link::LinkName;
+use vxlan::wireguard::{PresharedKey, PrivateKey};
+
+use crate::config::{HostId, LanConfig};
+
+/// What was found on this router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// This router's key.
+    pub private_key: PrivateKey,
+    /// The links' pre-shared keys, by neighbor.
+    pub link_psks: BTreeMap<HostId, PresharedKey>,
+    /// The OSPF secret.
+    pub ospf_secret: Option<Secret>,
+    /// The WANs, by section name.
+    pub wans: BTreeMap<String, WanFacts>,
+    /// The LANs, by section name.
+    pub lans: BTreeMap<String, LanFacts>,
+    /// Where the neighbors were last found, by name resolution.
+    pub endpoints: BTreeMap<HostId, SocketAddr>,
+    /// Which WireGuard there is.
+    pub wireguard: WireGuardKind,
+    /// The authentication epoch of this start: higher than that of every earlier start of this router.
+    pub epoch: u32,
+}
+
+/// A WAN's device as found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WanFacts {
+    /// The device; `None` while OpenWrt's network has none (not connected).
+    pub device: Option<LinkName>,
+    /// Whether the device's IPv6 configuration comes by router advertisements that the kernel reads.
+    pub lives_by_ra: bool,
+    /// The prefixes on the device, host bits zero.
+    pub prefixes: BTreeSet<IpNet>,
+}
+
+/// A LAN's device as found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanFacts {
+    /// The device.
+    pub device: LinkName,
+    /// Whether it exists.
+    pub exists: bool,
+    /// The addresses on it that dlan did not set, with their prefix lengths.
+    pub addresses: BTreeSet<IpNet>,
+}
+
+/// Which WireGuard serves the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireGuardKind {
+    /// The kernel's.
+    Kernel,
+    /// The embedded one, in a process of its own.
+    Embedded,
+}
+
+/// A secret text; it has no readable `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes the octets.
+    pub fn new(octets: Vec<u8>) -> Self {
+        Self(octets)
+    }
+
+    /// Returns the octets.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Facts {
+    /// Returns a LAN's own addresses with their prefixes: those the configuration sets, else the private ones found.
+    pub fn lan_prefixes(&self, lan: &LanConfig) -> Vec<(IpAddr, IpNet)> {
+        let found = self.lans.get(&lan.name).filter(|found| found.exists);
+        let set_ipv4 = lan.ipv4.and_then(|own| Ipv4Net::new(own.address, own.prefix_len).ok()).map(IpNet::V4);
+        let set_ipv6 = lan.ipv6.and_then(|own| Ipv6Net::new(own.address, own.prefix_len).ok()).map(IpNet::V6);
+        let mut own: Vec<IpNet> = set_ipv4.into_iter().chain(set_ipv6).collect();
+        for address in found.iter().flat_map(|found| &found.addresses) {
+            let is_set = match address {
+                IpNet::V4(_) => set_ipv4.is_some(),
+                IpNet::V6(_) => set_ipv6.is_some(),
+            };
+            if !is_set && is_private(address) {
+                own.push(*address);
+            }
+        }
+        own.into_iter().map(|own| (own.addr(), own.trunc())).collect()
+    }
+}
+
+/// Returns whether a prefix is nobody's on the internet: RFC 1918, RFC 6598 and RFC 4193.
+pub fn is_private(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(net) => {
+            let [a, b, ..] = net.network().octets();
+            let (length, second) = (net.prefix_len(), u16::from(b));
+            (a == 10 && length >= 8)
+                || (a == 172 && (16..32).contains(&second) && length >= 12)
+                || (a == 192 && b == 168 && length >= 16)
+                || (a == 100 && (64..128).contains(&second) && length >= 10)
+        }
+        IpNet::V6(net) => {
+            net.prefix_len() >= 7 && net.network().octets().first().is_some_and(|first| first & 0xfe == 0xfc)
+        }
+    }
+}

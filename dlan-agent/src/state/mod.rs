@@ -1,0 +1,57 @@
+//! What a router is, as one value: the same type says what is wanted and what is seen.
+
+pub mod facts;
+pub mod managed_file;
+pub mod marks;
+pub mod route;
+pub mod rule;
+pub mod ruleset;
+pub mod setting;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use vxlan::link::{Link, LinkName};
+
+use self::managed_file::ManagedFile;
+use self::route::{Route, RouteKey};
+use self::rule::Rule;
+use self::ruleset::Ruleset;
+use self::setting::{Setting, SettingValue};
+
+/// Everything on this router that carries dlan's mark: as it shall be, or as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// The WireGuard device and the VXLAN devices.
+    pub links: BTreeMap<LinkName, Link>,
+    /// Addresses on devices that are not links: the loopback identity, LAN addresses that the config sets.
+    pub addresses: BTreeSet<DeviceAddress>,
+    /// Kernel routes.
+    pub routes: BTreeMap<RouteKey, Route>,
+    /// Policy rules.
+    pub rules: BTreeSet<Rule>,
+    /// Kernel settings (sysctls).
+    pub settings: BTreeMap<Setting, SettingValue>,
+    /// The nftables table `inet dlan`.
+    pub ruleset: Option<Ruleset>,
+    /// Whole files that are ours.
+    pub files: BTreeMap<PathBuf, ManagedFile>,
+}
+
+/// An address on a device, with its prefix length; host bits are kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeviceAddress {
+    /// The device.
+    pub device: LinkName,
+    /// The address and the length of the prefix it lies in.
+    pub address: IpNet,
+}
+
+impl fmt::Display for DeviceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dev {}", self.address, self.device)
+    }
+}

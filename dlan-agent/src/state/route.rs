@@ -1,0 +1,107 @@
+//! A kernel route of ours as a value.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use vxlan::link::LinkName;
+
+/// Metric of routes to the neighbors' WireGuard addresses.
+pub const METRIC_NEIGHBOR: u32 = 16;
+/// Metric of routes that the routing protocol found; BIRD's default for kernel routes.
+pub const METRIC_LEARNED: u32 = 32;
+/// Metric of the unreachable routes below all others.
+pub const METRIC_UNREACHABLE: u32 = 9999;
+
+/// What tells our routes apart in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteKey {
+    /// The routing table.
+    pub table: u32,
+    /// The destination, host bits zero.
+    pub prefix: IpNet,
+    /// The metric; the lowest wins.
+    pub metric: u32,
+}
+
+/// What a route does, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The protocol number it carries.
+    pub protocol: u8,
+    /// What happens to packets.
+    pub action: RouteAction,
+}
+
+/// What a route does with packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteAction {
+    /// Sends them on.
+    Unicast {
+        /// The ways, used side by side; never empty.
+        next_hops: BTreeSet<RouteHop>,
+        /// The source address of this router's own packets.
+        source: Option<IpAddr>,
+    },
+    /// Answers them with "unreachable".
+    Unreachable,
+}
+
+/// One way of a route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteHop {
+    /// The device to send by.
+    pub device: LinkName,
+    /// The neighbor to send to; an IPv6 address also serves IPv4 routes. `None`: the destination is on the link.
+    pub via: Option<IpAddr>,
+}
+
+impl RouteKey {
+    /// Returns whether the routing protocol found routes with this key.
+    pub fn is_learned(&self) -> bool {
+        self.metric == METRIC_LEARNED
+    }
+}
+
+impl RouteAction {
+    /// Returns the ways; none for unreachable.
+    pub fn hops(&self) -> impl Iterator<Item = &RouteHop> {
+        match self {
+            Self::Unicast { next_hops, .. } => Some(next_hops.iter()),
+            Self::Unreachable => None,
+        }
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} table {} metric {}", self.prefix, self.table, self.metric)
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            RouteAction::Unreachable => f.write_str("unreachable"),
+            RouteAction::Unicast { next_hops, source } => {
+                for (index, hop) in next_hops.iter().enumerate() {
+                    write!(f, "{}{hop}", if index > 0 { ", " } else { "" })?;
+                }
+                source.map_or(Ok(()), |source| write!(f, " src {source}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for RouteHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.via {
+            Some(via) => write!(f, "via {via} dev {}", self.device),
+            None => write!(f, "dev {}", self.device),
+        }
+    }
+}
