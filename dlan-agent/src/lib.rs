@@ -1,5 +1,6 @@
 //! The router's keeper as a library: everything but argument parsing and the process itself.
 
+pub mod addressing;
 pub mod cli;
 pub mod config;
 pub mod control;

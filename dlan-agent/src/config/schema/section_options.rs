@@ -1,0 +1,173 @@
+//! The options of `config wan`, `config lan` and `config link`.
+
+/// The section `config wan`.
+pub mod wan {
+    use vxlan::link::LinkName;
+
+    use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
+    use crate::config::value;
+
+    /// The section with its options.
+    pub static SECTION: SectionSchema = SectionSchema {
+        kind: "wan",
+        occurrence: Occurrence::AtLeastOnce,
+        example: "config wan 'wan0'",
+        summary: "A side of the router that is not trusted; it names either `interface` or `device`.",
+        options: &[&INTERFACE, &DEVICE, &LISTEN_PORT],
+    };
+
+    /// The OpenWrt network name.
+    pub static INTERFACE: TypedOption<String> = TypedOption::new("interface", Kind::Network, value::network)
+        .default(Default::Unset("`device` names the Linux device"))
+        .summary("The name of the network in OpenWrt's configuration; its device is found through it, PPPoE's too.");
+
+    /// The Linux device.
+    pub static DEVICE: TypedOption<LinkName> = TypedOption::new("device", Kind::Device, value::device)
+        .default(Default::Unset("`interface` names OpenWrt's network"))
+        .summary("The Linux device, such as eth0.");
+
+    /// WireGuard's UDP port.
+    pub static LISTEN_PORT: TypedOption<u16> = TypedOption::new(
+        "listen_port",
+        Kind::Integer {
+            min: 1,
+            max: 65535,
+            unit: "",
+        },
+        value::integer_u16,
+    )
+    .default(Default::Value("51820"))
+    .summary("The UDP port on which WireGuard listens; there is one for the whole router, so only one `config wan` needs it.");
+}
+
+/// The section `config lan`.
+pub mod lan {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use vxlan::link::LinkName;
+
+    use crate::config::LanAddress;
+    use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
+    use crate::config::value;
+
+    const ADOPT: &str = "the private addresses found on the device";
+
+    /// The section with its options.
+    pub static SECTION: SectionSchema = SectionSchema {
+        kind: "lan",
+        occurrence: Occurrence::Any,
+        example: "config lan 'lan0'",
+        summary: "A side of the router with hosts; its networks are announced to the mesh.",
+        options: &[&DEVICE, &ZONE, &IPV4, &IPV6],
+    };
+
+    /// The Linux device.
+    pub static DEVICE: TypedOption<LinkName> =
+        TypedOption::new("device", Kind::Device, value::device).summary("The Linux device, such as br-lan.");
+
+    /// The zone.
+    pub static ZONE: TypedOption<String> = TypedOption::new("zone", Kind::OneOf(&["internal"]), value::zone)
+        .default(Default::Value("internal"))
+        .summary("The zone of its hosts; `internal` reaches everything in the mesh.");
+
+    /// The router's IPv4 address.
+    pub static IPV4: TypedOption<LanAddress<Ipv4Addr>> =
+        TypedOption::new("ipv4", Kind::Ipv4Address, value::ipv4_address)
+            .default(Default::Unset(ADOPT))
+            .summary("This router's IPv4 address on the LAN and the length of the LAN's prefix.");
+
+    /// The router's IPv6 address.
+    pub static IPV6: TypedOption<LanAddress<Ipv6Addr>> =
+        TypedOption::new("ipv6", Kind::Ipv6Address, value::ipv6_address)
+            .default(Default::Unset(ADOPT))
+            .summary("This router's IPv6 address on the LAN and the length of the LAN's prefix.");
+}
+
+/// The section `config link`.
+pub mod link {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use ospf_lite::ids::Cost;
+    use vxlan::wireguard::PublicKey;
+
+    use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption, mesh};
+    use crate::config::types::{Endpoint, HostId};
+    use crate::config::value;
+
+    /// The section with its options.
+    pub static SECTION: SectionSchema = SectionSchema {
+        kind: "link",
+        occurrence: Occurrence::Any,
+        example: "config link 'r4'",
+        summary: "A link to a neighboring router, which has a section for this router in turn.",
+        options: &[
+            &NAME,
+            &HOST_ID,
+            &PUBLIC_KEY,
+            &ENDPOINT,
+            &COST,
+            &WG_PSK_FILE,
+            &KEEPALIVE,
+            &MTU,
+            &HELLO_INTERVAL,
+            &DEAD_INTERVAL,
+        ],
+    };
+
+    /// The neighbor's name.
+    pub static NAME: TypedOption<String> = TypedOption::new("name", Kind::NeighborName, value::neighbor_name)
+        .default(Default::Found("the section's name"))
+        .summary("The neighbor's name, for those that cannot be a section's name because of a '-'.");
+
+    /// The neighbor's number.
+    pub static HOST_ID: TypedOption<HostId> =
+        TypedOption::new("host_id", mesh::HOST_ID.schema.kind, value::host_id)
+            .summary("The neighbor's host id.");
+
+    /// The neighbor's WireGuard key.
+    pub static PUBLIC_KEY: TypedOption<PublicKey> =
+        TypedOption::new("public_key", Kind::PublicKey, value::public_key)
+            .summary("The neighbor's public key: `dlan key` on the neighbor prints it.");
+
+    /// Where to call it.
+    pub static ENDPOINT: TypedOption<Endpoint> = TypedOption::new("endpoint", Kind::Endpoint, value::endpoint)
+        .default(Default::Unset("the neighbor calls this router"))
+        .summary("Where to call the neighbor: a name or an address, and its `listen_port`; of two neighbors at least one must have it.");
+
+    /// Output cost.
+    pub static COST: TypedOption<Cost> = TypedOption::new("cost", mesh::COST.schema.kind, value::cost)
+        .default(Default::Mesh("cost"))
+        .summary("The cost of sending over this link; it should be the same at both ends.");
+
+    /// A pre-shared key of this link's own.
+    pub static WG_PSK_FILE: TypedOption<PathBuf> = TypedOption::new("wg_psk_file", Kind::File, value::file)
+        .default(Default::Mesh("wg_psk_file"))
+        .summary("The file of this link's own pre-shared key, the same at both ends.");
+
+    /// WireGuard's keepalive.
+    pub static KEEPALIVE: TypedOption<u16> =
+        TypedOption::new("keepalive", mesh::KEEPALIVE.schema.kind, value::integer_u16)
+            .default(Default::Mesh("keepalive"))
+            .summary("The time between WireGuard's keepalives to this neighbor; 0 sends none.");
+
+    /// MTU of the link.
+    pub static MTU: TypedOption<u16> =
+        TypedOption::new("mtu", mesh::LINK_MTU.schema.kind, value::integer_u16)
+            .default(Default::Mesh("link_mtu"))
+            .summary("The largest packet on this link, the same at both ends.");
+
+    /// HelloInterval.
+    pub static HELLO_INTERVAL: TypedOption<Duration> =
+        TypedOption::new("hello_interval", mesh::HELLO_INTERVAL.schema.kind, value::seconds)
+            .default(Default::Mesh("hello_interval"))
+            .summary("How often this router says on this link that it is there, the same at both ends.");
+
+    /// RouterDeadInterval.
+    pub static DEAD_INTERVAL: TypedOption<Duration> =
+        TypedOption::new("dead_interval", mesh::DEAD_INTERVAL.schema.kind, value::seconds)
+            .default(Default::Mesh("dead_interval"))
+            .summary(
+                "How long this neighbor may be silent before the link counts as dead, the same at both ends.",
+            );
+}

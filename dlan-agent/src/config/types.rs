@@ -1,0 +1,217 @@
+//! The configuration's types: valid by construction, every default filled in.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use ospf_lite::ids::Cost;
+use serde::{Deserialize, Serialize};
+use vxlan::link::LinkName;
+use vxlan::wireguard::PublicKey;
+
+/// The largest host id there can be: with one more, a VNI (`max_hosts` x lower + higher) would need more than 24 bits.
+pub const HOST_ID_LIMIT: u16 = 4095;
+
+/// The UDP port of WireGuard where none is written.
+pub const LISTEN_PORT_DEFAULT: u16 = 51820;
+
+/// A host id: a router's number in the mesh, 1..=`max_hosts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HostId(pub u16);
+
+impl fmt::Display for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A whole, consistent configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The mesh this router belongs to.
+    pub mesh: MeshConfig,
+    /// The sides that are not trusted.
+    pub wans: Vec<WanConfig>,
+    /// The sides with hosts.
+    pub lans: Vec<LanConfig>,
+    /// The configured neighbors.
+    pub links: Vec<LinkConfig>,
+}
+
+/// What holds for the whole router, most of it equal on all routers of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeshConfig {
+    /// This router's number.
+    pub host_id: HostId,
+    /// This router's name: a DNS label.
+    pub name: String,
+    /// The mesh's DNS domain.
+    pub domain: String,
+    /// How many host ids the address arithmetic provides for.
+    pub max_hosts: u16,
+    /// The pools of the loopback identities.
+    pub loopback_ipv4: Ipv4Net,
+    /// The same for IPv6.
+    pub loopback_ipv6: Ipv6Net,
+    /// The pools of the WireGuard addresses.
+    pub wg_ipv4: Ipv4Net,
+    /// The same for IPv6.
+    pub wg_ipv6: Ipv6Net,
+    /// The pool that is cut into a /30 per link; `None` leaves the links unnumbered.
+    pub link_pool_ipv4: Option<Ipv4Net>,
+    /// WireGuard's device, `dlan-wg`.
+    pub wg_device: LinkName,
+    /// MTU of the WireGuard device.
+    pub wg_mtu: u16,
+    /// MTU of the VXLAN devices, unless a link says otherwise.
+    pub link_mtu: u16,
+    /// The UDP port of VXLAN.
+    pub vxlan_port: u16,
+    /// Where the router's private key is.
+    pub private_key_file: PathBuf,
+    /// The mesh-wide pre-shared key's file.
+    pub wg_psk_file: Option<PathBuf>,
+    /// Seconds between WireGuard keepalives; 0 sends none.
+    pub keepalive: u16,
+    /// The OSPF secret's file.
+    pub ospf_secret_file: Option<PathBuf>,
+    /// RFC 7166 SA ID.
+    pub ospf_sa_id: u16,
+    /// RFC 7166 algorithm.
+    pub ospf_algorithm: ospf_lite::config::HmacAlgorithm,
+    /// HelloInterval, unless a link says otherwise.
+    pub hello_interval: Duration,
+    /// RouterDeadInterval, unless a link says otherwise.
+    pub dead_interval: Duration,
+    /// RxmtInterval.
+    pub rxmt_interval: Duration,
+    /// Output cost of links that set none.
+    pub cost: Cost,
+    /// Metric of LAN prefixes.
+    pub lan_metric: u16,
+    /// How many equal-cost next hops a route keeps.
+    pub equal_cost_max: u8,
+    /// The mark of WireGuard's outer packets.
+    pub fwmark: u32,
+    /// The kernel routing table that is ours.
+    pub route_table: u32,
+    /// The kernel route protocol number that is ours.
+    pub route_protocol: u8,
+    /// Preference of the first of our three policy rules.
+    pub rule_preference: u32,
+    /// Seconds between looking at the system for drift where no notification tells of it.
+    pub drift_interval: Duration,
+}
+
+/// A side that is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WanConfig {
+    /// The section's name; of an anonymous section UCI's address, such as `@lan[0]`.
+    pub name: String,
+    /// How the device is found.
+    pub source: DeviceSource,
+    /// WireGuard's UDP port; one for the router, taken from the first WAN.
+    pub listen_port: u16,
+}
+
+/// How a device is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceSource {
+    /// A Linux device.
+    Device(LinkName),
+    /// An OpenWrt network name.
+    Interface(String),
+}
+
+/// A side with hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanConfig {
+    /// The section's name; of an anonymous section UCI's address, such as `@lan[0]`.
+    pub name: String,
+    /// Its device.
+    pub device: LinkName,
+    /// The zone it belongs to.
+    pub zone: String,
+    /// The router's address on it; `None` adopts the private prefixes found on the device.
+    pub ipv4: Option<LanAddress<Ipv4Addr>>,
+    /// The same for IPv6.
+    pub ipv6: Option<LanAddress<Ipv6Addr>>,
+}
+
+/// An address with the length of its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LanAddress<A> {
+    /// The router's own address.
+    pub address: A,
+    /// The length of the prefix it lies in.
+    pub prefix_len: u8,
+}
+
+impl LanAddress<Ipv4Addr> {
+    /// Returns the prefix the address lies in.
+    pub fn network(&self) -> Ipv4Net {
+        Ipv4Net::new(self.address, self.prefix_len)
+            .map_or_else(|_| Ipv4Net::from(self.address), |net| net.trunc())
+    }
+}
+
+impl LanAddress<Ipv6Addr> {
+    /// Returns the prefix the address lies in.
+    pub fn network(&self) -> Ipv6Net {
+        Ipv6Net::new(self.address, self.prefix_len)
+            .map_or_else(|_| Ipv6Net::from(self.address), |net| net.trunc())
+    }
+}
+
+impl<A: fmt::Display> fmt::Display for LanAddress<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_len)
+    }
+}
+
+/// A configured neighbor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// The neighbor's name.
+    pub name: String,
+    /// The neighbor's number.
+    pub host_id: HostId,
+    /// The neighbor's WireGuard key.
+    pub public_key: PublicKey,
+    /// Where to call it; `None`: it calls us.
+    pub endpoint: Option<Endpoint>,
+    /// Output cost.
+    pub cost: Cost,
+    /// The pre-shared key's file: the link's own, else the mesh's.
+    pub wg_psk_file: Option<PathBuf>,
+    /// Seconds between keepalives.
+    pub keepalive: u16,
+    /// MTU of the VXLAN device.
+    pub mtu: u16,
+    /// HelloInterval.
+    pub hello_interval: Duration,
+    /// RouterDeadInterval.
+    pub dead_interval: Duration,
+}
+
+/// Where to call a neighbor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address.
+    pub host: String,
+    /// UDP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
