@@ -4,14 +4,22 @@
 //! format, `value` one option's text, `check` looks across sections, `problem` has every sentence an operator may
 //! read; `effective` and `docs` show the table filled in and described, `template` writes a first file.
 
+pub mod error;
 pub mod problem;
 pub mod schema;
 pub mod suggest;
 pub mod uci;
 pub mod value;
+pub mod view;
 
+mod check;
+mod load;
+mod parse;
 mod types;
 
+pub use error::{ConfigError, ConfigErrors};
+pub use load::{CONFIG_FILE, hostname, load};
+pub use parse::{Loaded, Source, name_from_hostname, parse};
 pub use types::{
     Config, DeviceSource, Endpoint, HOST_ID_LIMIT, HostId, LISTEN_PORT_DEFAULT, LanAddress, LanConfig,
     LinkConfig, MeshConfig, WanConfig,

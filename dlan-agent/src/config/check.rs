@@ -1,0 +1,294 @@
+//! Looks at what must fit together: within a section, across sections, and with the mesh's arithmetic.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::error::ConfigError;
+use super::problem::Problem;
+use super::schema::{TypedOption, lan, link, mesh, wan};
+use super::types::HostId;
+use super::view::{View, Views};
+use crate::addressing::{self, LINK_DEVICE_PREFIX, Pair};
+
+/// What VXLAN adds to a packet over IPv4: outer IP, UDP, VXLAN and inner Ethernet headers (RFC 7348 section 5).
+const VXLAN_OVERHEAD: u16 = 50;
+
+/// Notes everything that does not fit together, as far as the values can be read.
+pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    if let Some(mesh) = &views.mesh {
+        check_mesh(mesh, errors);
+        check_host_ids(mesh, &views.links, errors);
+        check_pools(mesh, &views.links, errors);
+        check_links(mesh, &views.links, errors);
+    }
+    check_duplicates(views, errors);
+    check_wans(&views.wans, errors);
+    check_devices(views, errors);
+    check_overlaps(views, errors);
+    check_endpoints(views, errors);
+}
+
+fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
+    if let Some(device) = mesh.written(&mesh::WG_DEVICE) {
+        let name = device.as_str();
+        if !name.starts_with("dlan") || name.starts_with(LINK_DEVICE_PREFIX) {
+            let problem = Problem::WireGuardDeviceName { device: name.to_owned() };
+            errors.push(mesh.error(&mesh::WG_DEVICE, problem));
+        }
+    }
+    if let (Some(mtu), Some(wg_mtu)) = (mesh.value(&mesh::LINK_MTU), mesh.value(&mesh::WG_MTU)) {
+        let most = wg_mtu.saturating_sub(VXLAN_OVERHEAD);
+        if mtu > most {
+            let line = mesh.entry(mesh::LINK_MTU.schema.name).map_or(mesh.line(&mesh::WG_MTU), |e| e.line);
+            errors.push(mesh.error_at(line, "link_mtu", Problem::MtuTooLarge { mtu, wg_mtu, most }));
+        }
+    }
+    let hello = mesh.value(&mesh::HELLO_INTERVAL).map(|interval| interval.as_secs());
+    let dead = mesh.value(&mesh::DEAD_INTERVAL).map(|interval| interval.as_secs());
+    if let (Some(hello), Some(dead)) = (hello, dead)
+        && dead <= hello
+    {
+        let line = mesh.entry("dead_interval").map_or(mesh.line(&mesh::HELLO_INTERVAL), |e| e.line);
+        errors.push(mesh.error_at(line, "dead_interval", Problem::DeadBeforeHello { dead, hello }));
+    }
+}
+
+fn check_host_ids(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError>) {
+    let own = mesh.value(&mesh::HOST_ID);
+    let max_hosts = mesh.value(&mesh::MAX_HOSTS);
+    let too_large = |host: HostId| {
+        let max_hosts = max_hosts.filter(|&max_hosts| host.0 > max_hosts)?;
+        Some(Problem::HostIdTooLarge { host, max_hosts })
+    };
+    if let Some(problem) = own.and_then(too_large) {
+        errors.push(mesh.error(&mesh::HOST_ID, problem));
+    }
+    for link in links {
+        let Some(host) = link.value(&link::HOST_ID) else { continue };
+        if let Some(problem) = too_large(host) {
+            errors.push(link.error(&link::HOST_ID, problem));
+        }
+        if own == Some(host) {
+            let problem = Problem::LinkToOneself { host, line: mesh.line(&mesh::HOST_ID) };
+            errors.push(link.error(&link::HOST_ID, problem));
+        }
+    }
+}
+
+/// Notes the pools that have no address for this router or for a neighbor.
+fn check_pools(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError>) {
+    let own = mesh.value(&mesh::HOST_ID).map(|host| (host, mesh.line(&mesh::HOST_ID)));
+    let neighbors =
+        links.iter().filter_map(|link| Some((link.value(&link::HOST_ID)?, link.line(&link::HOST_ID))));
+    let Some((host, line)) = own.into_iter().chain(neighbors).max_by_key(|&(host, _)| host) else { return };
+    for option in [&mesh::LOOPBACK_IPV4, &mesh::WG_IPV4] {
+        let pool = mesh.value(option).filter(|&pool| addressing::usable_ipv4(pool, host).is_none());
+        if let Some(pool) = pool {
+            let needed = addressing::pool_prefix_len_needed_ipv4(host);
+            let problem = Problem::PoolTooSmall { pool: pool.to_string(), host, line, needed };
+            errors.push(mesh.error(option, problem));
+        }
+    }
+    for option in [&mesh::LOOPBACK_IPV6, &mesh::WG_IPV6] {
+        let pool = mesh.value(option).filter(|&pool| addressing::usable_ipv6(pool, host).is_none());
+        if let Some(pool) = pool {
+            let needed = addressing::pool_prefix_len_needed_ipv6(host);
+            let problem = Problem::PoolTooSmall { pool: pool.to_string(), host, line, needed };
+            errors.push(mesh.error(option, problem));
+        }
+    }
+    if let Some(Some(pool)) = mesh.value(&mesh::LINK_POOL_IPV4) {
+        check_link_pool(mesh, links, pool, errors);
+    }
+}
+
+/// Notes the one link that needs the largest pool, if the pool is smaller.
+fn check_link_pool(mesh: &View<'_>, links: &[View<'_>], pool: Ipv4Net, errors: &mut Vec<ConfigError>) {
+    let (Some(own), Some(max_hosts)) = (mesh.value(&mesh::HOST_ID), mesh.value(&mesh::MAX_HOSTS)) else {
+        return;
+    };
+    let pair = |link| View::value(link, &link::HOST_ID).and_then(|host| Pair::new(max_hosts, own, host).ok());
+    let pairs = links.iter().filter_map(|link| Some((pair(link)?, link)));
+    let Some((pair, link)) = pairs.max_by_key(|(pair, _)| pair.id()) else { return };
+    if pair.subnet(pool).is_err() {
+        let problem = Problem::LinkPoolTooSmall {
+            pool: pool.to_string(),
+            lower: pair.lower,
+            higher: pair.higher,
+            pair: pair.id(),
+            section: link.title(),
+            line: link.section.line,
+            needed: pair.pool_prefix_len_needed(),
+        };
+        errors.push(mesh.error(&mesh::LINK_POOL_IPV4, problem));
+    }
+}
+
+/// Looks at the numbers of links that set some themselves.
+fn check_links(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError>) {
+    for link in links {
+        if let (Some(mtu), Some(wg_mtu)) = (link.written(&link::MTU), mesh.value(&mesh::WG_MTU)) {
+            let most = wg_mtu.saturating_sub(VXLAN_OVERHEAD);
+            if mtu > most {
+                errors.push(link.error(&link::MTU, Problem::MtuTooLarge { mtu, wg_mtu, most }));
+            }
+        }
+        let option =
+            if link.has(&link::DEAD_INTERVAL) { &link::DEAD_INTERVAL } else { &link::HELLO_INTERVAL };
+        let hello = link.value_or_mesh(&link::HELLO_INTERVAL, mesh, &mesh::HELLO_INTERVAL);
+        let dead = link.value_or_mesh(&link::DEAD_INTERVAL, mesh, &mesh::DEAD_INTERVAL);
+        if let (true, Some(hello), Some(dead)) = (link.has(option), hello, dead)
+            && dead <= hello
+        {
+            let problem = Problem::DeadBeforeHello { dead: dead.as_secs(), hello: hello.as_secs() };
+            errors.push(link.error(option, problem));
+        }
+    }
+}
+
+/// Notes the values that only one section may have.
+fn check_duplicates(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let hosts = "every router has a host id of its own";
+    unique(&views.links, &link::HOST_ID, hosts, errors);
+    unique(&views.links, &link::PUBLIC_KEY, "every router has a key of its own", errors);
+    unique(&views.lans, &lan::DEVICE, "write one section for each device", errors);
+    unique(&views.wans, &wan::DEVICE, "write one section for each device", errors);
+    unique(&views.wans, &wan::INTERFACE, "write one section for each network", errors);
+}
+
+/// Compares a value of sections of one kind; each is told with the first that has it.
+fn unique<T: PartialEq>(
+    views: &[View<'_>],
+    option: &TypedOption<T>,
+    rule: &'static str,
+    errors: &mut Vec<ConfigError>,
+) {
+    for (index, view) in views.iter().enumerate() {
+        let Some(value) = view.written(option) else { continue };
+        let twin = views.iter().take(index).find(|other| other.written(option).as_ref() == Some(&value));
+        if let (Some(twin), Some(entry)) = (twin, view.entry(option.schema.name)) {
+            let problem = Problem::Duplicate {
+                value: entry.value.clone(),
+                other: twin.title(),
+                line: twin.line(option),
+                rule,
+            };
+            errors.push(view.error(option, problem));
+        }
+    }
+}
+
+fn check_wans(wans: &[View<'_>], errors: &mut Vec<ConfigError>) {
+    for view in wans {
+        let both = view.has(&wan::INTERFACE);
+        if both == view.has(&wan::DEVICE) {
+            errors.push(view.section_error(Problem::WanSource { both }));
+        }
+    }
+    let mut ports = wans.iter().filter_map(|view| Some((view.written(&wan::LISTEN_PORT)?, view)));
+    let Some((first, first_view)) = ports.next() else { return };
+    for (port, view) in ports.filter(|&(port, _)| port != first) {
+        let problem = Problem::ListenPorts { port, first, line: first_view.line(&wan::LISTEN_PORT) };
+        errors.push(view.error(&wan::LISTEN_PORT, problem));
+    }
+}
+
+/// Notes LANs and WANs on one device, or on one that dlan makes.
+fn check_devices(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let wans = views.wans.iter().map(|view| (view, &wan::DEVICE));
+    let lans = views.lans.iter().map(|view| (view, &lan::DEVICE));
+    for (view, option) in wans.chain(lans) {
+        let Some(device) = view.written(option).filter(|device| device.as_str().starts_with("dlan")) else {
+            continue;
+        };
+        errors.push(view.error(option, Problem::OwnDevice { device: device.as_str().to_owned() }));
+    }
+    for view in &views.lans {
+        let Some(device) = view.written(&lan::DEVICE) else { continue };
+        let twin = views.wans.iter().find(|wan| wan.written(&wan::DEVICE).as_ref() == Some(&device));
+        if let Some(twin) = twin {
+            let problem = Problem::Duplicate {
+                value: device.as_str().to_owned(),
+                other: twin.title(),
+                line: twin.line(&wan::DEVICE),
+                rule: "a device is either a WAN or a LAN",
+            };
+            errors.push(view.error(&lan::DEVICE, problem));
+        }
+    }
+}
+
+/// A network of the mesh, and where it is written.
+struct Named<'a, 'b> {
+    net: IpNet,
+    view: &'b View<'a>,
+    option: &'static str,
+    what: String,
+}
+
+impl Named<'_, '_> {
+    fn line(&self) -> usize {
+        self.view.entry(self.option).map_or(self.view.section.line, |entry| entry.line)
+    }
+}
+
+/// Returns the mesh's pools, smallest number of lines first: each with what it is for.
+fn pools<'a, 'b>(mesh: &'b View<'a>) -> Vec<Named<'a, 'b>> {
+    let pool = |net: Option<IpNet>, option: &'static str, what: &str| {
+        net.map(|net| Named { net, view: mesh, option, what: what.to_owned() })
+    };
+    let links = mesh.value(&mesh::LINK_POOL_IPV4).flatten();
+    let pools = [
+        pool(mesh.value(&mesh::LOOPBACK_IPV4).map(IpNet::V4), "loopback_ipv4", "pool loopback_ipv4"),
+        pool(mesh.value(&mesh::LOOPBACK_IPV6).map(IpNet::V6), "loopback_ipv6", "pool loopback_ipv6"),
+        pool(mesh.value(&mesh::WG_IPV4).map(IpNet::V4), "wg_ipv4", "pool wg_ipv4"),
+        pool(mesh.value(&mesh::WG_IPV6).map(IpNet::V6), "wg_ipv6", "pool wg_ipv6"),
+        pool(links.map(IpNet::V4), "link_pool_ipv4", "pool link_pool_ipv4"),
+    ];
+    pools.into_iter().flatten().collect()
+}
+
+/// Notes networks that have addresses in common: pools with pools, LANs with pools, LANs with LANs.
+fn check_overlaps(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let mut networks: Vec<Named<'_, '_>> = views.mesh.iter().flat_map(pools).collect();
+    for view in &views.lans {
+        let ipv4 = view.value(&lan::IPV4).map(|address| IpNet::V4(address.network()));
+        let ipv6 = view.value(&lan::IPV6).map(|address| IpNet::V6(address.network()));
+        let named = |net, option| Named { net, view, option, what: view.title() };
+        networks.extend(ipv4.map(|net| named(net, "ipv4")));
+        networks.extend(ipv6.map(|net| named(net, "ipv6")));
+    }
+    for (index, network) in networks.iter().enumerate() {
+        let overlaps =
+            |other: &&Named<'_, '_>| network.net.contains(&other.net) || other.net.contains(&network.net);
+        let Some(other) = networks.iter().take(index).find(overlaps) else { continue };
+        // Of two pools the written one is wrong, not the default.
+        let default = network.view.entry(network.option).is_none();
+        let (one, other) = if default { (other, network) } else { (network, other) };
+        let problem = Problem::Overlap {
+            network: one.net.to_string(),
+            other_network: other.net.to_string(),
+            other: other.what.clone(),
+            line: other.line(),
+        };
+        errors.push(one.view.error_at(one.line(), one.option, problem));
+    }
+}
+
+/// Notes neighbors that are to be called at an address of the mesh itself.
+fn check_endpoints(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let pools: Vec<Named<'_, '_>> = views.mesh.iter().flat_map(pools).collect();
+    for view in &views.links {
+        let Some(endpoint) = view.written(&link::ENDPOINT) else { continue };
+        let Ok(address) = endpoint.host.parse::<IpAddr>() else { continue };
+        if let Some(pool) = pools.iter().find(|pool| pool.net.contains(&address)) {
+            let problem = Problem::EndpointInside {
+                host: endpoint.host,
+                network: pool.net.to_string(),
+                pool: pool.option,
+            };
+            errors.push(view.error(&link::ENDPOINT, problem));
+        }
+    }
+}

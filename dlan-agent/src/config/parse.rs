@@ -1,0 +1,261 @@
+//! Turns a text into a configuration, or into every error it has.
+
+use super::check;
+use super::error::{ConfigError, ConfigErrors};
+use super::problem::Problem;
+use super::schema::{self, Default, Kind, Occurrence, SECTIONS, lan, link, mesh, wan};
+use super::suggest::nearest;
+use super::types::{Config, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, MeshConfig, WanConfig};
+use super::uci::{self, Document, FILE_OCTETS_MAX, Section};
+use super::value;
+use super::view::{View, Views};
+
+/// A text with what is needed to read it.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The file's name, for errors.
+    pub file: &'a str,
+    /// The file's text.
+    pub text: &'a str,
+    /// The system's host name, which stands for a mesh section's missing `name`.
+    pub hostname: &'a str,
+}
+
+/// A configuration with the text it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file's name.
+    pub file: String,
+    /// The file's text.
+    pub text: String,
+    /// The text's sections.
+    pub document: Document,
+}
+
+/// Reads a text: a configuration, or every error the text has.
+pub fn parse(source: Source<'_>) -> Result<Loaded, ConfigErrors> {
+    let Source { file, text, hostname } = source;
+    if text.len() > FILE_OCTETS_MAX {
+        return Err(ConfigErrors::file(file, Problem::TooLarge { limit: FILE_OCTETS_MAX }));
+    }
+    let (document, syntax_errors) = uci::decode(text);
+    let is_readable = syntax_errors.is_empty();
+    let mut errors: Vec<ConfigError> = syntax_errors.into_iter().map(ConfigError::from).collect();
+    validate_sections(&document, is_readable, &mut errors);
+    let views = Views::new(&document);
+    for view in views.all() {
+        validate_options(view, is_readable, &mut errors);
+    }
+    validate_names(&views, hostname, is_readable, &mut errors);
+    check::check(&views, &mut errors);
+    match config(&views, hostname) {
+        Some(config) if errors.is_empty() => {
+            Ok(Loaded { config, file: file.to_owned(), text: text.to_owned(), document })
+        }
+        _ => Err(ConfigErrors::new(file, errors)),
+    }
+}
+
+impl From<uci::SyntaxError> for ConfigError {
+    fn from(error: uci::SyntaxError) -> Self {
+        Self {
+            line: Some(error.line),
+            column: Some(error.column),
+            section: None,
+            option: None,
+            problem: error.problem,
+        }
+    }
+}
+
+/// Looks at the sections as wholes. What is missing is told only of a text that could be read to its end: in any other
+/// it may be in the part that could not be read.
+fn validate_sections(document: &Document, is_readable: bool, errors: &mut Vec<ConfigError>) {
+    if let Some((name, line)) = document.package.as_ref().filter(|(name, _)| name != "dlan") {
+        let problem = Problem::OtherPackage { package: name.clone() };
+        errors.push(ConfigError { line: Some(*line), ..ConfigError::file(problem) });
+        return;
+    }
+    let known = || document.sections.iter().filter(|section| !section.broken);
+    for (index, section) in known().enumerate() {
+        let twin = known().take(index).find(|other| other.name.is_some() && other.name == section.name);
+        if let (Some(twin), Some(name)) = (twin, &section.name) {
+            let problem = Problem::DuplicateSection { name: name.clone(), first: twin.line };
+            errors.push(section_error(section, problem));
+        }
+        if schema::section(&section.kind).is_none() {
+            errors.push(section_error(section, unknown_section(&section.kind)));
+        }
+    }
+    for schema in SECTIONS {
+        let mut of_kind = known().filter(|section| section.kind == schema.kind);
+        match (of_kind.next(), of_kind.next()) {
+            (None, _) if is_readable && schema.occurrence != Occurrence::Any => {
+                let problem = Problem::MissingSection { example: schema.example, summary: schema.summary };
+                errors.push(ConfigError::file(problem));
+            }
+            (Some(first), Some(second)) if schema.occurrence == Occurrence::Once => {
+                errors.push(section_error(second, Problem::SecondSection { first: first.line }));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn section_error(section: &Section, problem: Problem) -> ConfigError {
+    let title = match &section.name {
+        Some(name) => format!("{} '{name}'", section.kind),
+        None => section.kind.clone(),
+    };
+    ConfigError { line: Some(section.line), section: Some(title), ..ConfigError::file(problem) }
+}
+
+fn unknown_section(kind: &str) -> Problem {
+    let kinds: Vec<&str> = SECTIONS.iter().map(|schema| schema.kind).collect();
+    Problem::UnknownSection { kinds: kinds.join(", "), suggestion: nearest(kind, kinds.iter().copied()) }
+}
+
+/// Looks at each option of a section alone.
+fn validate_options(view: &View<'_>, is_readable: bool, errors: &mut Vec<ConfigError>) {
+    let entries = &view.section.entries;
+    for (index, entry) in entries.iter().enumerate() {
+        let mut refuse = |problem| errors.push(view.error_at(entry.line, &entry.name, problem));
+        let Some(option) = view.schema.option(&entry.name) else {
+            refuse(unknown_option(view, &entry.name));
+            continue;
+        };
+        let twin = entries.iter().take(index).find(|other| other.name == entry.name);
+        if entry.is_list {
+            refuse(Problem::ListForOption);
+        } else if let Some(twin) = twin {
+            refuse(Problem::DuplicateOption { first: twin.line });
+        }
+        if let Err(rejection) = option.check(&entry.value) {
+            let allowed = option.schema().kind.allowed();
+            refuse(Problem::BadValue { value: entry.value.clone(), allowed, rejection });
+        }
+    }
+    let required = view.options().map(|option| option.schema());
+    for option in required.filter(|option| is_readable && option.default == Default::Required) {
+        if view.entry(option.name).is_none() {
+            let problem = Problem::MissingOption { allowed: option.kind.allowed() };
+            errors.push(view.error_at(view.section.line, option.name, problem));
+        }
+    }
+}
+
+fn unknown_option(view: &View<'_>, name: &str) -> Problem {
+    let options: Vec<&str> = view.options().map(|option| option.schema().name).collect();
+    let elsewhere = SECTIONS.into_iter().find(|schema| schema.option(name).is_some());
+    Problem::UnknownOption {
+        suggestion: nearest(name, options.iter().copied()).filter(|_| elsewhere.is_none()),
+        elsewhere: elsewhere.map(|schema| schema.kind),
+        options: options.join(", "),
+    }
+}
+
+/// Looks at the names that are found elsewhere when they are not written.
+fn validate_names(views: &Views<'_>, hostname: &str, is_readable: bool, errors: &mut Vec<ConfigError>) {
+    let nameless = views.mesh.iter().filter(|mesh| is_readable && !mesh.has(&mesh::NAME));
+    for mesh in nameless.filter(|_| name_from_hostname(hostname).is_none()) {
+        let hostname = hostname.to_owned();
+        let problem = Problem::UnusableHostName { hostname, allowed: Kind::Label.allowed() };
+        errors.push(mesh.error(&mesh::NAME, problem));
+    }
+    for link in &views.links {
+        if !link.has(&link::NAME) && link.section.name.is_none() {
+            errors.push(link.error(&link::NAME, Problem::NamelessLink));
+        }
+    }
+}
+
+/// Returns the router's name that a system's host name stands for: its first label in lower case.
+pub fn name_from_hostname(hostname: &str) -> Option<String> {
+    let label = hostname.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    value::label(&label, Kind::Label).ok()
+}
+
+/// Puts the configuration together; nothing comes of sections with errors.
+fn config(views: &Views<'_>, hostname: &str) -> Option<Config> {
+    let mesh = views.mesh.as_ref()?;
+    Some(Config {
+        mesh: mesh_config(mesh, hostname)?,
+        wans: views.wans.iter().map(|view| wan_config(view, views)).collect::<Option<_>>()?,
+        lans: views.lans.iter().map(lan_config).collect::<Option<_>>()?,
+        links: views.links.iter().map(|view| link_config(view, mesh)).collect::<Option<_>>()?,
+    })
+}
+
+fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
+    Some(MeshConfig {
+        host_id: view.value(&mesh::HOST_ID)?,
+        name: view.value(&mesh::NAME).or_else(|| name_from_hostname(hostname))?,
+        domain: view.value(&mesh::DOMAIN)?,
+        max_hosts: view.value(&mesh::MAX_HOSTS)?,
+        loopback_ipv4: view.value(&mesh::LOOPBACK_IPV4)?,
+        loopback_ipv6: view.value(&mesh::LOOPBACK_IPV6)?,
+        wg_ipv4: view.value(&mesh::WG_IPV4)?,
+        wg_ipv6: view.value(&mesh::WG_IPV6)?,
+        link_pool_ipv4: view.value(&mesh::LINK_POOL_IPV4)?,
+        wg_device: view.value(&mesh::WG_DEVICE)?,
+        wg_mtu: view.value(&mesh::WG_MTU)?,
+        link_mtu: view.value(&mesh::LINK_MTU)?,
+        vxlan_port: view.value(&mesh::VXLAN_PORT)?,
+        private_key_file: view.value(&mesh::PRIVATE_KEY_FILE)?,
+        wg_psk_file: view.value(&mesh::WG_PSK_FILE),
+        keepalive: view.value(&mesh::KEEPALIVE)?,
+        ospf_secret_file: view.value(&mesh::OSPF_SECRET_FILE),
+        ospf_sa_id: view.value(&mesh::OSPF_SA_ID)?,
+        ospf_algorithm: view.value(&mesh::OSPF_ALGORITHM)?,
+        hello_interval: view.value(&mesh::HELLO_INTERVAL)?,
+        dead_interval: view.value(&mesh::DEAD_INTERVAL)?,
+        rxmt_interval: view.value(&mesh::RXMT_INTERVAL)?,
+        cost: view.value(&mesh::COST)?,
+        lan_metric: view.value(&mesh::LAN_METRIC)?,
+        equal_cost_max: view.value(&mesh::EQUAL_COST_MAX)?,
+        fwmark: view.value(&mesh::FWMARK)?,
+        route_table: view.value(&mesh::ROUTE_TABLE)?,
+        route_protocol: view.value(&mesh::ROUTE_PROTOCOL)?,
+        rule_preference: view.value(&mesh::RULE_PREFERENCE)?,
+        drift_interval: view.value(&mesh::DRIFT_INTERVAL)?,
+    })
+}
+
+/// Returns the one port of the router: the first that is written, else the default.
+pub fn listen_port(views: &Views<'_>) -> u16 {
+    let mut written = views.wans.iter().filter_map(|wan| wan.written(&wan::LISTEN_PORT));
+    written.next().unwrap_or(LISTEN_PORT_DEFAULT)
+}
+
+fn wan_config(view: &View<'_>, views: &Views<'_>) -> Option<WanConfig> {
+    let device = view.written(&wan::DEVICE).map(DeviceSource::Device);
+    let interface = view.written(&wan::INTERFACE).map(DeviceSource::Interface);
+    Some(WanConfig { name: view.name(), source: device.or(interface)?, listen_port: listen_port(views) })
+}
+
+fn lan_config(view: &View<'_>) -> Option<LanConfig> {
+    Some(LanConfig {
+        name: view.name(),
+        device: view.value(&lan::DEVICE)?,
+        zone: view.value(&lan::ZONE)?,
+        ipv4: view.value(&lan::IPV4),
+        ipv6: view.value(&lan::IPV6),
+    })
+}
+
+fn link_config(view: &View<'_>, mesh: &View<'_>) -> Option<LinkConfig> {
+    Some(LinkConfig {
+        name: view.value(&link::NAME).or_else(|| view.section.name.clone())?,
+        host_id: view.value(&link::HOST_ID)?,
+        public_key: view.value(&link::PUBLIC_KEY)?,
+        endpoint: view.value(&link::ENDPOINT),
+        cost: view.value_or_mesh(&link::COST, mesh, &mesh::COST)?,
+        wg_psk_file: view.value_or_mesh(&link::WG_PSK_FILE, mesh, &mesh::WG_PSK_FILE),
+        keepalive: view.value_or_mesh(&link::KEEPALIVE, mesh, &mesh::KEEPALIVE)?,
+        mtu: view.value_or_mesh(&link::MTU, mesh, &mesh::LINK_MTU)?,
+        hello_interval: view.value_or_mesh(&link::HELLO_INTERVAL, mesh, &mesh::HELLO_INTERVAL)?,
+        dead_interval: view.value_or_mesh(&link::DEAD_INTERVAL, mesh, &mesh::DEAD_INTERVAL)?,
+    })
+}
