@@ -4,5 +4,8 @@ pub mod addressing;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod path;
 pub mod plan;
+pub mod router_information;
 pub mod state;
+pub mod topology;

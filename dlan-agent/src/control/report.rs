@@ -238,8 +238,17 @@ pub struct RouterReport {
     pub version: Option<String>,
     /// The families in which it can be reached.
     pub reachable: BTreeSet<AddressFamily>,
-    /// What it announces, host prefixes included.
-    pub prefixes: BTreeSet<IpNet>,
+    /// What it announces, its own addresses included.
+    pub prefixes: BTreeSet<PrefixReport>,
+}
+
+/// A prefix that a router announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PrefixReport {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// Its metric.
+    pub metric: u16,
 }
 
 /// A link between two routers of the database.
