@@ -1,0 +1,356 @@
+//! Where neighbors are called: resolves names again and again, and says when WireGuard must send elsewhere. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ospf_lite::time::Instant;
+use vxlan::wireguard::PublicKey;
+
+use crate::config::{Config, Endpoint};
+
+/// How often a name is resolved while its peer answers.
+const RESOLVE_INTERVAL: Duration = Duration::from_secs(300);
+/// How often a name is resolved, and another of its addresses tried, while its peer is silent. Longer than WireGuard needs
+/// for two attempts at a handshake.
+const SILENT_INTERVAL: Duration = Duration::from_secs(15);
+/// The first rest after a name could not be resolved; it doubles up to [`RESOLVE_INTERVAL`].
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+/// A handshake older than this is a silent peer's: a living one makes another every 120 s while packets flow.
+const SILENT_AFTER: Duration = Duration::from_secs(150);
+/// How long an answer is waited for before the name is asked for again.
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(20);
+/// How many addresses of a name are kept.
+const ADDRESSES_MAX: usize = 16;
+
+/// What the shell is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointAction {
+    /// Look up a name, and hand the answer to [`Endpoints::handle_resolved`].
+    Resolve {
+        /// The peer the name belongs to.
+        peer: PublicKey,
+        /// The name and port.
+        endpoint: Endpoint,
+    },
+    /// Make WireGuard send to this address.
+    SetEndpoint {
+        /// The peer.
+        peer: PublicKey,
+        /// Where to.
+        address: SocketAddr,
+    },
+}
+
+/// What WireGuard says of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeerSeen {
+    /// Where it sends to.
+    pub endpoint: Option<SocketAddr>,
+    /// How long ago the last handshake was.
+    pub handshake_age: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    endpoint: Endpoint,
+    addresses: Vec<SocketAddr>,
+    /// Which of the addresses is in use.
+    chosen: usize,
+    error: Option<String>,
+    retry: Duration,
+    /// When to look again.
+    due: Instant,
+    /// Since when an answer to a lookup is awaited.
+    asked: Option<Instant>,
+    seen: PeerSeen,
+    /// When the address was last handed out.
+    set_at: Option<Instant>,
+}
+
+/// The endpoints of every link that has one.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints {
+    entries: BTreeMap<PublicKey, Entry>,
+    actions: VecDeque<EndpointAction>,
+}
+
+impl Endpoints {
+    /// Takes in the configuration. An endpoint that is written as before keeps what is known of it.
+    pub fn handle_config(&mut self, now: Instant, config: &Config) {
+        let wanted: BTreeMap<&PublicKey, &Endpoint> = config
+            .links
+            .iter()
+            .filter_map(|link| link.endpoint.as_ref().map(|endpoint| (&link.public_key, endpoint)))
+            .collect();
+        self.entries
+            .retain(|peer, entry| wanted.get(peer).is_some_and(|endpoint| **endpoint == entry.endpoint));
+        for (peer, endpoint) in wanted {
+            let entry = self.entries.entry(peer.clone());
+            entry.or_insert_with(|| Entry::new(now, endpoint.clone()));
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Takes in what a lookup came to; the address in use stays in use while it is among the answers.
+    pub fn handle_resolved(
+        &mut self,
+        now: Instant,
+        peer: &PublicKey,
+        answer: Result<Vec<SocketAddr>, String>,
+    ) {
+        let Some(entry) = self.entries.get_mut(peer) else { return };
+        entry.asked = None;
+        let mut addresses = match answer {
+            Ok(addresses) if !addresses.is_empty() => addresses,
+            Ok(_) => return entry.fail(now, "no address".to_owned()),
+            Err(error) => return entry.fail(now, error),
+        };
+        addresses.truncate(ADDRESSES_MAX);
+        let before = entry.chosen_address();
+        entry.error = None;
+        entry.retry = RETRY_FIRST;
+        entry.due = now + entry.interval();
+        let kept = before.and_then(|before| addresses.iter().position(|address| *address == before));
+        entry.addresses = addresses;
+        match kept {
+            Some(at) => {
+                entry.chosen = at;
+                self.try_next_when_silent(now, peer);
+            }
+            None => {
+                entry.chosen = 0;
+                self.set_chosen(now, peer);
+            }
+        }
+    }
+
+    /// Takes in what WireGuard says of its peers.
+    pub fn handle_peers(&mut self, now: Instant, peers: &BTreeMap<PublicKey, PeerSeen>) {
+        for (peer, entry) in &mut self.entries {
+            entry.seen = peers.get(peer).copied().unwrap_or_default();
+            if entry.is_silent() && entry.asked.is_none() {
+                entry.due = entry.due.min(now + SILENT_INTERVAL);
+            }
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due: Vec<PublicKey> =
+            self.entries.iter().filter(|(_, entry)| entry.due <= now).map(|(peer, _)| peer.clone()).collect();
+        for peer in due {
+            let Some(entry) = self.entries.get_mut(&peer) else { continue };
+            if entry.endpoint.host.parse::<IpAddr>().is_ok() {
+                entry.due = now + entry.interval();
+                self.try_next_when_silent(now, &peer);
+            } else {
+                // An answer that never comes must not be the last one.
+                entry.due = now + LOOKUP_DEADLINE;
+                entry.asked = Some(now);
+                let endpoint = entry.endpoint.clone();
+                self.actions.push_back(EndpointAction::Resolve { peer, endpoint });
+            }
+        }
+    }
+
+    /// Takes the next thing to do.
+    pub fn poll_action(&mut self) -> Option<EndpointAction> {
+        self.actions.pop_front()
+    }
+
+    /// Returns when [`Endpoints::handle_timeout`] must be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.entries.values().map(|entry| entry.due).min()
+    }
+
+    /// Returns the address in use for each peer that has one.
+    pub fn addresses(&self) -> BTreeMap<PublicKey, SocketAddr> {
+        let chosen = |(peer, entry): (&PublicKey, &Entry)| Some((peer.clone(), entry.chosen_address()?));
+        self.entries.iter().filter_map(chosen).collect()
+    }
+
+    /// Returns why the peer's name has no address.
+    pub fn error(&self, peer: &PublicKey) -> Option<&str> {
+        self.entries.get(peer)?.error.as_deref()
+    }
+
+    /// Sends to the next address when nobody answers at the present one; also back to the configured one when the peer was
+    /// last seen elsewhere.
+    fn try_next_when_silent(&mut self, now: Instant, peer: &PublicKey) {
+        let Some(entry) = self.entries.get_mut(peer) else { return };
+        let Some(chosen) = entry.chosen_address() else { return };
+        let rested = entry.set_at.is_none_or(|at| now.since(at) >= SILENT_INTERVAL);
+        if !entry.is_silent() || !rested {
+            return;
+        }
+        if entry.seen.endpoint == Some(chosen) {
+            if entry.addresses.len() < 2 {
+                return;
+            }
+            entry.chosen = (entry.chosen + 1) % entry.addresses.len();
+        }
+        self.set_chosen(now, peer);
+    }
+
+    fn set_chosen(&mut self, now: Instant, peer: &PublicKey) {
+        let Some(entry) = self.entries.get_mut(peer) else { return };
+        let Some(address) = entry.chosen_address() else { return };
+        entry.set_at = Some(now);
+        self.actions.push_back(EndpointAction::SetEndpoint { peer: peer.clone(), address });
+    }
+}
+
+impl Entry {
+    fn new(now: Instant, endpoint: Endpoint) -> Self {
+        let literal = endpoint.host.parse::<IpAddr>().ok();
+        let addresses = literal.map(|address| SocketAddr::new(address, endpoint.port));
+        Self {
+            // A written address is in use from the start: the device is created with it.
+            due: if addresses.is_some() { now + SILENT_INTERVAL } else { now },
+            endpoint,
+            addresses: addresses.into_iter().collect(),
+            chosen: 0,
+            error: None,
+            retry: RETRY_FIRST,
+            asked: None,
+            seen: PeerSeen::default(),
+            set_at: None,
+        }
+    }
+
+    fn chosen_address(&self) -> Option<SocketAddr> {
+        self.addresses.get(self.chosen).copied()
+    }
+
+    fn is_silent(&self) -> bool {
+        self.seen.handshake_age.is_none_or(|age| age > SILENT_AFTER)
+    }
+
+    fn interval(&self) -> Duration {
+        if self.is_silent() { SILENT_INTERVAL } else { RESOLVE_INTERVAL }
+    }
+
+    /// Keeps what was known; the name is asked for again after a rest.
+    fn fail(&mut self, now: Instant, error: String) {
+        self.error = Some(error);
+        self.due = now + self.retry;
+        self.retry = (self.retry * 2).min(RESOLVE_INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: PublicKey = PublicKey::from_octets([4; 32]);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ORIGIN + Duration::from_secs(seconds)
+    }
+
+    fn machine(host: &str) -> Endpoints {
+        let entry = Entry::new(at(0), Endpoint { host: host.to_owned(), port: 51820 });
+        let mut endpoints = Endpoints { entries: BTreeMap::from([(PEER, entry)]), actions: VecDeque::new() };
+        endpoints.handle_timeout(at(0));
+        endpoints
+    }
+
+    fn actions(endpoints: &mut Endpoints) -> Vec<EndpointAction> {
+        std::iter::from_fn(|| endpoints.poll_action()).collect()
+    }
+
+    fn set(address: &str) -> EndpointAction {
+        EndpointAction::SetEndpoint { peer: PEER, address: address.parse().unwrap() }
+    }
+
+    fn answer(addresses: &[&str]) -> Result<Vec<SocketAddr>, String> {
+        Ok(addresses.iter().map(|address| address.parse().unwrap()).collect())
+    }
+
+    fn peers(endpoint: &str, age: Option<u64>) -> BTreeMap<PublicKey, PeerSeen> {
+        let seen = PeerSeen {
+            endpoint: Some(endpoint.parse().unwrap()),
+            handshake_age: age.map(Duration::from_secs),
+        };
+        BTreeMap::from([(PEER, seen)])
+    }
+
+    #[test]
+    fn a_name_is_resolved_at_once_and_its_first_address_used() {
+        let mut endpoints = machine("r4.example.org");
+        assert!(matches!(&actions(&mut endpoints)[..], [EndpointAction::Resolve { .. }]));
+        endpoints.handle_resolved(at(1), &PEER, answer(&["192.0.2.4:51820", "192.0.2.5:51820"]));
+        assert_eq!(actions(&mut endpoints), [set("192.0.2.4:51820")]);
+        assert_eq!(endpoints.addresses()[&PEER], "192.0.2.4:51820".parse().unwrap());
+    }
+
+    #[test]
+    fn an_unchanged_address_of_a_living_peer_is_left_alone() {
+        let mut endpoints = machine("r4.example.org");
+        endpoints.handle_resolved(at(1), &PEER, answer(&["192.0.2.4:51820"]));
+        endpoints.handle_peers(at(2), &peers("198.51.100.9:1024", Some(1)));
+        actions(&mut endpoints);
+        endpoints.handle_timeout(at(400));
+        assert!(matches!(&actions(&mut endpoints)[..], [EndpointAction::Resolve { .. }]));
+        endpoints.handle_resolved(at(401), &PEER, answer(&["192.0.2.4:51820"]));
+        assert_eq!(actions(&mut endpoints), []);
+    }
+
+    #[test]
+    fn a_changed_address_is_used_at_once() {
+        let mut endpoints = machine("r4.example.org");
+        endpoints.handle_resolved(at(1), &PEER, answer(&["192.0.2.4:51820"]));
+        endpoints.handle_peers(at(2), &peers("192.0.2.4:51820", Some(1)));
+        actions(&mut endpoints);
+        endpoints.handle_resolved(at(400), &PEER, answer(&["192.0.2.77:51820"]));
+        assert_eq!(actions(&mut endpoints), [set("192.0.2.77:51820")]);
+    }
+
+    #[test]
+    fn a_silent_peers_addresses_are_tried_in_turn() {
+        let mut endpoints = machine("r4.example.org");
+        let both = ["[2001:db8::4]:51820", "192.0.2.4:51820"];
+        endpoints.handle_resolved(at(1), &PEER, answer(&both));
+        endpoints.handle_peers(at(2), &peers(both[0], None));
+        actions(&mut endpoints);
+        endpoints.handle_resolved(at(20), &PEER, answer(&both));
+        assert_eq!(actions(&mut endpoints), [set(both[1])]);
+        endpoints.handle_peers(at(21), &peers(both[1], None));
+        endpoints.handle_resolved(at(40), &PEER, answer(&both));
+        assert!(actions(&mut endpoints).contains(&set(both[0])));
+    }
+
+    #[test]
+    fn a_peer_that_roamed_and_fell_silent_is_called_where_it_is_configured() {
+        let mut endpoints = machine("192.0.2.4");
+        assert_eq!(actions(&mut endpoints), []);
+        endpoints.handle_peers(at(1), &peers("198.51.100.9:1024", Some(1)));
+        endpoints.handle_timeout(at(20));
+        assert_eq!(actions(&mut endpoints), []);
+        endpoints.handle_peers(at(400), &peers("198.51.100.9:1024", Some(200)));
+        assert_eq!(actions(&mut endpoints), [set("192.0.2.4:51820")]);
+    }
+
+    #[test]
+    fn a_name_that_fails_keeps_its_address_and_is_asked_for_at_growing_intervals() {
+        let mut endpoints = machine("r4.example.org");
+        endpoints.handle_resolved(at(1), &PEER, answer(&["192.0.2.4:51820"]));
+        endpoints.handle_resolved(at(10), &PEER, Err("no such name".to_owned()));
+        assert_eq!(endpoints.poll_timeout(), Some(at(12)));
+        endpoints.handle_resolved(at(12), &PEER, Err("no such name".to_owned()));
+        assert_eq!(endpoints.poll_timeout(), Some(at(16)));
+        assert_eq!(endpoints.error(&PEER), Some("no such name"));
+        assert_eq!(endpoints.addresses()[&PEER], "192.0.2.4:51820".parse().unwrap());
+    }
+
+    #[test]
+    fn a_lookup_without_an_answer_is_repeated() {
+        let mut endpoints = machine("r4.example.org");
+        actions(&mut endpoints);
+        let due = endpoints.poll_timeout().unwrap();
+        endpoints.handle_timeout(due);
+        assert!(matches!(&actions(&mut endpoints)[..], [EndpointAction::Resolve { .. }]));
+    }
+}

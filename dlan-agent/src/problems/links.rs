@@ -1,0 +1,146 @@
+//! What is wrong with a link, nearest cause first: one grave problem a link is enough.
+
+use ospf_lite::ospf::neighbor::NeighborState;
+use ospf_lite::ospf::refusal::Refusal;
+
+use super::{HANDSHAKE_OLD_SECONDS, LinkFacts, error, note, warning};
+use crate::control::report::Problem;
+
+/// Returns the link's problems.
+pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(reason) = &link.resolve_error {
+        problems.push(unresolved(link, reason));
+    }
+    if let Some(problem) = refused(link).or_else(|| mtu(link)) {
+        problems.push(problem);
+    } else if uptime_seconds > link.dead_seconds {
+        problems.extend(silent(link).or_else(|| unfinished(link)));
+    }
+    problems
+}
+
+fn unresolved(link: &LinkFacts, reason: &str) -> Problem {
+    let endpoint = link.endpoint.as_deref().unwrap_or_default();
+    let what = format!("link {}: the name in {endpoint} has no address: {reason}", link.name);
+    warning(what, "check the name and this router's own DNS; the last known address stays in use")
+}
+
+/// Says what the neighbor does differently, when its packets are refused for it.
+fn refused(link: &LinkFacts) -> Option<Problem> {
+    let name = &link.name;
+    let is_refused = |refusal| link.refused.contains(&refusal);
+    if is_refused(Refusal::DuplicateRouterId) {
+        return Some(error(
+            format!("link {name}: the neighbor has this router's host id"),
+            "give one of the two routers another `host_id`: it must be unique in the mesh",
+        ));
+    }
+    if is_refused(Refusal::AuthenticationDigest) || is_refused(Refusal::AuthenticationUnknownSa) {
+        return Some(error(
+            format!(
+                "link {name}: the neighbor's OSPF packets do not prove this router's secret, and are refused"
+            ),
+            "put the same secret into `ospf_secret_file` on both routers (and the same `ospf_sa_id`), then `dlan apply`",
+        ));
+    }
+    if is_refused(Refusal::AuthenticationMissing) {
+        return Some(error(
+            format!("link {name}: only one end has an OSPF secret"),
+            "set `ospf_secret_file` on both routers or on neither, then `dlan apply`",
+        ));
+    }
+    if is_refused(Refusal::HelloInterval) {
+        return Some(error(
+            format!("link {name}: the neighbor's HelloInterval is not {} s", link.hello_seconds),
+            "set the same `hello_interval` at both ends",
+        ));
+    }
+    if is_refused(Refusal::DeadInterval) {
+        return Some(error(
+            format!("link {name}: the neighbor's RouterDeadInterval is not {} s", link.dead_seconds),
+            "set the same `dead_interval` at both ends",
+        ));
+    }
+    is_refused(Refusal::AddressFamily).then(|| {
+        warning(
+            format!(
+                "link {name}: the neighbor does not speak OSPFv3 for IPv4 with address families (RFC 5838)"
+            ),
+            "IPv6 is routed over the link; for IPv4 configure the IPv4 channel with instance 64 there",
+        )
+    })
+}
+
+fn mtu(link: &LinkFacts) -> Option<Problem> {
+    let mismatch = link.neighbors.iter().find_map(|neighbor| neighbor.mtu_mismatch)?;
+    let (name, ours, theirs) = (&link.name, mismatch.ours, mismatch.theirs);
+    Some(error(
+        format!("link {name}: MTU {ours} here, {theirs} at the neighbor: the databases cannot be exchanged"),
+        format!("set `mtu` of link {name} to {} at both ends, then `dlan apply`", ours.min(theirs)),
+    ))
+}
+
+/// Says why nothing is heard.
+fn silent(link: &LinkFacts) -> Option<Problem> {
+    if !link.neighbors.is_empty() {
+        return None;
+    }
+    let name = &link.name;
+    if !link.up {
+        return Some(error(
+            format!("link {name}: device {} is not up", link.device),
+            "see what is missing with `dlan plan`, and the agent's log for why",
+        ));
+    }
+    Some(match (link.handshake_seconds, &link.endpoint) {
+        (None, Some(endpoint)) => error(
+            format!("link {name}: the neighbor at {endpoint} never answered"),
+            format!(
+                "check that its UDP port is open there, that its public key is the one of section `{name}` \
+                 (`dlan key` there), and that this router's key is known there"
+            ),
+        ),
+        (None, None) => error(
+            format!("link {name}: the neighbor never called"),
+            format!(
+                "the link has no `endpoint` here, so the neighbor must call: check its endpoint for this router, that \
+                 this router's UDP port is open, and both public keys (`dlan key`; section `{name}`)"
+            ),
+        ),
+        (Some(age), _) if age > HANDSHAKE_OLD_SECONDS => error(
+            format!("link {name}: the neighbor has been silent since its last handshake {age} s ago"),
+            "check that the neighbor runs and is online; its address or port may have changed",
+        ),
+        (Some(_), _) => error(
+            format!("link {name}: the tunnel is up, but no OSPF Hello comes through it"),
+            "check that an agent runs there (`dlan status`), that it has a link to this router, and that host ids and \
+             `max_hosts` agree: they decide the VXLAN number",
+        ),
+    })
+}
+
+/// Says that a neighbor is heard but the adjacency does not come about, or only in one family.
+fn unfinished(link: &LinkFacts) -> Option<Problem> {
+    let name = &link.name;
+    let worst = link.neighbors.iter().min_by_key(|neighbor| neighbor.state)?;
+    match worst.state {
+        NeighborState::Full => (link.neighbors.len() < 2).then(|| {
+            note(
+                format!("link {name}: the neighbor routes {} only", worst.family),
+                "nothing, when that is what is wanted; else configure the other family there",
+            )
+        }),
+        NeighborState::Down | NeighborState::Attempt | NeighborState::Init => Some(warning(
+            format!("link {name}: the neighbor is heard, but does not hear this router ({})", worst.family),
+            "check the neighbor's `dlan status` for the reason it gives",
+        )),
+        state @ (NeighborState::TwoWay
+        | NeighborState::ExStart
+        | NeighborState::Exchange
+        | NeighborState::Loading) => Some(warning(
+            format!("link {name}: the databases are being exchanged ({}, {state})", worst.family),
+            "wait a moment; if it stays so, large packets may be lost: lower `mtu` at both ends",
+        )),
+    }
+}

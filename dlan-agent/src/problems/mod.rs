@@ -1,0 +1,160 @@
+//! What is wrong, in words with the next step, from facts: pure, so that every sentence has a test.
+
+mod links;
+mod mesh;
+pub mod watch;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipnet::IpNet;
+use ospf_lite::ids::Family;
+use ospf_lite::ospf::neighbor::NeighborState;
+use ospf_lite::ospf::refusal::Refusal;
+use ospf_lite::query::MtuMismatch;
+
+use crate::control::report::{Problem, Severity, Topology};
+
+/// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
+pub const HANDSHAKE_OLD_SECONDS: u64 = 185;
+
+/// Everything that problems are found in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// This router's Router ID.
+    pub router_id: Ipv4Addr,
+    /// Seconds since the agent started: silence is no problem before the first dead interval is over.
+    pub uptime_seconds: u64,
+    /// The errors of the configuration on disk, when it was rejected and the last good one runs.
+    pub config_errors: Vec<String>,
+    /// Whether WireGuard runs embedded because the kernel has none.
+    pub embedded_wireguard: bool,
+    /// What somebody else changed and was repaired, and how many seconds ago the last time was.
+    pub repaired: Option<Repaired>,
+    /// Why the last plan could not be made or applied.
+    pub apply_failure: Option<String>,
+    /// The configured links.
+    pub links: Vec<LinkFacts>,
+    /// This router's LAN prefixes.
+    pub lans: BTreeSet<IpNet>,
+    /// The mesh, from the databases.
+    pub topology: Topology,
+    /// For each dlan router that tells it: its Router ID with the neighbors it has links configured to.
+    pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
+}
+
+/// Drift that was repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// Seconds since.
+    pub seconds: u64,
+    /// What was put back, one line per step.
+    pub what: Vec<String>,
+}
+
+/// What is known of a configured link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// The neighbor's name, as configured.
+    pub name: String,
+    /// The neighbor's number.
+    pub host_id: u16,
+    /// The VXLAN device.
+    pub device: String,
+    /// Whether the device is there and up.
+    pub up: bool,
+    /// Where the neighbor is called, as configured.
+    pub endpoint: Option<String>,
+    /// Why the endpoint's name has no address.
+    pub resolve_error: Option<String>,
+    /// Seconds since the last handshake; none when there never was one or the device does not tell.
+    pub handshake_seconds: Option<u64>,
+    /// This end's MTU.
+    pub mtu: u16,
+    /// This end's cost.
+    pub cost: u16,
+    /// HelloInterval in seconds.
+    pub hello_seconds: u64,
+    /// RouterDeadInterval in seconds.
+    pub dead_seconds: u64,
+    /// Each family's neighbor, when one is heard.
+    pub neighbors: Vec<NeighborFacts>,
+    /// What was refused on the link within the last few RouterDeadIntervals.
+    pub refused: BTreeSet<Refusal>,
+}
+
+/// A neighbor heard on a link, in one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeighborFacts {
+    /// The family.
+    pub family: Family,
+    /// Its Router ID.
+    pub router_id: Ipv4Addr,
+    /// Its state.
+    pub state: NeighborState,
+    /// The MTUs of both ends, when they differ.
+    pub mtu_mismatch: Option<MtuMismatch>,
+}
+
+/// Returns what is wrong, gravest first.
+pub fn find(facts: &Facts) -> Vec<Problem> {
+    let mut problems = router_problems(facts);
+    for link in &facts.links {
+        problems.extend(links::find(link, facts.uptime_seconds));
+    }
+    problems.extend(mesh::find(facts));
+    problems.sort_by_key(|problem| problem.severity);
+    problems
+}
+
+fn router_problems(facts: &Facts) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(first) = facts.config_errors.first() {
+        let count = facts.config_errors.len();
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        problems.push(error(
+            format!("the configuration is rejected, the last good one runs: {first}{more}"),
+            "see all errors with `dlan config check`, correct them, then `dlan apply`",
+        ));
+    }
+    if let Some(failure) = &facts.apply_failure {
+        problems.push(error(
+            format!("the router could not be brought to its configuration: {failure}"),
+            "see what is left to do with `dlan plan`; the agent tries again by itself",
+        ));
+    }
+    if let Some(repaired) = &facts.repaired {
+        let first = repaired.what.first().map_or("something of dlan's", String::as_str);
+        let more = repaired.what.len().saturating_sub(1);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        problems.push(warning(
+            format!(
+                "something else changed what is dlan's; put back {} s ago: {first}{more}",
+                repaired.seconds
+            ),
+            "find out which program does that; a network manager may have to be told to leave `dlan-*` alone",
+        ));
+    }
+    if facts.embedded_wireguard {
+        problems.push(note(
+            "the kernel has no WireGuard: an embedded one in user space carries the links, slower".to_owned(),
+            "install the kernel module (OpenWrt: kmod-wireguard), then `dlan down` and start the agent again",
+        ));
+    }
+    problems
+}
+
+fn error(what: String, next_step: impl Into<String>) -> Problem {
+    Problem { severity: Severity::Error, what, next_step: next_step.into() }
+}
+
+fn warning(what: String, next_step: impl Into<String>) -> Problem {
+    Problem { severity: Severity::Warning, what, next_step: next_step.into() }
+}
+
+fn note(what: String, next_step: impl Into<String>) -> Problem {
+    Problem { severity: Severity::Note, what, next_step: next_step.into() }
+}
+
+#[cfg(test)]
+mod tests;

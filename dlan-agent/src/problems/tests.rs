@@ -1,0 +1,245 @@
+use ospf_lite::ospf::neighbor::NeighborState;
+
+use super::*;
+use crate::topology::tests::{edge, reference};
+
+fn neighbor(family: Family, state: NeighborState) -> NeighborFacts {
+    NeighborFacts { family, router_id: Ipv4Addr::new(0, 0, 0, 4), state, mtu_mismatch: None }
+}
+
+fn link() -> LinkFacts {
+    LinkFacts {
+        name: "r4".to_owned(),
+        host_id: 4,
+        device: "dlan-vx4".to_owned(),
+        up: true,
+        endpoint: Some("r4.example.org:51820".to_owned()),
+        resolve_error: None,
+        handshake_seconds: Some(30),
+        mtu: 1370,
+        cost: 10,
+        hello_seconds: 10,
+        dead_seconds: 40,
+        neighbors: vec![
+            neighbor(Family::Ipv6, NeighborState::Full),
+            neighbor(Family::Ipv4, NeighborState::Full),
+        ],
+        refused: BTreeSet::new(),
+    }
+}
+
+fn healthy() -> Facts {
+    Facts {
+        router_id: Ipv4Addr::new(0, 0, 0, 1),
+        uptime_seconds: 600,
+        config_errors: Vec::new(),
+        embedded_wireguard: false,
+        repaired: None,
+        apply_failure: None,
+        links: vec![link()],
+        lans: BTreeSet::from(["10.2.0.0/24".parse().unwrap()]),
+        topology: reference(),
+        declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1, 2, 3, 5]))],
+    }
+}
+
+fn with(change: impl FnOnce(&mut Facts)) -> Facts {
+    let mut facts = healthy();
+    change(&mut facts);
+    facts
+}
+
+#[test]
+fn a_healthy_router_has_no_problem() {
+    assert_eq!(find(&healthy()), []);
+}
+
+/// Each row: what is done to a healthy router's facts, and a part of what must be said.
+type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
+
+const ROWS: [Row; 22] = [
+    (
+        |facts| facts.config_errors = vec!["/etc/config/dlan:3: bad".to_owned(), "more".to_owned()],
+        Severity::Error,
+        "rejected, the last good one runs: /etc/config/dlan:3: bad (and 1 more)",
+        "dlan config check",
+    ),
+    (|facts| facts.embedded_wireguard = true, Severity::Note, "the kernel has no WireGuard", "kernel module"),
+    (
+        |facts| facts.repaired = Some(Repaired { seconds: 7, what: vec!["route 10.3.0.0/24".to_owned()] }),
+        Severity::Warning,
+        "put back 7 s ago: route 10.3.0.0/24",
+        "which program",
+    ),
+    (
+        |facts| facts.apply_failure = Some("cannot create link x".to_owned()),
+        Severity::Error,
+        "cannot create link x",
+        "dlan plan",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].handshake_seconds = None;
+        },
+        Severity::Error,
+        "the neighbor at r4.example.org:51820 never answered",
+        "public key",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].handshake_seconds = None;
+            facts.links[0].endpoint = None;
+        },
+        Severity::Error,
+        "the neighbor never called",
+        "UDP port is open",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].handshake_seconds = Some(400);
+        },
+        Severity::Error,
+        "silent since its last handshake 400 s ago",
+        "online",
+    ),
+    (
+        |facts| facts.links[0].neighbors.clear(),
+        Severity::Error,
+        "the tunnel is up, but no OSPF Hello comes through it",
+        "max_hosts",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].up = false;
+        },
+        Severity::Error,
+        "device dlan-vx4 is not up",
+        "dlan plan",
+    ),
+    (
+        |facts| facts.links[0].resolve_error = Some("no such name".to_owned()),
+        Severity::Warning,
+        "r4.example.org:51820 has no address: no such name",
+        "DNS",
+    ),
+    (
+        |facts| facts.links[0].neighbors[0].mtu_mismatch = Some(MtuMismatch { ours: 1370, theirs: 1350 }),
+        Severity::Error,
+        "MTU 1370 here, 1350 at the neighbor",
+        "to 1350 at both ends",
+    ),
+    (
+        |facts| {
+            facts.links[0].refused.insert(Refusal::HelloInterval);
+        },
+        Severity::Error,
+        "HelloInterval is not 10 s",
+        "hello_interval",
+    ),
+    (
+        |facts| {
+            facts.links[0].refused.insert(Refusal::DeadInterval);
+        },
+        Severity::Error,
+        "RouterDeadInterval is not 40 s",
+        "dead_interval",
+    ),
+    (
+        |facts| {
+            facts.links[0].refused.insert(Refusal::AuthenticationDigest);
+        },
+        Severity::Error,
+        "do not prove this router's secret",
+        "ospf_secret_file",
+    ),
+    (
+        |facts| {
+            facts.links[0].refused.insert(Refusal::AuthenticationMissing);
+        },
+        Severity::Error,
+        "only one end has an OSPF secret",
+        "on both routers or on neither",
+    ),
+    (
+        |facts| {
+            facts.links[0].refused.insert(Refusal::DuplicateRouterId);
+        },
+        Severity::Error,
+        "has this router's host id",
+        "unique in the mesh",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.pop();
+        },
+        Severity::Note,
+        "the neighbor routes ipv6 only",
+        "other family",
+    ),
+    (
+        |facts| facts.links[0].neighbors[1].state = NeighborState::Init,
+        Severity::Warning,
+        "heard, but does not hear this router (ipv4)",
+        "dlan status",
+    ),
+    (
+        |facts| facts.declared[0].1 = BTreeSet::from([2]),
+        Severity::Warning,
+        "declared here, but not at the neighbor",
+        "to r4's configuration",
+    ),
+    (
+        |facts| facts.declared.push((Ipv4Addr::new(0, 0, 0, 3), BTreeSet::from([1]))),
+        Severity::Warning,
+        "r3 declares a link to this router",
+        "remove the link there",
+    ),
+    (
+        |facts| facts.topology.links[0] = edge(1, 4, 10, 30),
+        Severity::Note,
+        "costs 10 from here and 30",
+        "same `cost`",
+    ),
+    (
+        |facts| facts.lans = BTreeSet::from(["10.3.0.0/16".parse().unwrap()]),
+        Severity::Error,
+        "LAN 10.3.0.0/16 of this router and 10.3.0.0/24 of r2 overlap",
+        "other addresses",
+    ),
+];
+
+#[test]
+fn each_cause_is_said_once_in_words_with_its_next_step() {
+    for (change, severity, what, next_step) in ROWS {
+        let problems = find(&with(change));
+        assert_eq!(problems.len(), 1, "{what}: {problems:#?}");
+        let problem = &problems[0];
+        assert_eq!(problem.severity, severity, "{what}");
+        assert!(problem.what.contains(what), "{what}: {problem:?}");
+        assert!(problem.next_step.contains(next_step), "{next_step}: {problem:?}");
+    }
+}
+
+#[test]
+fn the_gravest_comes_first() {
+    let problems = find(&with(|facts| {
+        facts.embedded_wireguard = true;
+        facts.links[0].neighbors.clear();
+    }));
+    let severities: Vec<_> = problems.iter().map(|problem| problem.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Note]);
+}
+
+#[test]
+fn silence_is_no_problem_before_a_dead_interval_is_over() {
+    let facts = with(|facts| {
+        facts.uptime_seconds = 20;
+        facts.links[0].neighbors.clear();
+        facts.links[0].handshake_seconds = None;
+    });
+    assert_eq!(find(&facts), []);
+}

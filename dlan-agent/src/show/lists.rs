@@ -1,0 +1,143 @@
+//! The plain lists: links, neighbors, routes, database.
+
+use super::table::{Table, duration, milliseconds, octets, or_dash};
+use crate::control::report::{AddressFamily, LinkReport, LsaReport, NeighborReport, RouteReport};
+
+/// Returns every link with its traffic.
+pub fn links(links: &[LinkReport]) -> String {
+    let mut table = Table::new(&[
+        "NEIGHBOR",
+        "IPV6",
+        "IPV4",
+        ">COST",
+        ">MTU",
+        ">RTT",
+        "HANDSHAKE",
+        "ENDPOINT",
+        "DEVICE",
+        ">RECEIVED",
+        ">SENT",
+    ]);
+    for link in links {
+        let mut row = Vec::from(link_row(link));
+        row.extend([link.device.clone(), octets(link.received_octets), octets(link.sent_octets)]);
+        table.row(row);
+    }
+    or_none(&table, "No link is configured.\n")
+}
+
+/// Returns what a link's row begins with.
+pub(super) fn link_row(link: &LinkReport) -> [String; 8] {
+    let cost = match link.cost_back {
+        Some(back) if back != link.cost => format!("{}/{back}", link.cost),
+        _ => link.cost.to_string(),
+    };
+    let state = |state: &str| if link.up { state.to_owned() } else { "no device".to_owned() };
+    let handshake =
+        link.handshake_seconds.map_or_else(|| "never".to_owned(), |s| format!("{} ago", duration(s)));
+    let endpoint = match (&link.endpoint, &link.endpoint_configured) {
+        (Some(seen), _) => seen.clone(),
+        (None, Some(configured)) => configured.clone(),
+        (None, None) => "calls us".to_owned(),
+    };
+    [
+        link.name.clone(),
+        state(&link.state_ipv6),
+        state(&link.state_ipv4),
+        cost,
+        link.mtu.to_string(),
+        or_dash(link.round_trip_micros.map(milliseconds)),
+        handshake,
+        endpoint,
+    ]
+}
+
+/// Returns every neighbor heard.
+pub fn neighbors(neighbors: &[NeighborReport]) -> String {
+    let mut table = Table::new(&[
+        "FAMILY",
+        "DEVICE",
+        "ROUTER ID",
+        "NAME",
+        "STATE",
+        "ADDRESS",
+        "DLAN",
+        ">DEAD IN",
+        ">UNACKED",
+    ]);
+    for neighbor in neighbors {
+        table.row([
+            neighbor.family.to_string(),
+            neighbor.device.clone(),
+            neighbor.router_id.to_string(),
+            or_dash(neighbor.name.as_ref()),
+            neighbor.state.clone(),
+            neighbor.address.to_string(),
+            if neighbor.is_dlan { "yes" } else { "no" }.to_owned(),
+            or_dash(neighbor.dead_in_seconds.map(duration)),
+            neighbor.retransmissions.to_string(),
+        ]);
+    }
+    or_none(&table, "No neighbor is heard.\n")
+}
+
+/// Returns every route, a line for each of its ways.
+pub fn routes(routes: &[RouteReport]) -> String {
+    let mut table = Table::new(&["PREFIX", ">COST", "VIA", "DEVICE", "GATEWAY", "ANNOUNCED BY"]);
+    for route in routes {
+        let announced = route.advertising.join(", ");
+        let (prefix, distance) = (route.prefix.to_string(), route.distance.to_string());
+        if route.via.is_empty() {
+            let none = || "-".to_owned();
+            table.row([
+                prefix.clone(),
+                distance.clone(),
+                "this router".to_owned(),
+                none(),
+                none(),
+                announced.clone(),
+            ]);
+        }
+        for (at, hop) in route.via.iter().enumerate() {
+            let once = |text: &String| if at == 0 { text.clone() } else { String::new() };
+            table.row([
+                once(&prefix),
+                once(&distance),
+                hop.neighbor.clone(),
+                hop.device.clone(),
+                hop.gateway.to_string(),
+                once(&announced),
+            ]);
+        }
+    }
+    or_none(&table, "The mesh has no routes.\n")
+}
+
+/// Returns the databases of both families.
+pub fn lsdb(lsas: &[LsaReport]) -> String {
+    let mut text = String::new();
+    for family in AddressFamily::BOTH {
+        let mut table =
+            Table::new(&["TYPE", "LINK STATE ID", "ROUTER", ">AGE", "SEQUENCE", ">OCTETS", "SAYS"]);
+        for lsa in lsas.iter().filter(|lsa| lsa.family == family) {
+            table.row([
+                lsa.ls_type.clone(),
+                lsa.link_state_id.to_string(),
+                lsa.name.clone().unwrap_or_else(|| lsa.advertising_router.to_string()),
+                lsa.age.to_string(),
+                lsa.sequence.clone(),
+                lsa.length.to_string(),
+                lsa.content.clone(),
+            ]);
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("Database of {family}\n{}", or_none(&table, "  empty\n")));
+    }
+    text
+}
+
+fn or_none(table: &Table, none: &str) -> String {
+    if table.is_empty() { none.to_owned() } else { table.render(0) }
+}

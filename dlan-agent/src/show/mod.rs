@@ -1,0 +1,38 @@
+//! Replies as text for people: plain, aligned, without colour.
+
+mod lists;
+mod map;
+mod status;
+pub mod table;
+mod way;
+
+pub use lists::{links, lsdb, neighbors, routes};
+pub use map::topology;
+pub use status::{problems, status};
+pub use way::{Probe, path};
+
+use crate::control::report::{ApplyReport, PlanReport};
+
+/// Returns what would change.
+pub fn plan(report: &PlanReport) -> String {
+    if report.steps == 0 {
+        return "Nothing to do: the router is as configured.\n".to_owned();
+    }
+    let plural = if report.steps == 1 { "" } else { "s" };
+    format!("{}{} step{plural}.\n", ended(&report.text), report.steps)
+}
+
+/// Returns what was changed, and what came out.
+pub fn apply(report: &ApplyReport) -> String {
+    if report.done && report.plan.steps == 0 {
+        return plan(&report.plan);
+    }
+    format!("{}{}\n", plan(&report.plan), report.outcome)
+}
+
+fn ended(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+use super::*;
+use crate::control::report::{
+    AddressFamily, HopReport, LanReport, LinkReport, LsaReport, NeighborReport, Problem, RouteReport,
+    Severity, Status,
+};
+use crate::topology::tests::reference;
+
+fn link(name: &str, host_id: u16) -> LinkReport {
+    LinkReport {
+        name: name.to_owned(),
+        host_id,
+        device: format!("dlan-vx{host_id}"),
+        up: true,
+        endpoint_configured: Some(format!("{name}.example.org:51820")),
+        endpoint: Some(format!("192.0.2.{host_id}:51820")),
+        handshake_seconds: Some(37),
+        received_octets: 123_456_789,
+        sent_octets: 4711,
+        state_ipv6: "Full".to_owned(),
+        state_ipv4: "Full".to_owned(),
+        cost: 10,
+        cost_back: Some(10),
+        mtu: 1370,
+        round_trip_micros: Some(12_345),
+    }
+}
+
+fn report() -> Status {
+    let silent = LinkReport {
+        endpoint: None,
+        endpoint_configured: None,
+        handshake_seconds: None,
+        state_ipv6: "Down".to_owned(),
+        state_ipv4: "Down".to_owned(),
+        cost: 200,
+        cost_back: None,
+        round_trip_micros: None,
+        ..link("a-neighbor", 17)
+    };
+    Status {
+        agent_running: true,
+        version: "0.1.0".to_owned(),
+        uptime_seconds: Some(7384),
+        name: "r1".to_owned(),
+        host_id: 1,
+        domain: "lan".to_owned(),
+        loopbacks: vec!["fd00:0:1:1::1".parse().unwrap(), "10.1.1.1".parse().unwrap()],
+        wireguard: "embedded".to_owned(),
+        routers: 6,
+        routers_reachable: 5,
+        problems: vec![Problem {
+            severity: Severity::Error,
+            what: "link a-neighbor: the neighbor never called, and this line is long enough to be broken"
+                .to_owned(),
+            next_step:
+                "check the neighbor's endpoint for this router, and that this router's UDP port is open"
+                    .to_owned(),
+        }],
+        links: vec![link("r4", 4), LinkReport { cost_back: Some(30), ..link("r5", 5) }, silent],
+        lans: vec![
+            LanReport {
+                name: "lan0".to_owned(),
+                device: "br-lan".to_owned(),
+                present: true,
+                prefixes: vec!["10.2.0.0/24".parse().unwrap(), "fd79:2de7:db86::/64".parse().unwrap()],
+            },
+            LanReport {
+                name: "guests".to_owned(),
+                device: "br-guest".to_owned(),
+                present: false,
+                prefixes: vec![],
+            },
+        ],
+        routes_ipv6: 9,
+        routes_ipv4: 12,
+    }
+}
+
+#[test]
+fn the_status_screen_has_problems_first() {
+    insta::assert_snapshot!(status(&report(), 80));
+}
+
+#[test]
+fn the_status_screen_without_an_agent_says_so() {
+    let stopped = Status { agent_running: false, uptime_seconds: None, problems: Vec::new(), ..report() };
+    insta::assert_snapshot!(status(&stopped, 80));
+}
+
+#[test]
+fn fifty_links_are_fifty_lines() {
+    let many = Status { links: (1..=50).map(|id| link(&format!("r{id}"), id)).collect(), ..report() };
+    let text = status(&many, 100);
+    assert_eq!(text.lines().filter(|line| line.contains("Full")).count(), 50);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn the_links_with_their_traffic() {
+    insta::assert_snapshot!(links(&report().links));
+}
+
+#[test]
+fn the_neighbors_heard() {
+    let neighbor = |family, name: Option<&str>| NeighborReport {
+        family,
+        device: "dlan-vx4".to_owned(),
+        router_id: "0.0.0.4".parse().unwrap(),
+        name: name.map(str::to_owned),
+        state: "Full".to_owned(),
+        address: "fe80::4".parse().unwrap(),
+        is_dlan: name.is_some(),
+        dead_in_seconds: Some(37),
+        retransmissions: 0,
+    };
+    insta::assert_snapshot!(neighbors(&[
+        neighbor(AddressFamily::Ipv6, Some("r4")),
+        neighbor(AddressFamily::Ipv4, None)
+    ]));
+}
+
+#[test]
+fn a_route_with_two_ways_has_two_lines() {
+    let hop = |name: &str, gateway: &str| HopReport {
+        device: format!("dlan-vx{}", &name[1..]),
+        neighbor: name.to_owned(),
+        gateway: gateway.parse().unwrap(),
+    };
+    let ecmp = RouteReport {
+        prefix: "10.3.0.0/24".parse().unwrap(),
+        distance: 30,
+        via: vec![hop("r4", "fe80::4"), hop("r5", "fe80::5")],
+        advertising: vec!["r2".to_owned()],
+    };
+    let own = RouteReport {
+        prefix: "10.2.0.0/24".parse().unwrap(),
+        distance: 10,
+        via: Vec::new(),
+        advertising: vec!["r1".to_owned()],
+    };
+    insta::assert_snapshot!(routes(&[own, ecmp]));
+}
+
+#[test]
+fn the_databases_one_after_the_other() {
+    let lsa = LsaReport {
+        family: AddressFamily::Ipv6,
+        ls_type: "Router".to_owned(),
+        link_state_id: "0.0.0.0".parse().unwrap(),
+        advertising_router: "0.0.0.4".parse().unwrap(),
+        name: Some("r4".to_owned()),
+        sequence: "80000003".to_owned(),
+        age: 17,
+        length: 56,
+        content: "to r1 cost 10, to r2 cost 10".to_owned(),
+    };
+    insta::assert_snapshot!(lsdb(&[lsa]));
+}
+
+#[test]
+fn the_mesh_as_text() {
+    let mut mesh = reference();
+    mesh.links[0].ipv4.b_to_a = None;
+    mesh.routers[4].version = None;
+    mesh.routers[4].reachable.clear();
+    insta::assert_snapshot!(topology(&mesh));
+}
+
+#[test]
+fn the_way_with_its_costs_and_what_came_of_trying() {
+    let way = crate::path::way(&reference(), "10.3.0.7".parse().unwrap());
+    insta::assert_snapshot!(path(&way, Some(Probe::Answered { micros: 20_400 })));
+    let none = crate::path::way(&reference(), "192.0.2.1".parse().unwrap());
+    insta::assert_snapshot!(path(&none, Some(Probe::Silent)));
+}
+
+#[test]
+fn a_plan_without_steps_is_said_in_one_line() {
+    let nothing = PlanReport { steps: 0, text: String::new(), plan: serde_json::Value::Null };
+    assert_eq!(plan(&nothing), "Nothing to do: the router is as configured.\n");
+    let applied = ApplyReport { plan: nothing, done: true, outcome: "applied".to_owned() };
+    assert_eq!(apply(&applied), "Nothing to do: the router is as configured.\n");
+}
