@@ -86,7 +86,7 @@ impl Endpoints {
         self.entries
             .retain(|peer, entry| wanted.get(peer).is_some_and(|endpoint| **endpoint == entry.endpoint));
         for (peer, endpoint) in wanted {
-            let entry = self.entries.entry(peer.clone());
+            let entry = self.entries.entry(*peer);
             entry.or_insert_with(|| Entry::new(now, endpoint.clone()));
         }
         self.handle_timeout(now);
@@ -139,7 +139,7 @@ impl Endpoints {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let due: Vec<PublicKey> =
-            self.entries.iter().filter(|(_, entry)| entry.due <= now).map(|(peer, _)| peer.clone()).collect();
+            self.entries.iter().filter(|(_, entry)| entry.due <= now).map(|(peer, _)| *peer).collect();
         for peer in due {
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
             if entry.endpoint.host.parse::<IpAddr>().is_ok() {
@@ -167,7 +167,7 @@ impl Endpoints {
 
     /// Returns the address in use for each peer that has one.
     pub fn addresses(&self) -> BTreeMap<PublicKey, SocketAddr> {
-        let chosen = |(peer, entry): (&PublicKey, &Entry)| Some((peer.clone(), entry.chosen_address()?));
+        let chosen = |(peer, entry): (&PublicKey, &Entry)| Some((*peer, entry.chosen_address()?));
         self.entries.iter().filter_map(chosen).collect()
     }
 
@@ -198,7 +198,7 @@ impl Endpoints {
         let Some(entry) = self.entries.get_mut(peer) else { return };
         let Some(address) = entry.chosen_address() else { return };
         entry.set_at = Some(now);
-        self.actions.push_back(EndpointAction::SetEndpoint { peer: peer.clone(), address });
+        self.actions.push_back(EndpointAction::SetEndpoint { peer: *peer, address });
     }
 }
 
