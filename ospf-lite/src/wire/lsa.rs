@@ -44,7 +44,7 @@ pub(super) fn decode_header(reader: &mut Reader<'_>) -> Result<LsaHeader, Decode
         length: reader.u16()?,
     };
     if usize::from(header.length) < size::LSA_HEADER || !header.length.is_multiple_of(4) {
-        return Err(reader.refuse("length", header.length, "a multiple of 4, at least 20"));
+        return Err(reader.refuse("LSA length", header.length, "a multiple of 4, at least 20"));
     }
     Ok(header)
 }

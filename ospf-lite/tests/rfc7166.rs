@@ -1,0 +1,178 @@
+//! The authentication trailer against RFC 7166: digests worked out elsewhere, and everything that must be refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+// A test says what it expects by failing.
+
+use std::net::Ipv6Addr;
+
+use ospf_lite::config::{AuthenticationKey, HmacAlgorithm, SecurityAssociation};
+use ospf_lite::ospf::packet::PacketKind;
+use ospf_lite::wire::auth::{AuthError, Verified, sign, verify};
+use proptest::prelude::*;
+
+const SOURCE: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+/// A Hello with AT-bit.
+const HELLO: &str = "030100280000000100000000000000000000000501000513000a0028000000000000000000000002";
+
+fn octets(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+fn association(id: u16, algorithm: HmacAlgorithm, key: &[u8]) -> SecurityAssociation {
+    SecurityAssociation { id, algorithm, key: AuthenticationKey::new(key) }
+}
+
+fn sha256() -> SecurityAssociation {
+    association(1, HmacAlgorithm::Sha256, b"secret")
+}
+
+/// The digests are those of Python's standard library:
+///
+/// ```text
+/// trailer = struct.pack('>HHHHQ', 1, 16 + L, 0, 1, sequence)
+/// apad = source + bytes.fromhex('878fe1f3') * ((L - 16) // 4)
+/// hmac.new(key + b'\x00\x01', packet + trailer + apad, algorithm)
+/// ```
+#[test]
+fn digests_are_those_of_another_implementation() {
+    let cases: [(HmacAlgorithm, u64, Vec<u8>, &str); 6] = [
+        (HmacAlgorithm::Sha1, 1, b"secret".to_vec(), "8c4fcfbeb9595e0a3de2eff860cd62c27b263a05"),
+        (
+            HmacAlgorithm::Sha256,
+            0x2_0000_0003,
+            b"secret".to_vec(),
+            "83be2323854843f0e5d1b3be961830baf25d38980456a87a37d584c82d0dd96f",
+        ),
+        (
+            HmacAlgorithm::Sha384,
+            1,
+            b"secret".to_vec(),
+            "fc78897a68be60d9b9294aa470761a03e784a58a7f9aa6e8603196bdcd2e062612660d346ec1399157fa3ab46e80a589",
+        ),
+        (
+            HmacAlgorithm::Sha512,
+            1,
+            b"secret".to_vec(),
+            "487ffa77812f5a782df7be50c7183440515b55c5c3519e1d13c7111a92d7c43a\
+             df9f4edfdcd0dbf10dbd1b6f3efc41c57efae6dda0edfc066b770e7176149f06",
+        ),
+        (
+            HmacAlgorithm::Sha256,
+            7,
+            vec![b'k'; 100],
+            "be33f4d38f734f466e658592a69eb3d940ecd2a3602034ef426f212cf4130f3d",
+        ),
+        (
+            HmacAlgorithm::Sha256,
+            7,
+            vec![b'k'; 40],
+            "ff88e77debfd046f9cc036c70d8b1cae14c39cf9a74dac7efa1fd71251d072d2",
+        ),
+    ];
+    for (algorithm, sequence, key, digest) in cases {
+        let sa = association(1, algorithm, &key);
+        let packet = octets(HELLO);
+        let signed = sign(packet.clone(), &sa, sequence, SOURCE);
+        assert_eq!(signed[..packet.len()], packet);
+        assert_eq!(signed[packet.len() + 16..], octets(digest), "{algorithm:?}");
+        let verified = verify(&signed, &[sa], SOURCE).unwrap();
+        let wanted = Verified { packet: &packet, kind: PacketKind::Hello, sa_id: 1, sequence };
+        assert_eq!(verified, wanted);
+    }
+}
+
+/// RFC 7166 section 4.1.
+#[test]
+fn the_trailer_has_type_length_association_and_sequence_number_in_their_places() {
+    let signed =
+        sign(octets(HELLO), &association(0x0203, HmacAlgorithm::Sha256, b"x"), 0x1122_3344_5566_7788, SOURCE);
+    assert_eq!(signed[40..56], octets("00010030000002031122334455667788"));
+    assert_eq!(signed.len(), 40 + 48);
+}
+
+/// RFC 7166 section 4.1: the Reserved field is ignored, which does not keep it out of the digest.
+#[test]
+fn a_reserved_field_that_was_changed_on_the_way_is_refused() {
+    let mut signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
+    signed[45] = 1;
+    assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::WrongDigest(1)));
+}
+
+/// RFC 7166 section 2.3.
+#[test]
+fn another_source_address_is_refused() {
+    let signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
+    let other = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+    assert_eq!(verify(&signed, &[sha256()], other), Err(AuthError::WrongDigest(1)));
+}
+
+#[test]
+fn a_packet_without_a_trailer_is_refused() {
+    assert_eq!(verify(&octets(HELLO), &[sha256()], SOURCE), Err(AuthError::Missing));
+}
+
+#[test]
+fn another_key_is_refused() {
+    let signed = sign(octets(HELLO), &association(1, HmacAlgorithm::Sha256, b"other"), 1, SOURCE);
+    assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::WrongDigest(1)));
+}
+
+/// RFC 7166 section 3: the SA ID tells the key and the algorithm, not the digest's length.
+#[test]
+fn the_association_is_found_by_its_id() {
+    let next = association(2, HmacAlgorithm::Sha512, b"next");
+    let signed = sign(octets(HELLO), &next, 1, SOURCE);
+    assert_eq!(verify(&signed, &[sha256(), next], SOURCE).unwrap().sa_id, 2);
+    assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::UnknownAssociation(2)));
+    let same_id = association(2, HmacAlgorithm::Sha256, b"next");
+    let refused = verify(&signed, &[same_id], SOURCE).unwrap_err();
+    assert!(matches!(refused, AuthError::Malformed(_)), "{refused:?}");
+}
+
+#[test]
+fn another_authentication_type_is_refused() {
+    let mut signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
+    signed[41] = 2;
+    assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::UnknownType(2)));
+}
+
+/// RFC 7166 section 4.6: the L-bit tells of a block between packet and trailer, which the digest covers.
+#[test]
+fn a_block_for_link_local_signaling_is_passed_over() {
+    let mut packet = octets(HELLO);
+    packet[22] |= 0x02;
+    let mut with_block = packet.clone();
+    with_block.extend_from_slice(&octets("0000000300010004000000ff"));
+    let signed = sign(with_block, &sha256(), 9, SOURCE);
+    assert_eq!(verify(&signed, &[sha256()], SOURCE).unwrap().packet, packet);
+    let mut changed = signed.clone();
+    changed[51] ^= 1;
+    assert_eq!(verify(&changed, &[sha256()], SOURCE), Err(AuthError::WrongDigest(1)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_wrong_bit_is_found(bit in any::<prop::sample::Index>()) {
+        let mut signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
+        let bit = bit.index(signed.len() * 8);
+        signed[bit / 8] ^= 1 << (bit % 8);
+        prop_assert!(verify(&signed, &[sha256()], SOURCE).is_err());
+    }
+
+    #[test]
+    fn a_signed_packet_cut_short_or_drawn_out_is_refused(
+        cut in any::<prop::sample::Index>(),
+        more in proptest::collection::vec(any::<u8>(), 1..20),
+    ) {
+        let signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
+        prop_assert!(verify(&signed[..cut.index(signed.len())], &[sha256()], SOURCE).is_err());
+        prop_assert!(verify(&[signed, more].concat(), &[sha256()], SOURCE).is_err());
+    }
+
+    #[test]
+    fn arbitrary_octets_are_refused(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(verify(&octets, &[sha256()], SOURCE).is_err());
+    }
+}
