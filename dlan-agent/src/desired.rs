@@ -1,0 +1,253 @@
+//! What this router shall be, worked out from the configuration, the facts and the routes; pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use vxlan::link::{Link, LinkKind, LinkName};
+use vxlan::vtep::VxlanLink;
+use vxlan::wireguard::{Peer, WireGuardLink};
+
+use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
+use crate::config::{Config, LinkConfig, MeshConfig};
+use crate::render::{iproute2, nftables};
+use crate::state::facts::Facts;
+use crate::state::managed_file::ManagedFile;
+use crate::state::route::{
+    METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_UNREACHABLE, Route, RouteAction, RouteHop, RouteKey,
+};
+use crate::state::rule::{Rule, RuleFamily};
+use crate::state::setting::{Setting, SettingValue};
+use crate::state::{DeviceAddress, State};
+
+/// The routes of the routing protocol, resolved to what the kernel is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoutingInput {
+    /// Where to send to each prefix of either family; this router's own prefixes are left out.
+    pub routes: BTreeMap<IpNet, BTreeSet<RouteHop>>,
+    /// Prefixes to which nothing may ever go by the WAN, whether there is a route or not.
+    pub learned: BTreeSet<IpNet>,
+    /// Whether both families' engines have their first database: before that, what stands in the kernel is kept.
+    pub settled: bool,
+}
+
+/// The device of the loopback identity.
+pub const LOOPBACK_DEVICE: &str = "lo";
+/// The alias of the WireGuard device.
+pub const WIREGUARD_ALIAS: &str = "dlan";
+/// The kernel's main routing table.
+const TABLE_MAIN: u32 = 254;
+
+/// Works out the state this router shall be in.
+pub fn desired(config: &Config, facts: &Facts, routing: &RoutingInput) -> Result<State, AddressingError> {
+    let mesh = &config.mesh;
+    let links: Vec<(&LinkConfig, LinkAddressing)> = config
+        .links
+        .iter()
+        .map(|link| Ok((link, addressing::link(mesh, link.host_id)?)))
+        .collect::<Result<_, AddressingError>>()?;
+    let own = addressing::wireguard(mesh, mesh.host_id)?;
+    let mut devices = BTreeMap::new();
+    devices.insert(mesh.wg_device.clone(), wireguard_link(config, facts, own, &links));
+    for (link, at) in &links {
+        devices.insert(at.device.clone(), vxlan_link(mesh, link, at));
+    }
+    let guarded = guarded_prefixes(config, facts, routing);
+    let mut routes = neighbor_routes(mesh, own, &links);
+    routes.extend(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)));
+    routes.extend(learned_routes(mesh, routing, &devices)?);
+    Ok(State {
+        addresses: addresses(config, facts)?,
+        routes,
+        rules: rules(mesh),
+        settings: settings(facts, &devices),
+        ruleset: Some(nftables::render(config, facts, &links, &guarded)),
+        files: files(mesh),
+        links: devices,
+    })
+}
+
+fn wireguard_link(
+    config: &Config,
+    facts: &Facts,
+    own: RouterAddresses,
+    links: &[(&LinkConfig, LinkAddressing)],
+) -> Link {
+    let mesh = &config.mesh;
+    let peer = |link: &LinkConfig, at: &LinkAddressing| Peer {
+        endpoint: facts.endpoints.get(&link.host_id).copied(),
+        preshared_key: facts.link_psks.get(&link.host_id).cloned(),
+        keepalive: (link.keepalive > 0).then_some(link.keepalive),
+        allowed_ips: at.neighbor_underlay.host_prefixes().into(),
+    };
+    Link {
+        name: mesh.wg_device.clone(),
+        alias: WIREGUARD_ALIAS.to_owned(),
+        mtu: mesh.wg_mtu.into(),
+        up: true,
+        addresses: own.host_prefixes().into(),
+        kind: LinkKind::WireGuard(WireGuardLink {
+            private_key: facts.private_key.clone(),
+            listen_port: config.wans.first().map_or(0, |wan| wan.listen_port),
+            fwmark: mesh.fwmark,
+            peers: links.iter().map(|(link, at)| (link.public_key, peer(link, at))).collect(),
+        }),
+    }
+}
+
+fn vxlan_link(mesh: &MeshConfig, link: &LinkConfig, at: &LinkAddressing) -> Link {
+    let mut addresses = BTreeSet::new();
+    addresses.extend(Ipv6Net::new(at.link_local, 64).map(IpNet::V6));
+    addresses.extend(at.ipv4.map(IpNet::V4));
+    Link {
+        name: at.device.clone(),
+        alias: link.name.clone(),
+        mtu: link.mtu.into(),
+        up: true,
+        addresses,
+        kind: LinkKind::Vxlan(VxlanLink {
+            vni: at.vni,
+            local: at.underlay.ipv4,
+            port: mesh.vxlan_port,
+            underlay: mesh.wg_device.clone(),
+            mac: at.mac,
+            remotes: BTreeSet::from([at.neighbor_underlay.ipv4]),
+        }),
+    }
+}
+
+fn addresses(config: &Config, facts: &Facts) -> Result<BTreeSet<DeviceAddress>, AddressingError> {
+    let mut addresses = BTreeSet::new();
+    let identity = addressing::loopback(&config.mesh, config.mesh.host_id)?;
+    if let Ok(device) = LinkName::new(LOOPBACK_DEVICE) {
+        for address in identity.host_prefixes() {
+            addresses.insert(DeviceAddress { device: device.clone(), address });
+        }
+    }
+    for lan in &config.lans {
+        let Some(found) = facts.lans.get(&lan.name).filter(|found| found.exists) else { continue };
+        let ipv4 = lan.ipv4.and_then(|own| Ipv4Net::new(own.address, own.prefix_len).ok()).map(IpNet::V4);
+        let ipv6 = lan.ipv6.and_then(|own| Ipv6Net::new(own.address, own.prefix_len).ok()).map(IpNet::V6);
+        // What somebody else set is taken as it is and never taken away.
+        let missing = ipv4.into_iter().chain(ipv6).filter(|address| !found.addresses.contains(address));
+        addresses.extend(missing.map(|address| DeviceAddress { device: found.device.clone(), address }));
+    }
+    Ok(addresses)
+}
+
+/// Returns every prefix that must never be reached by the WAN: the mesh's pools, this router's LANs, and what was
+/// ever learned; but no default route, or the internet would go with it.
+fn guarded_prefixes(config: &Config, facts: &Facts, routing: &RoutingInput) -> BTreeSet<IpNet> {
+    let mesh = &config.mesh;
+    let pools = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
+    let pools = pools.chain([mesh.loopback_ipv6, mesh.wg_ipv6].map(IpNet::V6));
+    pools
+        .chain(lan_prefixes(config, facts))
+        .chain(routing.learned.iter().copied())
+        .chain(routing.routes.keys().copied())
+        .filter(|prefix| prefix.prefix_len() > 0)
+        .map(|prefix| prefix.trunc())
+        .collect()
+}
+
+/// Returns the prefixes of this router's LANs: those set, and the private ones found.
+pub fn lan_prefixes(config: &Config, facts: &Facts) -> BTreeSet<IpNet> {
+    config.lans.iter().flat_map(|lan| facts.lan_prefixes(lan)).map(|(_, prefix)| prefix).collect()
+}
+
+fn neighbor_routes(
+    mesh: &MeshConfig,
+    own: RouterAddresses,
+    links: &[(&LinkConfig, LinkAddressing)],
+) -> BTreeMap<RouteKey, Route> {
+    let mut routes = BTreeMap::new();
+    for (_, at) in links {
+        for prefix in at.neighbor_underlay.host_prefixes() {
+            let hop = RouteHop { device: mesh.wg_device.clone(), via: None };
+            let source = source_for(&prefix, own);
+            let key = RouteKey { table: mesh.route_table, prefix, metric: METRIC_NEIGHBOR };
+            routes.insert(key, unicast(mesh, BTreeSet::from([hop]), source));
+        }
+    }
+    routes
+}
+
+fn learned_routes(
+    mesh: &MeshConfig,
+    routing: &RoutingInput,
+    devices: &BTreeMap<LinkName, Link>,
+) -> Result<Vec<(RouteKey, Route)>, AddressingError> {
+    let identity = addressing::loopback(mesh, mesh.host_id)?;
+    let mut routes = Vec::new();
+    for (prefix, hops) in &routing.routes {
+        // The engine may be a moment behind a link that goes.
+        let hops: BTreeSet<RouteHop> =
+            hops.iter().filter(|hop| devices.contains_key(&hop.device)).cloned().collect();
+        if !hops.is_empty() {
+            let key = RouteKey { table: mesh.route_table, prefix: *prefix, metric: METRIC_LEARNED };
+            routes.push((key, unicast(mesh, hops, source_for(prefix, identity))));
+        }
+    }
+    Ok(routes)
+}
+
+fn unicast(mesh: &MeshConfig, next_hops: BTreeSet<RouteHop>, source: IpAddr) -> Route {
+    let action = RouteAction::Unicast { next_hops, source: Some(source) };
+    Route { protocol: mesh.route_protocol, action }
+}
+
+fn unreachable_route(mesh: &MeshConfig, prefix: IpNet) -> (RouteKey, Route) {
+    let key = RouteKey { table: mesh.route_table, prefix, metric: METRIC_UNREACHABLE };
+    (key, Route { protocol: mesh.route_protocol, action: RouteAction::Unreachable })
+}
+
+fn source_for(prefix: &IpNet, addresses: RouterAddresses) -> IpAddr {
+    match prefix {
+        IpNet::V4(_) => addresses.ipv4.into(),
+        IpNet::V6(_) => addresses.ipv6.into(),
+    }
+}
+
+/// Main's specific routes first, then ours for all but WireGuard's own packets; main's default comes after.
+fn rules(mesh: &MeshConfig) -> BTreeSet<Rule> {
+    let pair = |family| {
+        let rule = |offset, table| Rule {
+            family,
+            preference: mesh.rule_preference.saturating_add(offset),
+            protocol: mesh.route_protocol,
+            table,
+            unless_mark: None,
+            suppress_prefix_length: None,
+        };
+        [
+            Rule { suppress_prefix_length: Some(0), ..rule(0, TABLE_MAIN) },
+            Rule { unless_mark: Some(mesh.fwmark), ..rule(1, mesh.route_table) },
+        ]
+    };
+    [RuleFamily::Ipv6, RuleFamily::Ipv4].into_iter().flat_map(pair).collect()
+}
+
+fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setting, SettingValue> {
+    let mut settings = BTreeMap::from([
+        (Setting::ForwardingIpv4, SettingValue(1)),
+        (Setting::ForwardingIpv6, SettingValue(1)),
+        (Setting::MultipathHashIpv4, SettingValue(1)),
+        (Setting::MultipathHashIpv6, SettingValue(1)),
+    ]);
+    for wan in facts.wans.values().filter(|wan| wan.lives_by_ra) {
+        settings.extend(wan.device.clone().map(|device| (Setting::AcceptRa(device), SettingValue(2))));
+    }
+    for device in devices.keys() {
+        settings.insert(Setting::RpFilter(device.clone()), SettingValue(2));
+        settings.insert(Setting::SendRedirects(device.clone()), SettingValue(0));
+    }
+    settings
+}
+
+fn files(mesh: &MeshConfig) -> BTreeMap<PathBuf, ManagedFile> {
+    BTreeMap::from([
+        (PathBuf::from(iproute2::TABLES_PATH), iproute2::name(mesh.route_table)),
+        (PathBuf::from(iproute2::PROTOCOLS_PATH), iproute2::name(mesh.route_protocol.into())),
+    ])
+}

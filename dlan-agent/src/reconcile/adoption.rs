@@ -1,0 +1,104 @@
+//! The routes to have: the engine's, and until it has settled those that a former start left in the kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use ospf_lite::time::Instant;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::desired::RoutingInput;
+use crate::state::State;
+use crate::state::route::{METRIC_UNREACHABLE, RouteAction, RouteHop};
+
+/// How long routes of a former start are kept at most.
+const ADOPTED_FOR: Duration = Duration::from_secs(120);
+/// How many prefixes once learned are remembered at most.
+const LEARNED_MAX: usize = 4096;
+
+/// What the routing protocol says, and what is kept beside it.
+#[derive(Debug, Clone, Default)]
+pub struct Adoption {
+    engine: RoutingInput,
+    learned: BTreeSet<IpNet>,
+    adopted: BTreeMap<IpNet, BTreeSet<RouteHop>>,
+    /// When the adopted routes go at the latest; `None` before there was a look.
+    until: Option<Instant>,
+    has_looked: bool,
+}
+
+impl Adoption {
+    /// Takes the engine's routes and returns whether there is a difference.
+    pub fn handle_routes(&mut self, _now: Instant, routing: RoutingInput) -> bool {
+        let is_changed = self.engine != routing;
+        self.learn(routing.routes.keys().chain(&routing.learned).copied());
+        if routing.settled && !self.adopted.is_empty() {
+            info!(count = self.adopted.len(), "the engine has settled: adopted routes are its own business");
+            self.adopted.clear();
+            self.until = None;
+        }
+        self.engine = routing;
+        is_changed
+    }
+
+    /// Takes over what stands, at the first look only.
+    pub fn adopt(&mut self, now: Instant, observed: &State, config: &Config) {
+        if std::mem::replace(&mut self.has_looked, true) {
+            return;
+        }
+        let ours = observed.routes.iter().filter(|(key, _)| key.table == config.mesh.route_table);
+        let mut once_learned = Vec::new();
+        for (key, route) in ours {
+            match &route.action {
+                RouteAction::Unreachable if key.metric == METRIC_UNREACHABLE => once_learned.push(key.prefix),
+                RouteAction::Unicast { next_hops, .. } if key.is_learned() && !self.engine.settled => {
+                    self.adopted.insert(key.prefix, next_hops.clone());
+                }
+                RouteAction::Unicast { .. } | RouteAction::Unreachable => {}
+            }
+        }
+        self.learn(once_learned);
+        if !self.adopted.is_empty() {
+            info!(count = self.adopted.len(), "routes adopted");
+            self.until = Some(now + ADOPTED_FOR);
+        }
+    }
+
+    /// Returns what the routes are to be made from.
+    pub fn routing(&self) -> RoutingInput {
+        let mut routing = self.engine.clone();
+        routing.learned.clone_from(&self.learned);
+        for (prefix, hops) in &self.adopted {
+            routing.routes.insert(*prefix, hops.clone());
+        }
+        routing
+    }
+
+    /// Lets go of adopted routes when their time is over, and returns whether it did.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let is_over = self.until.take_if(|until| *until <= now).is_some();
+        if is_over {
+            warn!(
+                count = self.adopted.len(),
+                "the engine has not settled in time: adopted routes are let go"
+            );
+            self.adopted.clear();
+        }
+        is_over
+    }
+
+    /// Returns when the adopted routes' time is over.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.until
+    }
+
+    fn learn(&mut self, prefixes: impl IntoIterator<Item = IpNet>) {
+        for prefix in prefixes {
+            if self.learned.len() >= LEARNED_MAX {
+                return;
+            }
+            self.learned.insert(prefix);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The reconciler: decides when to look at the router and what to do to it; pure, with no clock and no system.
+
+mod adoption;
+mod pace;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use ospf_lite::time::Instant;
+use tracing::{debug, info, warn};
+
+use self::adoption::Adoption;
+use self::pace::Pace;
+pub use self::report::{Health, Report};
+use crate::addressing::AddressingError;
+use crate::config::{Config, HostId};
+use crate::desired::{RoutingInput, desired};
+use crate::plan::change::{Change, ChangeView};
+use crate::plan::outcome::Outcome;
+use crate::plan::{Plan, PlanError, endpoint};
+use crate::state::State;
+use crate::state::facts::Facts;
+use crate::state::marks::Marks;
+
+/// What the reconciler wants done. One is out at a time; its answer comes by the handlers named with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Find the facts for this configuration: `handle_facts` or `handle_facts_failed`.
+    Gather(Box<Config>),
+    /// Look at the system: `handle_observed` or `handle_observe_failed`.
+    Observe(Marks),
+    /// Make these steps: `handle_applied`.
+    Apply(Plan),
+}
+
+/// Why it cannot be said what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkError {
+    /// The configuration has no addresses for it.
+    #[error(transparent)]
+    Addressing(#[from] AddressingError),
+    /// The states contradict each other.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// The reconciler.
+#[derive(Debug, Default)]
+pub struct Reconciler {
+    /// The configuration to bring about, counted by `generation`.
+    config: Option<Config>,
+    generation: u64,
+    /// The last one that was brought about whole: what runs when its successor cannot be.
+    good: Option<Config>,
+    facts: Option<Facts>,
+    endpoints: BTreeMap<HostId, SocketAddr>,
+    /// Neighbors whose endpoint the WireGuard device must be told: a difference of state would not say so.
+    endpoints_due: BTreeSet<HostId>,
+    adoption: Adoption,
+    /// The system as last seen, brought forward by what was applied since.
+    known: Option<State>,
+    /// The action that is out.
+    busy: Option<Busy>,
+    gather_due: bool,
+    observe_due: bool,
+    routes_due: bool,
+    compare_due: bool,
+    /// Whether the next look verifies an apply.
+    verifying: bool,
+    pace: Pace,
+    health: Health,
+    reports: VecDeque<Report>,
+}
+
+#[derive(Debug)]
+enum Busy {
+    Gathering,
+    Observing,
+    Applying { scope: Scope, plan: Plan, target: Box<State> },
+}
+
+/// How much of the state a plan brings about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Routes,
+    Endpoint,
+    Full,
+}
+
+/// How many reports wait for their reader; beyond that the oldest go.
+const REPORTS_MAX: usize = 64;
+
+impl Reconciler {
+    /// Makes a reconciler that wants nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a configuration to bring about and returns its number, which the reports about it carry.
+    pub fn handle_config(&mut self, _now: Instant, config: Config) -> u64 {
+        self.config = Some(config);
+        self.generation += 1;
+        self.health = Health::Working;
+        self.pace.forget_failures();
+        self.look();
+        self.generation
+    }
+
+    /// Takes what was found on the router.
+    pub fn handle_facts(&mut self, _now: Instant, facts: Facts) {
+        if matches!(self.busy, Some(Busy::Gathering)) {
+            self.busy = None;
+        }
+        let facts = Facts { endpoints: self.endpoints.clone(), ..facts };
+        if self.facts.as_ref() != Some(&facts) {
+            self.facts = Some(facts);
+            self.compare_due = true;
+        }
+    }
+
+    /// Takes that the facts could not be found, and why.
+    pub fn handle_facts_failed(&mut self, now: Instant, error: String) {
+        self.busy = None;
+        self.gather_due = true;
+        self.fail(now, error);
+    }
+
+    /// Takes the routes that the routing protocol found.
+    pub fn handle_routes(&mut self, now: Instant, routing: RoutingInput) {
+        self.routes_due |= self.adoption.handle_routes(now, routing);
+    }
+
+    /// Takes where a neighbor is to be called. Its link stays up.
+    pub fn handle_endpoint(&mut self, _now: Instant, neighbor: HostId, endpoint: SocketAddr) {
+        self.endpoints.insert(neighbor, endpoint);
+        self.endpoints_due.insert(neighbor);
+        if let Some(facts) = &mut self.facts {
+            facts.endpoints.insert(neighbor, endpoint);
+        }
+    }
+
+    /// Takes word that something in the kernel changed.
+    pub fn handle_hint(&mut self, now: Instant) {
+        self.pace.handle_hint(now);
+    }
+
+    /// Takes the system as it is.
+    pub fn handle_observed(&mut self, now: Instant, observed: State) {
+        self.busy = None;
+        let Some(config) = &self.config else { return };
+        self.adoption.adopt(now, &observed, config);
+        self.pace.handle_observed(now, config.mesh.drift_interval);
+        let verifying = std::mem::take(&mut self.verifying);
+        let strayed = match &self.known {
+            Some(known) => Plan::new(&observed, known).unwrap_or_default(),
+            None => Plan::default(),
+        };
+        self.known = Some(observed);
+        self.compare_due = true;
+        if strayed.is_empty() {
+            return;
+        }
+        if verifying {
+            let error = format!("applied, but not as planned; still to do:\n{strayed}");
+            self.fail(now, error);
+        } else {
+            self.report_drift(&strayed);
+        }
+    }
+
+    /// Takes that the system could not be looked at, and why.
+    pub fn handle_observe_failed(&mut self, now: Instant, error: String) {
+        self.busy = None;
+        self.observe_due = true;
+        self.fail(now, error);
+    }
+
+    /// Takes what became of a plan.
+    pub fn handle_applied(&mut self, now: Instant, outcome: Outcome) {
+        let Some(Busy::Applying { scope, plan, target }) = self.busy.take() else { return };
+        match (scope, outcome.is_success()) {
+            (Scope::Endpoint, true) => {}
+            (Scope::Endpoint, false) => warn!(%outcome, "cannot tell WireGuard a neighbor's endpoint"),
+            (Scope::Routes, is_success) => {
+                if !is_success {
+                    warn!(failed = outcome.failures.len(), of = plan.steps().len(), %outcome, "routes not set");
+                    self.pace.handle_hint(now);
+                }
+                self.handle_routes_applied(&plan, &target, &outcome);
+            }
+            (Scope::Full, true) => {
+                self.known = Some(*target);
+                self.verifying = true;
+                self.observe_due = true;
+                self.report(Report::Applied { generation: self.generation, plan });
+            }
+            (Scope::Full, false) => self.handle_full_failure(now, &outcome),
+        }
+    }
+
+    /// Takes that time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.routes_due |= self.adoption.handle_timeout(now);
+        if self.pace.handle_timeout(now) {
+            self.look();
+        }
+    }
+
+    /// Returns the next thing to do, if one is due and none is out.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        if self.busy.is_some() {
+            return None;
+        }
+        let action = self.poll_routes().or_else(|| self.poll_endpoint());
+        if action.is_some() || self.pace.is_backing_off() {
+            return action;
+        }
+        let config = self.config.as_ref()?;
+        if self.gather_due || self.facts.is_none() {
+            self.gather_due = false;
+            self.busy = Some(Busy::Gathering);
+            return Some(Action::Gather(Box::new(config.clone())));
+        }
+        if self.observe_due || self.known.is_none() {
+            self.observe_due = false;
+            self.busy = Some(Busy::Observing);
+            return Some(Action::Observe(Marks::of(&config.mesh)));
+        }
+        if std::mem::take(&mut self.compare_due) { self.poll_full() } else { None }
+    }
+
+    /// Returns the next thing to tell whoever waits for it.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// Returns when `handle_timeout` is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.pace.poll_timeout(), self.adoption.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Returns how things stand.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Returns the configuration in force.
+    pub fn config(&self) -> Option<&Config> {
+        self.config.as_ref()
+    }
+
+    /// Returns what was last found on the router.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
+    }
+
+    /// Returns the system as last known.
+    pub fn known(&self) -> Option<&State> {
+        self.known.as_ref()
+    }
+
+    /// Works out what this configuration would change, given what was found and seen for it.
+    pub fn preview(&self, config: &Config, facts: &Facts, observed: &State) -> Result<Plan, WorkError> {
+        let facts = Facts { endpoints: self.endpoints.clone(), ..facts.clone() };
+        let mut adoption = self.adoption.clone();
+        adoption.adopt(Instant::ORIGIN, observed, config);
+        Ok(Plan::new(observed, &desired(config, &facts, &adoption.routing())?)?)
+    }
+
+    fn look(&mut self) {
+        self.gather_due = true;
+        self.observe_due = true;
+        self.compare_due = true;
+    }
+
+    fn target(&self) -> Option<Result<State, WorkError>> {
+        let (config, facts) = (self.config.as_ref()?, self.facts.as_ref()?);
+        Some(desired(config, facts, &self.adoption.routing()).map_err(WorkError::from))
+    }
+
+    /// Brings about routes over the devices that stand, at once and without looking first.
+    fn poll_routes(&mut self) -> Option<Action> {
+        if !self.routes_due {
+            return None;
+        }
+        let known = self.known.as_ref()?;
+        // What cannot be worked out is told when the whole is compared.
+        let mut target = self.target()?.ok()?;
+        self.routes_due = false;
+        target.routes.retain(|_, route| {
+            let mut hops = route.action.hops();
+            hops.all(|hop| known.links.contains_key(&hop.device))
+        });
+        self.compare_due |= target.ruleset != known.ruleset;
+        let plan = Plan::routes(known, &target);
+        debug!(changes = plan.steps().len(), "routes");
+        self.apply(Scope::Routes, plan, target)
+    }
+
+    fn poll_endpoint(&mut self) -> Option<Action> {
+        let (config, known) = (self.config.as_ref()?, self.known.as_ref()?);
+        let neighbor = self.endpoints_due.pop_first()?;
+        let link = config.links.iter().find(|link| link.host_id == neighbor)?;
+        let endpoint = *self.endpoints.get(&neighbor)?;
+        let change = endpoint::set_endpoint(known, &config.mesh.wg_device, &link.public_key, endpoint)?;
+        let target = known.clone();
+        self.apply(Scope::Endpoint, Plan::of(Change::Link(change)), target)
+    }
+
+    fn poll_full(&mut self) -> Option<Action> {
+        let known = self.known.as_ref()?;
+        let work = self.target()?.and_then(|target| Ok((Plan::new(known, &target)?, target)));
+        match work {
+            Ok((plan, _)) if plan.is_empty() => {
+                self.settle();
+                None
+            }
+            Ok((plan, target)) => {
+                self.health = Health::Working;
+                self.apply(Scope::Full, plan, target)
+            }
+            Err(error) => {
+                let error = error.to_string();
+                warn!(%error, "no way to what is wanted");
+                self.health = Health::Failing(error.clone());
+                self.report(Report::Failed { generation: self.generation, error, reverted: false });
+                None
+            }
+        }
+    }
+
+    fn apply(&mut self, scope: Scope, plan: Plan, target: State) -> Option<Action> {
+        if plan.is_empty() {
+            return None;
+        }
+        self.busy = Some(Busy::Applying { scope, plan: plan.clone(), target: Box::new(target) });
+        Some(Action::Apply(plan))
+    }
+
+    fn settle(&mut self) {
+        self.pace.forget_failures();
+        // That a configuration was given up stays said until there is something else to do.
+        if !matches!(self.health, Health::Settled | Health::Reverted(_)) {
+            self.health = Health::Settled;
+            self.good.clone_from(&self.config);
+            info!(generation = self.generation, "settled");
+            self.report(Report::Settled { generation: self.generation });
+        }
+    }
+
+    fn handle_routes_applied(&mut self, plan: &Plan, target: &State, outcome: &Outcome) {
+        let Some(known) = &mut self.known else { return };
+        for (index, step) in plan.steps().iter().enumerate() {
+            let Change::Route(edit) = step else { continue };
+            if outcome.failures.iter().any(|failure| failure.index == index) {
+                continue;
+            }
+            match target.routes.get(&edit.key) {
+                Some(route) => known.routes.insert(edit.key, route.clone()),
+                None => known.routes.remove(&edit.key),
+            };
+        }
+    }
+
+    /// A configuration that cannot be brought about gives way to the one before it.
+    fn handle_full_failure(&mut self, now: Instant, outcome: &Outcome) {
+        let reverted = self.good.is_some() && self.good != self.config;
+        let error = outcome.to_string();
+        if reverted {
+            self.config.clone_from(&self.good);
+            self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted });
+            warn!(%error, "configuration not applied: the one before it stays in force");
+            self.health = Health::Reverted(error);
+            self.known = None;
+            self.look();
+        } else {
+            self.known = None;
+            self.fail(now, error);
+        }
+    }
+
+    fn fail(&mut self, now: Instant, error: String) {
+        let delay = self.pace.handle_failure(now);
+        warn!(%error, retry_in = ?delay, "reconciling failed");
+        self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted: false });
+        self.health = Health::Failing(error);
+    }
+
+    fn report_drift(&mut self, strayed: &Plan) {
+        let found: Vec<String> =
+            strayed.steps().iter().map(|step| ChangeView::of(step).to_string()).collect();
+        for repair in &found {
+            warn!(%repair, "drift: somebody changed what is ours");
+        }
+        self.report(Report::Drift { repairs: found });
+    }
+
+    fn report(&mut self, report: Report) {
+        if self.reports.len() == REPORTS_MAX {
+            self.reports.pop_front();
+        }
+        self.reports.push_back(report);
+    }
+}

@@ -1,0 +1,71 @@
+//! When to look at the system again: after hints, at intervals, after failures.
+
+use std::time::Duration;
+
+use ospf_lite::time::Instant;
+
+/// How long a hint waits for others to come with it.
+const HINT_DELAY: Duration = Duration::from_millis(200);
+/// The least time between two looks for the sake of hints.
+const LOOK_SPACING: Duration = Duration::from_millis(800);
+/// The wait after the first failure; it doubles with each further one.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait after a failure.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// The reconciler's deadlines.
+#[derive(Debug, Clone, Default)]
+pub struct Pace {
+    look_at: Option<Instant>,
+    last_look: Option<Instant>,
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+impl Pace {
+    /// Takes word that something changed: a look is due soon.
+    pub fn handle_hint(&mut self, now: Instant) {
+        let spaced = self.last_look.map_or(now, |last| last + LOOK_SPACING);
+        let due = (now + HINT_DELAY).max(spaced);
+        self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
+    }
+
+    /// Takes that a look was had: the next is due after the drift interval.
+    pub fn handle_observed(&mut self, now: Instant, drift_interval: Duration) {
+        self.last_look = Some(now);
+        self.look_at = (!drift_interval.is_zero()).then(|| now + drift_interval);
+    }
+
+    /// Takes a failure and returns how long everything waits.
+    pub fn handle_failure(&mut self, now: Instant) -> Duration {
+        let doublings = self.failures.min(5);
+        let delay = (RETRY_FIRST * 2_u32.pow(doublings)).min(RETRY_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now + delay);
+        delay
+    }
+
+    /// Returns whether a look is due.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        let retry = is_due(&mut self.retry_at);
+        let look = is_due(&mut self.look_at);
+        retry || look
+    }
+
+    /// Returns whether a failure is being waited out.
+    pub fn is_backing_off(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
+    /// Starts afresh.
+    pub fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// Returns the next deadline.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.look_at, self.retry_at].into_iter().flatten().min()
+    }
+}

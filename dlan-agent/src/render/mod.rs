@@ -1,0 +1,4 @@
+//! Configuration to the text of what other programs read; pure.
+
+pub mod iproute2;
+pub mod nftables;
