@@ -1,0 +1,9 @@
+//! Graph, shortest paths and route table against the standard's clauses, and against another implementation's distances.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+// A test says what it expects by failing.
+
+mod area;
+mod external;
+mod random;
+mod table;
+mod tree;

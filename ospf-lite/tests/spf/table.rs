@@ -1,0 +1,197 @@
+//! Prefixes of the area: which are in the route table, how far, and where to.
+
+use ospf_lite::ids::{Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::io::{PathKind, Route};
+use ospf_lite::ospf::graph::Graph;
+use ospf_lite::ospf::lsa::{IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions};
+use ospf_lite::ospf::route::{RouteChange, RouteTable, diff, routes};
+use ospf_lite::ospf::spf::shortest_paths;
+
+use crate::area::{Area, key, net, resolve};
+
+pub fn table_of(lsas: &[Lsa]) -> RouteTable {
+    let graph = Graph::from_lsas(lsas, Family::Ipv6);
+    routes(&shortest_paths(&graph, RouterId(1)), lsas, 16, resolve)
+}
+
+/// The route table of router 1.
+pub fn table(area: &Area) -> RouteTable {
+    table_of(&area.lsas())
+}
+
+/// Kind, distance and next hops (interface, neighbor) of a route.
+pub fn brief(route: Option<&Route>) -> Option<(PathKind, u32, Vec<(u32, u32)>)> {
+    let route = route?;
+    let hops = route.next_hops.iter().map(|hop| (hop.interface.0, hop.neighbor.0)).collect();
+    Some((route.kind, route.distance.0, hops))
+}
+
+fn brief_of(area: &Area, prefix: &str) -> Option<(PathKind, u32, Vec<(u32, u32)>)> {
+    brief(table(area).get(&net(prefix)))
+}
+
+/// Routers 1, 2 and 3 in a row.
+fn row() -> Area {
+    let mut area = Area::default();
+    area.link(1, 2, 10);
+    area.link(2, 3, 10);
+    area
+}
+
+#[test]
+fn a_prefix_adds_its_metric_to_the_distance() {
+    let mut area = row();
+    area.prefix(3, "fd00:3::/64", 7);
+    let table = table(&area);
+    let route = table.get(&net("fd00:3::/64")).unwrap();
+    assert_eq!(brief(Some(route)), Some((PathKind::IntraArea, 27, vec![(2, 2)])));
+    assert_eq!(route.advertising, [RouterId(3)]);
+    assert_eq!(route.next_hops[0].link_local.to_string(), "fe80::2");
+}
+
+#[test]
+fn every_lsa_of_a_router_counts() {
+    let mut area = row();
+    for part in 0..20 {
+        area.prefix(3, &format!("fd00:{part}::/64"), 0);
+    }
+    assert_eq!(table(&area).len(), 20);
+}
+
+#[test]
+fn an_own_prefix_has_no_next_hop() {
+    let mut area = row();
+    area.prefix(1, "fd00:1::/64", 3);
+    assert_eq!(brief_of(&area, "fd00:1::/64"), Some((PathKind::IntraArea, 3, vec![])));
+}
+
+#[test]
+fn a_prefix_announced_here_and_elsewhere_at_the_same_distance_is_an_own_one() {
+    let mut area = row();
+    area.prefix(1, "fd00:1::/64", 20);
+    area.prefix(2, "fd00:1::/64", 10);
+    assert_eq!(brief_of(&area, "fd00:1::/64"), Some((PathKind::IntraArea, 20, vec![])));
+}
+
+#[test]
+fn of_two_routers_with_a_prefix_the_closer_one_gets_it() {
+    let mut area = row();
+    area.link(1, 4, 11);
+    area.prefix(2, "fd00:9::/64", 0);
+    area.prefix(4, "fd00:9::/64", 0);
+    assert_eq!(brief_of(&area, "fd00:9::/64"), Some((PathKind::IntraArea, 10, vec![(2, 2)])));
+}
+
+#[test]
+fn two_routers_as_far_share_their_prefix() {
+    let mut area = row();
+    area.link(1, 4, 10);
+    area.prefix(4, "fd00:9::/64", 0);
+    area.prefix(2, "fd00:9::/64", 0);
+    let table = table(&area);
+    let route = table.get(&net("fd00:9::/64")).unwrap();
+    assert_eq!(brief(Some(route)), Some((PathKind::IntraArea, 10, vec![(2, 2), (4, 4)])));
+    assert_eq!(route.advertising, [RouterId(2), RouterId(4)]);
+}
+
+/// RFC 5340 appendix A.4.1.1.
+#[test]
+fn a_prefix_with_the_nu_bit_is_left_out() {
+    let mut area = row();
+    area.prefix_with(2, "fd00:2::/64", 0, PrefixOptions::NU);
+    area.prefix_with(2, "fd00:2::1/128", 0, PrefixOptions::LA);
+    assert_eq!(table(&area).into_keys().collect::<Vec<_>>(), [net("fd00:2::1/128")]);
+}
+
+#[test]
+fn a_prefix_lsa_of_max_age_is_left_out() {
+    let mut area = row();
+    area.prefix(2, "fd00:2::/64", 0);
+    let lsas: Vec<Lsa> = area
+        .lsas()
+        .into_iter()
+        .map(|lsa| if lsa.header.key.ls_type == LsType::INTRA_AREA_PREFIX { lsa.aged(3600) } else { lsa })
+        .collect();
+    assert!(table_of(&lsas).is_empty());
+}
+
+#[test]
+fn a_router_does_not_speak_for_another() {
+    let mut area = row();
+    let prefixes = vec![(Prefix { net: net("fd00:3::/64"), options: PrefixOptions::default() }, 0)];
+    let referenced = key(LsType::ROUTER, 3, 0);
+    area.add(2, 1, LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes }));
+    assert!(table(&area).is_empty());
+}
+
+#[test]
+fn a_prefix_of_a_transit_network_lies_on_the_network() {
+    let mut area = row();
+    area.network(&[3, 4], 5);
+    let referenced =
+        LsaKey { ls_type: LsType::NETWORK, link_state_id: LinkStateId(100), advertising_router: RouterId(3) };
+    let prefixes = vec![(Prefix { net: net("fd00:34::/64"), options: PrefixOptions::default() }, 0)];
+    area.add(3, 1, LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes }));
+    assert_eq!(brief_of(&area, "fd00:34::/64"), Some((PathKind::IntraArea, 25, vec![(2, 2)])));
+}
+
+#[test]
+fn a_prefix_of_a_router_that_is_not_reached_is_left_out() {
+    let mut area = row();
+    area.router(3).links.clear();
+    area.prefix(3, "fd00:3::/64", 0);
+    assert!(table(&area).is_empty());
+}
+
+#[test]
+fn next_hops_without_an_address_are_left_out() {
+    let mut area = row();
+    area.link(1, 4, 10);
+    area.prefix(2, "fd00:9::/64", 0);
+    area.prefix(4, "fd00:9::/64", 0);
+    area.prefix(3, "fd00:3::/64", 0);
+    area.prefix(1, "fd00:1::/64", 0);
+    let lsas = area.lsas();
+    let graph = Graph::from_lsas(&lsas, Family::Ipv6);
+    let paths = shortest_paths(&graph, RouterId(1));
+    let some =
+        |hop: ospf_lite::ospf::spf::FirstHop| resolve(hop).filter(|hop| hop.interface != InterfaceId(2));
+    let table = routes(&paths, &lsas, 16, some);
+    assert_eq!(brief(table.get(&net("fd00:9::/64"))), Some((PathKind::IntraArea, 10, vec![(4, 4)])));
+    assert_eq!(table.get(&net("fd00:3::/64")), None);
+    assert!(table.contains_key(&net("fd00:1::/64")));
+}
+
+#[test]
+fn no_more_next_hops_than_wanted_are_kept_and_the_first_stay() {
+    let mut area = Area::default();
+    for router in [9, 4, 7, 2] {
+        area.link(1, router, 10);
+        area.prefix(router, "fd00:9::/64", 0);
+    }
+    let lsas = area.lsas();
+    let graph = Graph::from_lsas(&lsas, Family::Ipv6);
+    let table = routes(&shortest_paths(&graph, RouterId(1)), &lsas, 2, resolve);
+    let route = brief(table.get(&net("fd00:9::/64")));
+    assert_eq!(route, Some((PathKind::IntraArea, 10, vec![(2, 2), (4, 4)])));
+}
+
+#[test]
+fn a_difference_names_what_came_what_went_and_what_changed() {
+    let mut area = row();
+    area.prefix(2, "fd00:2::/64", 0);
+    area.prefix(3, "fd00:3::/64", 0);
+    let before = table(&area);
+    area.others.remove(0);
+    area.prefix(2, "fd00:3::/64", 0);
+    area.prefix(2, "fd00:4::/64", 0);
+    let after = table(&area);
+    let route = |table: &RouteTable, prefix: &str| table.get(&net(prefix)).unwrap().clone();
+    let wanted = [
+        RouteChange::Removed(route(&before, "fd00:2::/64")),
+        RouteChange::Changed { from: route(&before, "fd00:3::/64"), to: route(&after, "fd00:3::/64") },
+        RouteChange::Added(route(&after, "fd00:4::/64")),
+    ];
+    assert_eq!(diff(&before, &after), wanted);
+    assert!(diff(&after, &after).is_empty());
+}
