@@ -1,0 +1,271 @@
+//! A running lab: brought up from a topology, found again by later commands, taken down whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::command;
+use crate::error::LabError;
+use crate::impairment;
+use crate::layout::{Cable, Layout, NodePlan, Plug};
+use crate::node::{self, Node};
+use crate::topology::Topology;
+
+/// Where labs keep their files.
+pub const RUN_DIR: &str = "/run/dlan-lab";
+
+/// Set once the program is to end: no further node is started.
+pub static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// A running lab.
+#[derive(Debug)]
+pub struct Lab {
+    /// What it was built from.
+    pub topology: Topology,
+    /// How.
+    pub layout: Layout,
+    /// Its running nodes, by name.
+    pub nodes: BTreeMap<String, Node>,
+    directory: PathBuf,
+}
+
+impl Lab {
+    /// Builds all nodes and cables; `progress` hears of each step.
+    pub fn up(topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
+        let directory = Path::new(RUN_DIR).join(&topology.name);
+        if !node::holders(Some(&topology.name)).is_empty() {
+            return Err(LabError::Asked(format!(
+                "the lab '{0}' is up already: `dlan-lab down {0}` takes it down",
+                topology.name
+            )));
+        }
+        remove_directory(&directory)?;
+        make_directory(&directory.join("log"))?;
+        write_file(
+            &directory.join("topology.json"),
+            &serde_json::to_string_pretty(&topology).unwrap_or_default(),
+        )?;
+        let layout = Layout::new(&topology);
+        let mut lab = Self { topology, layout, nodes: BTreeMap::new(), directory };
+        for (name, plan) in lab.layout.nodes.clone() {
+            progress(&format!("starting {name}"));
+            lab.start_node(&name, &plan)?;
+        }
+        progress("plugging cables");
+        lab.plug(&lab.layout.cables.clone())?;
+        progress("setting delays and losses");
+        lab.write_cuts(&BTreeSet::new())?;
+        Ok(lab)
+    }
+
+    /// Finds the running lab called `name`, or the only one that runs.
+    pub fn open(name: Option<&str>) -> Result<Self, LabError> {
+        let running: BTreeSet<String> = node::holders(None).into_iter().map(|(_, lab, _)| lab).collect();
+        let name = match (name, running.first()) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(only)) if running.len() == 1 => only.clone(),
+            (None, None) => return Err(LabError::Asked("no lab is up: `dlan-lab up` starts one".to_owned())),
+            (None, Some(_)) => {
+                let names: Vec<_> = running.into_iter().collect();
+                return Err(LabError::Asked(format!(
+                    "several labs are up: say --lab with one of {}",
+                    names.join(", ")
+                )));
+            }
+        };
+        let directory = Path::new(RUN_DIR).join(&name);
+        let nodes: BTreeMap<_, _> = node::holders(Some(&name))
+            .into_iter()
+            .map(|(pid, _, node)| (node.clone(), Node { name: node, pid }))
+            .collect();
+        if nodes.is_empty() {
+            return Err(LabError::Asked(format!("the lab '{name}' is not up")));
+        }
+        let topology: Topology = serde_json::from_str(&read_file(&directory.join("topology.json"))?)
+            .map_err(|error| {
+                LabError::Asked(format!("the lab '{name}' is damaged ({error}): `dlan-lab down {name}`"))
+            })?;
+        let layout = Layout::new(&topology);
+        Ok(Self { topology, layout, nodes, directory })
+    }
+
+    /// Takes a lab down, whatever state it is in, and returns how many nodes it ended.
+    pub fn down(name: &str) -> Result<usize, LabError> {
+        let mut ended = 0;
+        // A node may just be starting: look again until none is left.
+        loop {
+            let holders = node::holders(Some(name));
+            if holders.is_empty() {
+                break;
+            }
+            ended += holders.len();
+            for (pid, _, node) in holders {
+                Node { name: node, pid }.end();
+            }
+        }
+        remove_directory(&Path::new(RUN_DIR).join(name))?;
+        // The directory of all labs goes with the last one.
+        let _ = fs::remove_dir(RUN_DIR);
+        Ok(ended)
+    }
+
+    /// Returns a running node.
+    pub fn node(&self, name: &str) -> Result<&Node, LabError> {
+        let lower = name.to_ascii_lowercase();
+        self.nodes.get(&lower).ok_or_else(|| {
+            let state =
+                if self.layout.nodes.contains_key(&lower) { "is switched off" } else { "is not in this lab" };
+            let names: Vec<_> = self.nodes.keys().map(String::as_str).collect();
+            LabError::Asked(format!("'{name}' {state}; running: {}", names.join(" ")))
+        })
+    }
+
+    /// Returns a file of the lab's directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Returns where a node's program logs to.
+    pub fn log(&self, node: &str) -> PathBuf {
+        self.directory.join("log").join(format!("{node}.log"))
+    }
+
+    /// Switches a node off, as a power cut does: its kernel state is gone, its `/etc` stays.
+    pub fn power_off(&mut self, name: &str) -> Result<(), LabError> {
+        let node = self.node(name)?.clone();
+        // The kernel takes a namespace apart at its leisure; a cable is gone at once with either end.
+        for Cable(a, b) in self.layout.cables.iter().filter(|cable| cable.touches(&node.name)) {
+            let far = if a.node == node.name { b } else { a };
+            if let Some(other) = self.nodes.get(&far.node) {
+                other.run("ip", &["link", "delete", &far.device])?;
+            }
+        }
+        node.end();
+        self.nodes.remove(&node.name);
+        Ok(())
+    }
+
+    /// Switches a node on again and plugs its cables in.
+    pub fn power_on(&mut self, name: &str) -> Result<(), LabError> {
+        let plan = match self.layout.nodes.get(name) {
+            Some(plan) if !self.nodes.contains_key(name) => plan.clone(),
+            Some(_) => return Err(LabError::Asked(format!("'{name}' is on already"))),
+            None => return Err(LabError::Asked(format!("'{name}' is not in this lab"))),
+        };
+        self.start_node(name, &plan)?;
+        let cables: Vec<Cable> = self
+            .layout
+            .cables
+            .iter()
+            .filter(|cable| {
+                cable.touches(name)
+                    && self.nodes.contains_key(&cable.0.node)
+                    && self.nodes.contains_key(&cable.1.node)
+            })
+            .cloned()
+            .collect();
+        self.plug(&cables)?;
+        self.write_cuts(&self.cuts())
+    }
+
+    /// Returns the links that are cut, by name.
+    pub fn cuts(&self) -> BTreeSet<String> {
+        fs::read_to_string(self.file("cuts")).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// Cuts a link, or heals it: nothing of the path below passes between its two routers.
+    pub fn set_cut(&self, a: &str, b: &str, cut: bool) -> Result<String, LabError> {
+        let link = self.topology.link(a, b).ok_or_else(|| {
+            let names: Vec<_> = self.topology.links.iter().map(crate::topology::Link::name).collect();
+            LabError::Asked(format!("there is no link {a}-{b}; there are {}", names.join(" ")))
+        })?;
+        let mut cuts = self.cuts();
+        if cut {
+            cuts.insert(link.name());
+        } else {
+            cuts.remove(&link.name());
+        }
+        self.write_cuts(&cuts)?;
+        Ok(link.name())
+    }
+
+    fn write_cuts(&self, cuts: &BTreeSet<String>) -> Result<(), LabError> {
+        for (name, orders) in impairment::orders(&self.topology, cuts) {
+            if let Some(node) = self.nodes.get(&name) {
+                node.feed("nft", &["-f", "-"], &orders.nftables)?;
+                if !orders.traffic_control.is_empty() && impairment::can_delay(node) {
+                    node.feed("tc", &["-force", "-batch", "-"], &orders.traffic_control)?;
+                }
+            }
+        }
+        let text: Vec<_> = cuts.iter().map(String::as_str).collect();
+        write_file(&self.file("cuts"), &text.join("\n"))
+    }
+
+    fn start_node(&mut self, name: &str, plan: &NodePlan) -> Result<(), LabError> {
+        if STOPPING.load(Ordering::SeqCst) {
+            return Err(LabError::Interrupted);
+        }
+        let etc = self.directory.join("etc").join(name);
+        let node = Node::start(&self.topology.name, name, &etc, &plan.hosts)?;
+        for (path, value) in &plan.settings {
+            let path = PathBuf::from("/proc/sys").join(path);
+            node.inside(|| write_file(&path, value))??;
+        }
+        node.ip(&plan.ip)?;
+        if !plan.nftables.is_empty() {
+            node.feed("nft", &["-f", "-"], &plan.nftables)?;
+        }
+        self.nodes.insert(name.to_owned(), node);
+        Ok(())
+    }
+
+    fn plug(&self, cables: &[Cable]) -> Result<(), LabError> {
+        let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for Cable(a, b) in cables {
+            let (near, far) = (self.node(&a.node)?, self.node(&b.node)?);
+            let end =
+                |plug: &Plug, node: &Node| [plug.device.clone(), "netns".to_owned(), node.pid.to_string()];
+            let mut command = Command::new("ip");
+            command
+                .args(["link", "add"])
+                .args(end(a, near))
+                .args(["type", "veth", "peer", "name"])
+                .args(end(b, far));
+            command::run(&mut command, "")?;
+            for plug in [a, b] {
+                lines.entry(&plug.node).or_default().extend(plug.ip.iter().cloned());
+            }
+        }
+        // Addresses come before the routes that need them.
+        for (name, lines) in lines {
+            self.node(name)?.ip(&lines)?;
+        }
+        Ok(())
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), LabError> {
+    fs::create_dir_all(path).map_err(|source| LabError::File { act: "make", path: path.to_owned(), source })
+}
+
+fn remove_directory(path: &Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(LabError::File { act: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file; the error names it.
+pub fn write_file(path: &Path, text: &str) -> Result<(), LabError> {
+    fs::write(path, text).map_err(|source| LabError::File { act: "write", path: path.to_owned(), source })
+}
+
+/// Reads a file; the error names it.
+pub fn read_file(path: &Path) -> Result<String, LabError> {
+    fs::read_to_string(path).map_err(|source| LabError::File { act: "read", path: path.to_owned(), source })
+}

@@ -1,0 +1,17 @@
+//! The lab: a mesh of network namespaces on one machine, from a topology file.
+//!
+//! `topology` is the file as types, `layout` and `impairment` say what that means for each node (pure), `node` and
+//! `lab` make it so, `run` carries out the command line.
+
+pub mod cli;
+pub mod command;
+pub mod console;
+pub mod error;
+pub mod impairment;
+pub mod lab;
+pub mod layout;
+pub mod node;
+pub mod node_init;
+pub mod run;
+pub mod signals;
+pub mod topology;
