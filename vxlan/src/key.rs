@@ -125,14 +125,6 @@ macro_rules! secret {
             }
         }
 
-        impl FromStr for $name {
-            type Err = KeyError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                parse(text).map(|octets| Self(*octets))
-            }
-        }
-
         impl Drop for $name {
             fn drop(&mut self) {
                 self.0.zeroize();
@@ -154,6 +146,23 @@ secret!(
     /// A pre-shared key; it has no readable `Debug` and is wiped when dropped.
     PresharedKey
 );
+
+impl FromStr for PrivateKey {
+    type Err = KeyError;
+
+    /// Reads the key clamped, so that it equals what a device says it has.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).map(|octets| Self(*octets).clamped())
+    }
+}
+
+impl FromStr for PresharedKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).map(|octets| Self(*octets))
+    }
+}
 
 impl PrivateKey {
     /// Makes a key from the system's randomness.
@@ -196,9 +205,9 @@ mod tests {
 
     #[test]
     fn public_key_is_the_one_of_rfc_7748() {
-        let private: PrivateKey = PRIVATE.parse().unwrap();
-        assert_eq!(private.public_key().to_string(), PUBLIC);
-        assert_eq!(private.clamped().public_key().to_string(), PUBLIC);
+        let octets: [u8; 32] = STANDARD.decode(PRIVATE).unwrap().try_into().unwrap();
+        assert_eq!(PrivateKey::from_octets(octets).public_key().to_string(), PUBLIC);
+        assert_eq!(PRIVATE.parse::<PrivateKey>().unwrap().public_key().to_string(), PUBLIC);
     }
 
     #[test]
@@ -228,6 +237,6 @@ mod tests {
     fn secrets_are_not_readable_in_debug_output() {
         let key: PrivateKey = PRIVATE.parse().unwrap();
         assert_eq!(format!("{key:?}"), "PrivateKey(..)");
-        assert_eq!(*key.to_base64(), PRIVATE);
+        assert_eq!(key.to_base64().parse::<PrivateKey>().unwrap(), key);
     }
 }

@@ -9,5 +9,6 @@ pub mod event;
 pub mod key;
 pub mod link;
 pub mod mtu;
+pub mod uapi;
 pub mod vtep;
 pub mod wireguard;
