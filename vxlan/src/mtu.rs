@@ -26,6 +26,9 @@ pub const WIREGUARD_MTU_DEFAULT: u32 = 1420;
 /// The MTU of a link where none is set: a VXLAN over [`WIREGUARD_MTU_DEFAULT`].
 pub const LINK_MTU_DEFAULT: u32 = 1370;
 
+/// The largest MTU of an embedded WireGuard device: its read buffer is that of a tun device at its creation.
+pub const EMBEDDED_MTU_MAX: u32 = 1500;
+
 /// The smallest MTU of a device that carries IPv6 (RFC 8200 section 5).
 pub const IPV6_MTU_MIN: u32 = 1280;
 

@@ -1,0 +1,174 @@
+//! Links in the kernel: observe them, apply changes to them.
+//!
+//! A device is ours if its name begins with our prefix (`dlan-`), it is a WireGuard, tun or VXLAN device, and it has an
+//! alias, which others have no reason to give it. [`Links::observe`] returns no other, so that nothing else can ever be
+//! removed; a wanted name that a stranger's device has is an error, and the device is left alone.
+
+pub mod error;
+pub mod monitor;
+
+mod device;
+mod embedded;
+mod genl_wireguard;
+mod rtnl;
+mod session;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::Mutex;
+
+pub use self::error::{LinksError, NetlinkError};
+use self::session::Session;
+use crate::change::LinkChange;
+use crate::key::PublicKey;
+use crate::link::{Link, LinkName};
+use crate::wireguard::PeerStatus;
+
+/// How the names of our devices begin, where nothing else is configured.
+pub const DEVICE_PREFIX: &str = "dlan-";
+
+/// The alias of our WireGuard device.
+pub const WIREGUARD_ALIAS: &str = "dlan";
+
+/// Where the processes of embedded WireGuard devices have their sockets, where nothing else is configured.
+pub const SOCKET_DIRECTORY: &str = "/run/dlan/wireguard";
+
+/// Returns the UAPI socket of an embedded device.
+pub fn socket_path(directory: &Path, device: &LinkName) -> PathBuf {
+    directory.join(format!("{device}.sock"))
+}
+
+/// Who moves the packets of a WireGuard device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// The kernel's module.
+    Kernel,
+    /// A process of ours with a tun device.
+    Embedded,
+}
+
+/// How to start the process of an embedded WireGuard device: `path arguments.. DEVICE --mtu MTU`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The program, for the agent its own (`/proc/self/exe`).
+    pub path: PathBuf,
+    /// What comes before the device's name, for the agent `wireguard`.
+    pub arguments: Vec<OsString>,
+}
+
+/// What [`Links`] needs to know.
+#[derive(Debug, Clone)]
+pub struct LinksConfig {
+    /// How the names of our devices begin.
+    pub prefix: String,
+    /// Where embedded devices have their sockets.
+    pub socket_directory: PathBuf,
+    /// How embedded devices are started; `None` where this build has none.
+    pub program: Option<Program>,
+    /// Who moves the packets of WireGuard devices to be created; `None` means the kernel if it can.
+    pub backend: Option<Backend>,
+}
+
+impl Default for LinksConfig {
+    /// Returns the usual names, and no embedded WireGuard.
+    fn default() -> Self {
+        Self {
+            prefix: DEVICE_PREFIX.to_owned(),
+            socket_directory: SOCKET_DIRECTORY.into(),
+            program: None,
+            backend: None,
+        }
+    }
+}
+
+/// The links of this network namespace. One request is in flight at a time: calls wait for each other.
+#[derive(Debug)]
+pub struct Links {
+    config: LinksConfig,
+    /// Opened at need, and again after its socket failed.
+    session: Mutex<Option<Session>>,
+}
+
+impl Links {
+    /// Prepares to speak to the kernel; nothing is opened yet. The calls must be made inside a tokio runtime whose thread
+    /// is in the network namespace that is meant.
+    pub fn new(config: LinksConfig) -> Self {
+        Self { config, session: Mutex::new(None) }
+    }
+
+    /// Returns all devices that carry our mark, as they are. The endpoint of a peer is where it is at this moment.
+    ///
+    /// An embedded device whose process does not answer is left out, so that it is made anew.
+    pub async fn observe(&self) -> Result<BTreeMap<LinkName, Link>, LinksError> {
+        let mut slot = self.session.lock().await;
+        let outcome = open(&mut slot).await?.observe(&self.config).await;
+        closing_if_failed(&mut slot, outcome)
+    }
+
+    /// Makes one change. A change that fails half-way in creating a device takes away what it made.
+    pub async fn apply(&self, change: &LinkChange) -> Result<(), LinksError> {
+        let mut slot = self.session.lock().await;
+        let outcome = open(&mut slot).await?.apply(&self.config, change).await;
+        if outcome.is_ok() {
+            tracing::debug!(%change, "link changed");
+        }
+        closing_if_failed(&mut slot, outcome)
+    }
+
+    /// Returns what a WireGuard device of ours knows of its peers at this moment.
+    pub async fn peers(&self, device: &LinkName) -> Result<BTreeMap<PublicKey, PeerStatus>, LinksError> {
+        let mut slot = self.session.lock().await;
+        let outcome = open(&mut slot).await?.peers(&self.config, device).await;
+        closing_if_failed(&mut slot, outcome)
+    }
+
+    /// Returns who will move the packets of a WireGuard device that is created.
+    pub async fn backend(&self) -> Result<Backend, LinksError> {
+        let mut slot = self.session.lock().await;
+        open(&mut slot).await?.backend(&self.config)
+    }
+}
+
+async fn open(slot: &mut Option<Session>) -> Result<&mut Session, LinksError> {
+    let session = match slot.take() {
+        Some(session) => session,
+        None => Session::open().await?,
+    };
+    Ok(slot.insert(session))
+}
+
+/// Marks the device that this process just made as ours, with its MTU.
+#[cfg(feature = "userspace-wireguard")]
+pub(crate) async fn mark_own(name: &LinkName, mtu: u32) -> Result<(), LinksError> {
+    let mut rtnl = rtnl::Rtnl::open().map_err(LinksError::Open)?;
+    let listing = |source| LinksError::Observe { what: "devices", source };
+    let device = rtnl.device(name.as_str()).await.map_err(listing)?;
+    let index = device.ok_or_else(|| LinksError::Absent(name.clone()))?.index;
+    let outcome = rtnl.set(device::mark_with_mtu(index, WIREGUARD_ALIAS, mtu)).await;
+    outcome.map_err(|source| LinksError::Change { act: "mark", device: name.clone(), source })
+}
+
+/// Returns an error if there is a device of that name.
+#[cfg(feature = "userspace-wireguard")]
+pub(crate) async fn check_name_is_free(name: &LinkName) -> Result<(), LinksError> {
+    let mut rtnl = rtnl::Rtnl::open().map_err(LinksError::Open)?;
+    let listing = |source| LinksError::Observe { what: "devices", source };
+    match rtnl.device(name.as_str()).await.map_err(listing)? {
+        Some(device) => Err(LinksError::Foreign { device: name.clone(), what: device.words() }),
+        None => Ok(()),
+    }
+}
+
+/// Forgets a session whose socket is closed: the next call opens one.
+fn closing_if_failed<T>(slot: &mut Option<Session>, outcome: Result<T, LinksError>) -> Result<T, LinksError> {
+    if let Err(
+        LinksError::Observe { source: NetlinkError::Closed, .. }
+        | LinksError::Change { source: NetlinkError::Closed, .. },
+    ) = &outcome
+    {
+        *slot = None;
+    }
+    outcome
+}
