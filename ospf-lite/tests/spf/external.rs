@@ -9,7 +9,7 @@ use ospf_lite::ospf::lsa::{
 };
 
 use crate::area::{Area, FORWARDS, net};
-use crate::table::{brief, table};
+use crate::table::{Brief, brief, table};
 
 const OUTSIDE: &str = "2001:db8::/32";
 
@@ -50,8 +50,8 @@ fn external_to(area: &mut Area, router: u32, type2: bool, metric: u32, address: 
     );
 }
 
-/// Kind, distance and next hops of the route to what is outside.
-fn outside(area: &Area) -> Option<(PathKind, u32, Vec<(u32, u32)>)> {
+/// The route to what is outside.
+fn outside(area: &Area) -> Option<Brief> {
     brief(table(area).get(&net(OUTSIDE)))
 }
 

@@ -20,13 +20,16 @@ pub fn table(area: &Area) -> RouteTable {
 }
 
 /// Kind, distance and next hops (interface, neighbor) of a route.
-pub fn brief(route: Option<&Route>) -> Option<(PathKind, u32, Vec<(u32, u32)>)> {
+pub type Brief = (PathKind, u32, Vec<(u32, u32)>);
+
+/// Returns what matters most of a route.
+pub fn brief(route: Option<&Route>) -> Option<Brief> {
     let route = route?;
     let hops = route.next_hops.iter().map(|hop| (hop.interface.0, hop.neighbor.0)).collect();
     Some((route.kind, route.distance.0, hops))
 }
 
-fn brief_of(area: &Area, prefix: &str) -> Option<(PathKind, u32, Vec<(u32, u32)>)> {
+fn brief_of(area: &Area, prefix: &str) -> Option<Brief> {
     brief(table(area).get(&net(prefix)))
 }
 
