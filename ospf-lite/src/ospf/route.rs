@@ -2,7 +2,6 @@
 //! 4.8).
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use ipnet::IpNet;
 
@@ -10,7 +9,8 @@ use crate::ids::{Distance, InterfaceId, RouterId};
 use crate::io::{NextHop, PathKind, Route};
 use crate::ospf::graph::{VertexId, VertexIndex};
 use crate::ospf::lsa::{
-    AsExternalLsa, InterAreaPrefixLsa, IntraAreaPrefixLsa, LsType, Lsa, LsaBody, MAX_AGE, PrefixOptions,
+    AsExternalLsa, InterAreaPrefixLsa, IntraAreaPrefixLsa, LsType, Lsa, LsaBody, MAX_AGE, Prefix,
+    PrefixOptions,
 };
 use crate::ospf::spf::{FirstHop, FirstHopSet, Paths};
 
@@ -63,19 +63,20 @@ pub fn routes<'a>(
     resolve: impl Fn(FirstHop) -> Option<NextHop>,
 ) -> RouteTable {
     let announced = Announced::collect(lsas);
-    let mut candidates = Candidates { paths, best: BTreeMap::new() };
+    let mut offers = Offers { paths, sorted: Vec::new() };
     for (router, intra) in &announced.intra {
-        candidates.add_intra(*router, intra);
+        offers.add_intra(*router, intra);
     }
     for (router, inter) in &announced.inter_prefixes {
-        candidates.add_inter(*router, inter);
+        offers.add_inter(*router, inter);
     }
-    candidates.add_externals(&announced);
+    offers.sort();
+    if !announced.externals.is_empty() {
+        offers.add_externals(&announced);
+        offers.sort();
+    }
     let resolved: Vec<Option<NextHop>> = paths.hops().iter().map(|hop| resolve(*hop)).collect();
-    let route = |(prefix, candidate): (IpNet, Candidate)| {
-        candidate.into_route(prefix, &resolved, equal_cost_max).map(|route| (prefix, route))
-    };
-    candidates.best.into_iter().filter_map(route).collect()
+    offers.routes(&resolved, equal_cost_max)
 }
 
 /// What the LSAs announce, each with its Advertising Router.
@@ -110,57 +111,42 @@ impl<'a> Announced<'a> {
 /// How good a path is: the smallest is the best (RFC 2328 sections 11 and 16.4, step 6).
 type Rank = (PathKind, u32, Distance);
 
-/// The best that is known for a prefix.
-struct Candidate {
+/// One router's path to a prefix.
+struct Offer {
+    prefix: IpNet,
     rank: Rank,
-    /// Whether the prefix is on the root, or on a network on its link.
-    is_local: bool,
-    hops: FirstHopSet,
-    advertising: Vec<RouterId>,
+    router: RouterId,
+    way: Way,
 }
 
-impl Candidate {
-    /// Takes in another that is as good or better.
-    fn join(&mut self, other: Self) {
-        if other.rank < self.rank {
-            *self = other;
-        } else if other.rank == self.rank {
-            self.is_local |= other.is_local;
-            self.hops.extend(&other.hops);
-            self.advertising.extend(other.advertising);
-        }
-    }
-
-    fn into_route(
-        mut self,
-        prefix: IpNet,
-        resolved: &[Option<NextHop>],
-        equal_cost_max: usize,
-    ) -> Option<Route> {
-        let mut next_hops: Vec<NextHop> = Vec::new();
-        if !self.is_local {
-            let known = self.hops.places().filter_map(|place| resolved.get(place).copied().flatten());
-            next_hops.extend(known.take(equal_cost_max));
-            if next_hops.is_empty() {
-                return None;
-            }
-        }
-        next_hops.sort_unstable();
-        next_hops.dedup();
-        self.advertising.sort_unstable();
-        self.advertising.dedup();
-        let (kind, external_metric, distance) = self.rank;
-        Some(Route { prefix, kind, distance, external_metric, advertising: self.advertising, next_hops })
-    }
+/// Where a path leads.
+#[derive(Clone)]
+enum Way {
+    /// To a vertex.
+    To(VertexIndex),
+    /// By these first hops.
+    By(FirstHopSet),
 }
 
-/// The best for each prefix so far.
-struct Candidates<'p, 'g> {
+/// All paths to all prefixes.
+struct Offers<'p, 'g> {
     paths: &'p Paths<'g>,
-    best: BTreeMap<IpNet, Candidate>,
+    /// By prefix, then best first; but for what was added since the last time.
+    sorted: Vec<Offer>,
 }
 
-impl Candidates<'_, '_> {
+impl Offers<'_, '_> {
+    fn sort(&mut self) {
+        self.sorted.sort_by_key(|offer| (offer.prefix, offer.rank, offer.router));
+    }
+
+    /// Adds a path, unless it is endless.
+    fn add(&mut self, prefix: Prefix, rank: Rank, router: RouterId, way: Way) {
+        if rank.2 < Distance::INFINITY && !prefix.options.contains(PrefixOptions::NU) {
+            self.sorted.push(Offer { prefix: prefix.net, rank, router, way });
+        }
+    }
+
     /// Adds the prefixes of a router or a transit network (RFC 5340 section 4.8.1). Only its own router may speak for it.
     fn add_intra(&mut self, router: RouterId, intra: &IntraAreaPrefixLsa) {
         let referenced = intra.referenced;
@@ -172,96 +158,120 @@ impl Candidates<'_, '_> {
             },
             _ => return,
         };
-        let Some((vertex, distance)) = self.reach(id) else { return };
         if referenced.advertising_router != router {
             return;
         }
+        let Some((vertex, distance)) = self.reach(id) else { return };
         for (prefix, metric) in &intra.prefixes {
-            if !prefix.options.contains(PrefixOptions::NU) {
-                let rank = (PathKind::IntraArea, 0, distance.plus(u32::from(*metric)));
-                self.add(prefix.net, router, vertex, rank);
-            }
+            let rank = (PathKind::IntraArea, 0, distance.plus(u32::from(*metric)));
+            self.add(*prefix, rank, router, Way::To(vertex));
         }
     }
 
     /// Adds a prefix of another area (RFC 5340 section 4.8.3). What the root itself announces is no path.
     fn add_inter(&mut self, router: RouterId, inter: &InterAreaPrefixLsa) {
-        if let Some((vertex, distance)) = self.border(router)
-            && !inter.prefix.options.contains(PrefixOptions::NU)
-        {
+        if let Some((vertex, distance)) = self.border(router) {
             let rank = (PathKind::InterArea, 0, distance.plus(inter.metric));
-            self.add(inter.prefix.net, router, vertex, rank);
+            self.add(inter.prefix, rank, router, Way::To(vertex));
         }
     }
 
-    /// Adds the prefixes from outside (RFC 5340 section 4.8.4). What the root itself announces is no path.
+    /// Adds the prefixes from outside (RFC 5340 section 4.8.4), after those from inside are sorted. What the root itself
+    /// announces is no path.
     fn add_externals(&mut self, announced: &Announced<'_>) {
-        if announced.externals.is_empty() {
-            return;
-        }
         let boundary = self.boundary_routers(&announced.inter_routers);
         let mut found = Vec::new();
         for (router, external) in &announced.externals {
-            let is_wanted = !external.prefix.options.contains(PrefixOptions::NU)
-                && external.metric < Distance::INFINITY.0;
             if let Some(boundary) = boundary.get(router)
-                && is_wanted
-                && let Some(way) = self.external_way(external, boundary)
+                && external.metric < Distance::INFINITY.0
+                && let Some((distance, way)) = self.external_way(external, boundary)
             {
                 let rank = match external.type2 {
-                    true => (PathKind::External2, external.metric, way.distance),
-                    false => (PathKind::External1, 0, way.distance.plus(external.metric)),
+                    true => (PathKind::External2, external.metric, distance),
+                    false => (PathKind::External1, 0, distance.plus(external.metric)),
                 };
-                let (hops, advertising) = (way.hops, vec![*router]);
-                found.push((external.prefix.net, Candidate { rank, is_local: false, hops, advertising }));
+                found.push((external.prefix, rank, *router, way));
             }
         }
-        found.into_iter().for_each(|(prefix, candidate)| self.put(prefix, candidate));
+        for (prefix, rank, router, way) in found {
+            self.add(prefix, rank, router, way);
+        }
     }
 
     /// Returns the way to each AS boundary router but the root: inside the area, else by area border routers.
-    fn boundary_routers(&self, announced: &[(RouterId, u32, RouterId)]) -> BTreeMap<RouterId, Way> {
-        let mut boundary: BTreeMap<RouterId, Way> = BTreeMap::new();
+    fn boundary_routers(
+        &self,
+        announced: &[(RouterId, u32, RouterId)],
+    ) -> BTreeMap<RouterId, (Distance, Way)> {
+        let mut by_border: BTreeMap<RouterId, (Distance, FirstHopSet)> = BTreeMap::new();
         for (border, metric, router) in announced {
-            if let Some((vertex, distance)) = self.border(*border)
-                && distance.plus(*metric) < Distance::INFINITY
-            {
-                let way = Way { distance: distance.plus(*metric), hops: self.paths.first_hop_set(vertex) };
-                match boundary.entry(*router) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(way);
-                    }
-                    Entry::Occupied(mut entry) => entry.get_mut().join(way),
-                }
+            let Some((vertex, distance)) = self.border(*border) else { continue };
+            let distance = distance.plus(*metric);
+            let known = by_border.entry(*router).or_insert((Distance::INFINITY, FirstHopSet::default()));
+            if distance < known.0 {
+                *known = (distance, FirstHopSet::default());
+            }
+            if distance == known.0 {
+                known.1.extend(self.paths.hop_bits(vertex));
             }
         }
-        for (index, vertex) in self.paths.graph().vertices().filter(|(_, vertex)| vertex.external) {
-            if let VertexId::Router(router) = vertex.id
+        let mut boundary: BTreeMap<RouterId, (Distance, Way)> = by_border
+            .into_iter()
+            .map(|(router, (distance, hops))| (router, (distance, Way::By(hops))))
+            .collect();
+        for (index, vertex) in self.paths.graph().vertices() {
+            let VertexId::Router(router) = vertex.id else { continue };
+            if self.paths.is_local(index) {
+                boundary.remove(&router);
+            } else if vertex.external
                 && let Some(distance) = self.paths.distance(index)
             {
-                boundary.insert(router, Way { distance, hops: self.paths.first_hop_set(index) });
+                boundary.insert(router, (distance, Way::To(index)));
             }
         }
-        boundary.retain(|router, _| {
-            self.reach(VertexId::Router(*router)).is_none_or(|(at, _)| !self.paths.is_local(at))
-        });
         boundary
     }
 
     /// Returns the way an external prefix is sent: to the forwarding address if there is one, else to the boundary router
     /// (RFC 2328 section 16.4, step 3). A forwarding address on the root's own link is reached by the boundary router
     /// too, because a next hop here is always an OSPF neighbor.
-    fn external_way(&self, external: &AsExternalLsa, boundary: &Way) -> Option<Way> {
+    fn external_way(&self, external: &AsExternalLsa, boundary: &(Distance, Way)) -> Option<(Distance, Way)> {
         let Some(address) = external.forwarding_address.filter(|address| !address.is_unspecified()) else {
             return Some(boundary.clone());
         };
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let found =
-            (0..=bits).rev().find_map(|length| self.best.get(&IpNet::new(address, length).ok()?.trunc()))?;
-        if found.is_local {
-            return Some(boundary.clone());
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let found = (0..=longest).rev().find_map(|length| {
+            let offers = self.best(IpNet::new(address, length).ok()?.trunc());
+            Some((offers.first()?.rank.2, self.join(offers)))
+        });
+        match found? {
+            (_, None) => Some(boundary.clone()),
+            (distance, Some(hops)) => Some((distance, Way::By(hops))),
         }
-        Some(Way { distance: found.rank.2, hops: found.hops.clone() })
+    }
+
+    /// Returns the best paths to a prefix, which are equally good.
+    fn best(&self, prefix: IpNet) -> &[Offer] {
+        let start = self.sorted.partition_point(|offer| offer.prefix < prefix);
+        let rest = self.sorted.get(start..).unwrap_or_default();
+        let Some(rank) = rest.first().filter(|offer| offer.prefix == prefix).map(|offer| offer.rank) else {
+            return &[];
+        };
+        let count = rest.iter().take_while(|offer| offer.prefix == prefix && offer.rank == rank).count();
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// Returns the first hops of all of these paths, or nothing when one ends at the root itself.
+    fn join(&self, offers: &[Offer]) -> Option<FirstHopSet> {
+        let mut hops = FirstHopSet::default();
+        for offer in offers {
+            match &offer.way {
+                Way::To(vertex) if self.paths.is_local(*vertex) => return None,
+                Way::To(vertex) => hops.extend(self.paths.hop_bits(*vertex)),
+                Way::By(set) => hops.extend(set.bits()),
+            }
+        }
+        Some(hops)
     }
 
     /// Returns where an area border router other than the root is.
@@ -277,43 +287,26 @@ impl Candidates<'_, '_> {
         Some((index, self.paths.distance(index)?))
     }
 
-    /// Adds a prefix that lies behind a vertex.
-    fn add(&mut self, prefix: IpNet, router: RouterId, vertex: VertexIndex, rank: Rank) {
-        if self.best.get(&prefix).is_some_and(|known| known.rank < rank) {
-            return;
-        }
-        let is_local = self.paths.is_local(vertex);
-        let hops = self.paths.first_hop_set(vertex);
-        self.put(prefix, Candidate { rank, is_local, hops, advertising: vec![router] });
-    }
-
-    fn put(&mut self, prefix: IpNet, candidate: Candidate) {
-        if candidate.rank.2 >= Distance::INFINITY {
-            return;
-        }
-        match self.best.entry(prefix) {
-            Entry::Vacant(entry) => {
-                entry.insert(candidate);
+    /// Returns the route to each prefix.
+    fn routes(&self, resolved: &[Option<NextHop>], equal_cost_max: usize) -> RouteTable {
+        let groups = self.sorted.chunk_by(|one, other| one.prefix == other.prefix);
+        let routes = groups.filter_map(|group| {
+            let first = group.first()?;
+            let best = group.get(..group.partition_point(|offer| offer.rank == first.rank))?;
+            let mut next_hops = Vec::new();
+            if let Some(hops) = self.join(best) {
+                let known = hops.places().filter_map(|place| resolved.get(place).copied().flatten());
+                next_hops.extend(known.take(equal_cost_max));
+                if next_hops.is_empty() {
+                    return None;
+                }
             }
-            Entry::Occupied(mut entry) => entry.get_mut().join(candidate),
-        }
-    }
-}
-
-/// How to get to an AS boundary router or a forwarding address.
-#[derive(Clone)]
-struct Way {
-    distance: Distance,
-    hops: FirstHopSet,
-}
-
-impl Way {
-    /// Takes in another that is as good or better.
-    fn join(&mut self, other: Self) {
-        if other.distance < self.distance {
-            *self = other;
-        } else if other.distance == self.distance {
-            self.hops.extend(&other.hops);
-        }
+            let mut advertising: Vec<RouterId> = best.iter().map(|offer| offer.router).collect();
+            advertising.dedup();
+            let (kind, external_metric, distance) = first.rank;
+            let prefix = first.prefix;
+            Some((prefix, Route { prefix, kind, distance, external_metric, advertising, next_hops }))
+        });
+        routes.collect()
     }
 }

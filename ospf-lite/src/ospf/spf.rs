@@ -20,17 +20,17 @@ pub struct FirstHop {
 pub struct FirstHopSet(Vec<u64>);
 
 impl FirstHopSet {
-    /// Adds what is in `other`.
-    pub fn extend(&mut self, other: &Self) {
-        if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0);
+    /// Adds what is in these bits.
+    pub(super) fn extend(&mut self, bits: &[u64]) {
+        if self.0.len() < bits.len() {
+            self.0.resize(bits.len(), 0);
         }
-        self.0.iter_mut().zip(&other.0).for_each(|(word, added)| *word |= added);
+        self.0.iter_mut().zip(bits).for_each(|(word, added)| *word |= added);
     }
 
-    /// Returns whether nothing is in it.
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
+    /// Returns the bits.
+    pub(super) fn bits(&self) -> &[u64] {
+        &self.0
     }
 
     /// Returns the places, in [`Paths::hops`], of what is in it.
@@ -77,8 +77,13 @@ impl<'g> Paths<'g> {
 
     /// Returns the first hops of all shortest paths to a vertex; none for the root itself.
     pub fn first_hop_set(&self, vertex: VertexIndex) -> FirstHopSet {
-        let start = vertex.get().saturating_mul(self.words);
-        FirstHopSet(self.hop_bits.get(start..start.saturating_add(self.words)).unwrap_or_default().to_vec())
+        FirstHopSet(self.hop_bits(vertex).to_vec())
+    }
+
+    /// Returns the bits of the first hops of all shortest paths to a vertex.
+    pub(super) fn hop_bits(&self, vertex: VertexIndex) -> &[u64] {
+        let start = vertex.get() * self.words;
+        self.hop_bits.get(start..start + self.words).unwrap_or_default()
     }
 
     /// Returns the first hops of all shortest paths to a vertex in order; none for the root itself.
