@@ -52,6 +52,17 @@ pub struct LsdbKey {
     pub lsa: LsaKey,
 }
 
+/// How an instance came into the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// This router originated it, in its present life.
+    Originated,
+    /// A neighbor flooded it.
+    Flooded,
+    /// A neighbor sent it because it was asked to.
+    Requested,
+}
+
 /// An installed instance of an LSA.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -60,8 +71,7 @@ pub struct Entry {
     base_age: u16,
     installed: Instant,
     deadline: Option<Instant>,
-    /// Whether this router originated the instance in its present life.
-    originated: bool,
+    source: Source,
     /// When the instance was last sent back to a neighbor that had an older one.
     sent_back: Option<Instant>,
 }
@@ -88,9 +98,9 @@ impl Entry {
         self.base_age == MAX_AGE
     }
 
-    /// Returns whether this router originated the instance since it started.
-    pub const fn is_originated(&self) -> bool {
-        self.originated
+    /// Returns how the instance came into the database.
+    pub const fn source(&self) -> Source {
+        self.source
     }
 
     /// Returns when the instance was installed.
@@ -115,8 +125,8 @@ pub struct Installation {
     pub lsa: Arc<Lsa>,
     /// Its age.
     pub age: u16,
-    /// Whether this router has just originated it.
-    pub originated: bool,
+    /// Where it comes from.
+    pub source: Source,
     /// When it must be looked at again: refreshed, or flushed because it has reached MaxAge.
     pub deadline: Option<Instant>,
 }
@@ -145,7 +155,7 @@ impl Lsdb {
 
     /// Installs an instance in place of the one before, and returns that one.
     pub fn install(&mut self, key: LsdbKey, installation: Installation, now: Instant) -> Option<Entry> {
-        let Installation { lsa, age, originated, deadline } = installation;
+        let Installation { lsa, age, source, deadline } = installation;
         let old = self.remove(&key);
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, key));
@@ -157,8 +167,7 @@ impl Lsdb {
             self.own.insert(key);
         }
         let base_age = age.min(MAX_AGE);
-        self.entries
-            .insert(key, Entry { lsa, base_age, installed: now, deadline, originated, sent_back: None });
+        self.entries.insert(key, Entry { lsa, base_age, installed: now, deadline, source, sent_back: None });
         old
     }
 
