@@ -3,26 +3,29 @@
 use crate::config::Config;
 use crate::ids::InterfaceId;
 use crate::io::{Event, InterfaceEvent, PrivateContent, Received, Transmit};
-use crate::ospf::interface::Interface;
-use crate::ospf::lsdb::Lsdb;
-use crate::ospf::outbox::Outbox;
+use crate::ospf::area::Area;
+use crate::ospf::graph::Graph;
+use crate::ospf::interface::{self, hello};
+use crate::ospf::neighbor::{self, NeighborInput, exchange};
+use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::refusal::Refusal;
+use crate::ospf::route::RouteTable;
+use crate::ospf::routing::Routing;
+use crate::ospf::{aging, flood, originate, receive};
 use crate::query::{InterfaceView, LsaView, MtuMismatch, NeighborView};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::timer::{TimerKey, Timers};
-use std::collections::BTreeMap;
 
 /// One router's OSPFv3 for one address family.
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
-    interfaces: BTreeMap<InterfaceId, Interface>,
-    lsdb: Lsdb,
+    area: Area,
+    routing: Routing,
     timers: Timers,
     outbox: Outbox,
     random: Random,
-    settled: bool,
     now: Instant,
 }
 
@@ -30,12 +33,11 @@ impl Engine {
     /// Makes an engine without interfaces. The same seed and inputs give the same outputs.
     pub fn new(config: Config, now: Instant, seed: u64) -> Self {
         Self {
-            interfaces: BTreeMap::new(),
-            lsdb: Lsdb::new(config.router_id),
+            area: Area::new(config.router_id),
+            routing: Routing::default(),
             timers: Timers::default(),
             outbox: Outbox::new(config.authentication_epoch),
             random: Random::new(seed),
-            settled: false,
             now,
             config,
         }
@@ -43,30 +45,44 @@ impl Engine {
 
     /// Takes in a packet.
     pub fn handle_packet(&mut self, now: Instant, received: &Received) {
-        self.now = now;
-        let _ = received;
+        self.handle(now, |area, _, cx| receive::handle(area, received, cx));
     }
 
     /// Takes in what happened to an interface.
     pub fn handle_interface(&mut self, now: Instant, event: InterfaceEvent) {
-        self.now = now;
-        if let InterfaceEvent::Configured(config) = event {
-            self.interfaces.insert(config.id, Interface::new(config));
-        }
+        self.handle(now, |area, _, cx| interface::handle_event(area, event, cx));
     }
 
     /// Takes in the owner's content for an LSA type of its own, in place of that type's content before; no parts
     /// withdraw it.
     pub fn handle_private(&mut self, now: Instant, content: PrivateContent) {
-        self.now = now;
-        drop(content);
+        self.handle(now, |area, _, _| originate::handle_private(area, content));
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.handle(now, |area, routing, cx| {
+            while let Some(key) = cx.timers.pop_due(cx.now) {
+                handle_timer(area, routing, key, cx);
+            }
+        });
+    }
+
+    /// Runs a handler, then what its effects have made necessary, in this order: origination, routes, packets.
+    fn handle(&mut self, now: Instant, handler: impl FnOnce(&mut Area, &mut Routing, &mut Cx<'_>)) {
+        let Self { config, area, routing, timers, outbox, random, .. } = self;
         self.now = now;
-        while self.timers.pop_due(now).is_some() {}
-        let _ = self.random.bits();
+        let cx = &mut Cx { now, config, timers, outbox, random };
+        handler(area, routing, cx);
+        exchange::handle_progress(area, cx);
+        area.handle_settling(cx);
+        if area.due.origination {
+            originate::update(area, cx);
+        }
+        routing.handle_changes(area, cx);
+        for interface in area.interfaces.values_mut() {
+            flood::send_flooded(interface, &area.lsdb, cx);
+        }
     }
 
     /// Takes the next packet to send.
@@ -87,7 +103,7 @@ impl Engine {
     /// Returns whether the first database is in: an adjacency is Full and none is on its way, or nobody was heard
     /// for RouterDeadInterval. Before that this router does not offer itself for transit (R-bit).
     pub const fn is_settled(&self) -> bool {
-        self.settled
+        self.area.is_settled()
     }
 
     /// Returns what the engine was told of its router.
@@ -95,9 +111,19 @@ impl Engine {
         &self.config
     }
 
+    /// Returns the routes. Other queries tell what is; this one tells what follows from it.
+    pub const fn routes(&self) -> &RouteTable {
+        self.routing.table()
+    }
+
+    /// Returns the topology that the database describes.
+    pub fn graph(&self) -> Graph {
+        Graph::from_lsas(self.area.lsdb.live().map(|(_, entry)| &**entry.lsa()), self.config.family)
+    }
+
     /// Returns the interfaces in the order of their ids.
     pub fn interfaces(&self) -> impl Iterator<Item = InterfaceView<'_>> {
-        self.interfaces.values().map(|interface| InterfaceView {
+        self.area.interfaces.values().map(|interface| InterfaceView {
             config: &interface.config,
             state: interface.state,
             neighbor: interface.neighbor.as_ref().map(|neighbor| neighbor.router_id),
@@ -107,7 +133,7 @@ impl Engine {
 
     /// Returns the neighbors in the order of their interfaces' ids.
     pub fn neighbors(&self) -> impl Iterator<Item = NeighborView<'_>> {
-        self.interfaces.values().filter_map(|interface| {
+        self.area.interfaces.values().filter_map(|interface| {
             let neighbor = interface.neighbor.as_ref()?;
             let id = interface.config.id;
             let dead_at = self.timers.deadline(TimerKey::Inactivity(id)).unwrap_or(self.now);
@@ -125,7 +151,7 @@ impl Engine {
                     .mismatched_mtu
                     .zip(interface.link())
                     .map(|(theirs, link)| MtuMismatch { ours: link.mtu, theirs }),
-                requests: neighbor.requests.len(),
+                requests: neighbor.exchange.requests.len(),
                 retransmissions: neighbor.retransmissions.len(),
             })
         })
@@ -133,7 +159,7 @@ impl Engine {
 
     /// Returns the LSAs in the database, in the order of link, area and AS, with their age at the last input.
     pub fn database(&self) -> impl Iterator<Item = LsaView<'_>> {
-        self.lsdb.iter().map(|(key, entry)| LsaView {
+        self.area.lsdb.iter().map(|(key, entry)| LsaView {
             domain: key.domain,
             header: entry.header(self.now),
             lsa: entry.lsa(),
@@ -143,8 +169,27 @@ impl Engine {
 
     /// Returns what was refused, per interface and reason.
     pub fn refusals(&self) -> impl Iterator<Item = (InterfaceId, Refusal, u64)> + '_ {
-        self.interfaces.iter().flat_map(|(id, interface)| {
+        self.area.interfaces.iter().flat_map(|(id, interface)| {
             interface.refusals.iter().map(|(refusal, count)| (*id, refusal, count))
         })
+    }
+}
+
+/// Routes a deadline to its handler.
+fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut Cx<'_>) {
+    match key {
+        TimerKey::Hello(id) => hello::handle_timeout(area, id, cx),
+        TimerKey::HelloAnswer(id) => hello::handle_answer_timeout(area, id, cx),
+        TimerKey::Inactivity(id) => neighbor::handle_input(area, id, NeighborInput::InactivityTimer, cx),
+        TimerKey::Retransmit(id) => exchange::handle_retransmit_timeout(area, id, cx),
+        TimerKey::Acknowledge(id) => flood::handle_acknowledge_timeout(area, id, cx),
+        TimerKey::Aging => aging::handle_timeout(area, cx),
+        TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),
+        TimerKey::Originate => area.due.origination = true,
+        // Looked at after every input; the deadline only makes sure that there is one.
+        TimerKey::Settle | TimerKey::Flood(_) => {}
+        TimerKey::ShortestPaths | TimerKey::Learn | TimerKey::Holddown => {
+            routing.handle_timeout(area, key, cx);
+        }
     }
 }

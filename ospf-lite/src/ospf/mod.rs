@@ -1,12 +1,21 @@
 //! The protocol: types, state machines and calculations, without clock or socket.
 
+pub mod aging;
+pub mod area;
+pub mod flood;
 pub mod graph;
 pub mod interface;
 pub mod lsa;
 pub mod lsdb;
 pub mod neighbor;
+pub mod originate;
 pub mod outbox;
 pub mod packet;
+pub mod receive;
 pub mod refusal;
 pub mod route;
+pub mod routing;
 pub mod spf;
+pub mod spf_delay;
+pub mod view;
+pub mod wanted;

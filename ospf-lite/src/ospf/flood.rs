@@ -1,0 +1,383 @@
+//! Flooding: LSAs taken in, acknowledged and passed on (RFC 2328 section 13, RFC 5340 section 4.5).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::InterfaceId;
+use crate::ospf::aging;
+use crate::ospf::area::Area;
+use crate::ospf::interface::Interface;
+use crate::ospf::lsa::{Lsa, LsaHeader, MAX_AGE, SequenceNumber};
+use crate::ospf::lsdb::{Domain, Entry, Installation, LSDB_MAX, Lsdb, LsdbKey, Source};
+use crate::ospf::neighbor::{self, NeighborInput, exchange};
+use crate::ospf::outbox::Cx;
+use crate::ospf::packet::{AgedLsa, LinkStateUpdate, PacketBody};
+use crate::ospf::refusal::Refusal;
+use crate::timer::TimerKey;
+use crate::wire::size;
+
+/// MinLSArrival: instances of one LSA that are flooded faster are discarded (RFC 2328 appendix B).
+pub const MIN_LS_ARRIVAL: Duration = Duration::from_secs(1);
+/// How far apart flooded Updates are at least, per interface: what arrives meanwhile shares the next one.
+pub const FLOOD_GAP: Duration = Duration::from_millis(10);
+/// How many Updates are flooded at most at one time. The rest waits for [`FLOOD_GAP`].
+pub const FLOOD_BURST_MAX: usize = 64;
+/// Longest delay before an acknowledgment. It is also kept to a fifth of RxmtInterval, or neighbors would retransmit
+/// for nothing (RFC 2328 section 13.5).
+pub const ACKNOWLEDGE_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// What became of a received LSA.
+enum Verdict {
+    /// Go on with the next.
+    Next,
+    /// Refused, go on with the next.
+    Refused(Refusal),
+    /// The exchange with the neighbor is in error (BadLSReq): the rest of the packet does not count.
+    Stop,
+}
+
+/// Takes in a Link State Update (RFC 2328 section 13).
+pub fn handle_link_state_update(
+    area: &mut Area,
+    id: InterfaceId,
+    update: LinkStateUpdate,
+    cx: &mut Cx<'_>,
+) -> Result<(), Refusal> {
+    let interface = area.interfaces.get_mut(&id).ok_or(Refusal::InterfaceNotActive)?;
+    if interface.neighbor.as_ref().is_none_or(|neighbor| !neighbor.state.takes_flooding()) {
+        return Err(Refusal::NeighborState);
+    }
+    update.refused.iter().for_each(|_| interface.refusals.count(Refusal::LsaMalformed));
+    for AgedLsa { lsa, .. } in update.lsas {
+        match handle_lsa(area, id, lsa, cx) {
+            Verdict::Next => {}
+            Verdict::Refused(refusal) => {
+                if let Some(interface) = area.interfaces.get_mut(&id) {
+                    interface.refusals.count(refusal);
+                }
+            }
+            Verdict::Stop => {
+                neighbor::handle_input(area, id, NeighborInput::BadLsReq, cx);
+                return Err(Refusal::BadAnswer);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Judges one LSA; the numbers are the steps of RFC 2328 section 13.
+fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) -> Verdict {
+    let header = lsa.header;
+    // 2 and 3, as RFC 5340 section 4.5.1 has them.
+    let Some(domain) = Domain::of(&header.key, id) else {
+        return Verdict::Refused(Refusal::LsaScope);
+    };
+    let key = LsdbKey { domain, lsa: header.key };
+    let entry = area.lsdb.get(&key);
+    // 4.
+    if header.age >= MAX_AGE && entry.is_none() && !area.is_synchronizing() {
+        acknowledge_directly(area, id, header);
+        return Verdict::Next;
+    }
+    let is_requested = area
+        .interfaces
+        .get(&id)
+        .and_then(|interface| interface.neighbor.as_ref())
+        .is_some_and(|neighbor| neighbor.requests(&header.key));
+    let order = entry.map_or(Ordering::Greater, |entry| header.compare_recency(&entry.header(cx.now)));
+    match order {
+        // 5a. An answer to a request is no flooding, and neither counts as too soon nor makes the next one so.
+        Ordering::Greater if !is_requested && entry.is_some_and(|entry| arrived_just_now(entry, cx)) => {
+            Verdict::Refused(Refusal::LsaTooSoon)
+        }
+        Ordering::Greater if entry.is_none() && area.lsdb.len() >= LSDB_MAX => {
+            Verdict::Refused(Refusal::DatabaseFull)
+        }
+        Ordering::Greater => {
+            let source = if is_requested { Source::Requested } else { Source::Flooded };
+            take(area, id, (key, lsa, source), cx);
+            Verdict::Next
+        }
+        // 6.
+        Ordering::Equal | Ordering::Less if is_requested => Verdict::Stop,
+        // 7.
+        Ordering::Equal => {
+            if !take_off_list(area, id, &key) {
+                acknowledge_directly(area, id, header);
+            }
+            Verdict::Next
+        }
+        // 8.
+        Ordering::Less => {
+            send_back(area, id, key, cx);
+            Verdict::Next
+        }
+    }
+}
+
+fn arrived_just_now(entry: &Entry, cx: &Cx<'_>) -> bool {
+    entry.source() == Source::Flooded && cx.now.since(entry.installed()) < MIN_LS_ARRIVAL
+}
+
+/// Step 5b to 5f: installs a newer instance, passes it on and acknowledges it.
+fn take(area: &mut Area, id: InterfaceId, (key, lsa, source): (LsdbKey, Arc<Lsa>, Source), cx: &mut Cx<'_>) {
+    let header = lsa.header;
+    install(area, key, (lsa, header.age, source), cx);
+    flood(area, &key, Some(id), cx);
+    acknowledge_later(area, id, header, cx);
+    if key.lsa.advertising_router == cx.config.router_id {
+        // 13.4: an own LSA, from an earlier life perhaps; origination decides what to do about it.
+        area.due.origination = true;
+    }
+}
+
+/// Installs an instance, notes whether the content changed, and takes the one before off every list (RFC 2328 section
+/// 13.2).
+pub fn install(area: &mut Area, key: LsdbKey, (lsa, age, source): (Arc<Lsa>, u16, Source), cx: &mut Cx<'_>) {
+    let deadline = aging::deadline(&key, age, cx);
+    let is_live = age < MAX_AGE;
+    let installation = Installation { lsa: Arc::clone(&lsa), age, source, deadline };
+    let old = area.lsdb.install(key, installation, cx.now);
+    let has_changed = match old.filter(|old| !old.is_flushed()) {
+        None => is_live,
+        Some(old) => !is_live || old.lsa().body != lsa.body,
+    };
+    if has_changed {
+        area.note_change(key.lsa.ls_type, cx);
+    }
+    aging::arm(area, cx);
+    match key.domain {
+        Domain::Link(id) => {
+            if let Some(interface) = area.interfaces.get_mut(&id) {
+                drop_from_lists(interface, &key);
+            }
+        }
+        Domain::Area | Domain::As => {
+            area.interfaces.values_mut().for_each(|interface| drop_from_lists(interface, &key));
+        }
+    }
+}
+
+fn drop_from_lists(interface: &mut Interface, key: &LsdbKey) {
+    interface.flooding.remove(key);
+    if let Some(neighbor) = interface.neighbor.as_mut() {
+        neighbor.retransmissions.remove(key);
+    }
+}
+
+/// Passes the installed instance on to all but the neighbor that it came from (RFC 2328 section 13.3); the Updates go
+/// out with [`send_flooded`]. Returns whether anybody gets it.
+pub fn flood(area: &mut Area, key: &LsdbKey, from: Option<InterfaceId>, cx: &mut Cx<'_>) -> bool {
+    let Area { interfaces, lsdb, .. } = area;
+    let Some(header) = lsdb.get(key).map(|entry| entry.header(cx.now)) else {
+        return false;
+    };
+    let mut is_passed_on = false;
+    match key.domain {
+        Domain::Link(id) => {
+            if let Some(interface) = interfaces.get_mut(&id) {
+                is_passed_on = flood_over(interface, (key, &header), from, cx);
+            }
+        }
+        Domain::Area | Domain::As => {
+            for interface in interfaces.values_mut() {
+                is_passed_on |= flood_over(interface, (key, &header), from, cx);
+            }
+        }
+    }
+    is_passed_on
+}
+
+/// Steps 1a to 1d for the one neighbor of an interface.
+fn flood_over(
+    interface: &mut Interface,
+    (key, header): (&LsdbKey, &LsaHeader),
+    from: Option<InterfaceId>,
+    cx: &mut Cx<'_>,
+) -> bool {
+    let id = interface.config.id;
+    let rxmt_interval = interface.link().map(|link| link.rxmt_interval);
+    let Some(neighbor) = interface.neighbor.as_mut().filter(|neighbor| neighbor.state.takes_flooding())
+    else {
+        return false;
+    };
+    if matches!(neighbor.exchange.satisfy(header), Some(Ordering::Less | Ordering::Equal)) || from == Some(id)
+    {
+        return false;
+    }
+    neighbor.retransmissions.insert(*key, cx.now);
+    interface.flooding.insert(*key);
+    if let Some(interval) = rxmt_interval {
+        cx.timers.arm_no_later(TimerKey::Retransmit(id), cx.now + interval);
+    }
+    true
+}
+
+/// Sends the acknowledgments and the flooded LSAs that an input has left to send over an interface.
+pub fn send_flooded(interface: &mut Interface, lsdb: &Lsdb, cx: &mut Cx<'_>) {
+    let direct = std::mem::take(&mut interface.direct_acknowledgments);
+    send_acknowledgments(interface, &direct, cx);
+    if interface.flooding.is_empty() {
+        return;
+    }
+    let id = interface.config.id;
+    let allowed = interface.flooded_at.map_or(cx.now, |flooded| flooded + FLOOD_GAP);
+    if allowed > cx.now {
+        cx.timers.arm_no_later(TimerKey::Flood(id), allowed);
+        return;
+    }
+    interface.flooded_at = Some(cx.now);
+    let keys: Vec<LsdbKey> = interface.flooding.iter().copied().collect();
+    let sent = send_update(interface, keys, (lsdb, FLOOD_BURST_MAX), cx);
+    for key in &sent {
+        interface.flooding.remove(key);
+    }
+    // What is left without having been sent has gone from the database.
+    interface.flooding.retain(|key| lsdb.get(key).is_some());
+    if !interface.flooding.is_empty() {
+        cx.timers.arm(TimerKey::Flood(id), cx.now + FLOOD_GAP);
+    }
+}
+
+/// Sends LSAs in as few Updates as the MTU allows, and at most `burst` of them; returns which were sent. Each is aged
+/// by InfTransDelay (RFC 2328 section 13.3). LSAs that are not in the database are left out.
+pub fn send_update(
+    interface: &Interface,
+    keys: Vec<LsdbKey>,
+    (lsdb, burst): (&Lsdb, usize),
+    cx: &mut Cx<'_>,
+) -> Vec<LsdbKey> {
+    let Some(link) = interface.link() else {
+        return Vec::new();
+    };
+    let delay = u16::try_from(link.inf_trans_delay.as_secs()).unwrap_or(MAX_AGE);
+    let room = size::lsas_in_update(interface.packet_body_max());
+    let mut sent = Vec::with_capacity(keys.len());
+    let mut lsas: Vec<AgedLsa> = Vec::new();
+    let (mut octets, mut packets) = (0, 0);
+    for key in keys {
+        let Some(entry) = lsdb.get(&key) else {
+            continue;
+        };
+        let length = entry.lsa().octets().len();
+        if !lsas.is_empty() && octets + length > room {
+            send_lsas(interface, std::mem::take(&mut lsas), cx);
+            octets = 0;
+            packets += 1;
+            if packets == burst {
+                break;
+            }
+        }
+        octets += length;
+        let age = entry.age(cx.now).saturating_add(delay).min(MAX_AGE);
+        lsas.push(AgedLsa { lsa: Arc::clone(entry.lsa()), age });
+        sent.push(key);
+    }
+    if !lsas.is_empty() {
+        send_lsas(interface, lsas, cx);
+    }
+    sent
+}
+
+fn send_lsas(interface: &Interface, lsas: Vec<AgedLsa>, cx: &mut Cx<'_>) {
+    interface.send(PacketBody::LinkStateUpdate(LinkStateUpdate { lsas, refused: Vec::new() }), cx);
+}
+
+/// Step 8: the neighbor has an older instance; it gets ours, unless it got it within MinLSArrival. An LSA whose
+/// sequence numbers are used up is being flushed, and says nothing.
+fn send_back(area: &mut Area, id: InterfaceId, key: LsdbKey, cx: &mut Cx<'_>) {
+    let Area { interfaces, lsdb, .. } = area;
+    let Some(entry) = lsdb.get_mut(&key) else {
+        return;
+    };
+    if entry.is_flushed() && entry.lsa().header.sequence == SequenceNumber::MAX {
+        return;
+    }
+    if entry.send_back(cx.now, MIN_LS_ARRIVAL)
+        && let Some(interface) = interfaces.get(&id)
+    {
+        send_update(interface, vec![key], (lsdb, 1), cx);
+    }
+}
+
+/// Takes in a Link State Acknowledgment (RFC 2328 section 13.7).
+pub fn handle_link_state_acknowledgment(
+    area: &mut Area,
+    id: InterfaceId,
+    headers: &[LsaHeader],
+    cx: &mut Cx<'_>,
+) -> Result<(), Refusal> {
+    let Area { interfaces, lsdb, .. } = area;
+    let interface = interfaces.get_mut(&id).ok_or(Refusal::InterfaceNotActive)?;
+    let Some(neighbor) = interface.neighbor.as_mut().filter(|neighbor| neighbor.state.takes_flooding())
+    else {
+        return Err(Refusal::NeighborState);
+    };
+    for header in headers {
+        let Some(domain) = Domain::of(&header.key, id) else {
+            continue;
+        };
+        let key = LsdbKey { domain, lsa: header.key };
+        let is_same =
+            lsdb.get(&key).is_some_and(|entry| header.compare_recency(&entry.header(cx.now)).is_eq());
+        if is_same {
+            neighbor.retransmissions.remove(&key);
+            interface.flooding.remove(&key);
+        }
+    }
+    if neighbor.retransmissions.is_empty() {
+        exchange::arm(interface, cx);
+    }
+    Ok(())
+}
+
+/// Takes an LSA off the list of the neighbor that has just sent the same instance: that is an acknowledgment too.
+fn take_off_list(area: &mut Area, id: InterfaceId, key: &LsdbKey) -> bool {
+    let Some(interface) = area.interfaces.get_mut(&id) else {
+        return false;
+    };
+    interface.flooding.remove(key);
+    interface.neighbor.as_mut().is_some_and(|neighbor| neighbor.retransmissions.remove(key).is_some())
+}
+
+fn acknowledge_directly(area: &mut Area, id: InterfaceId, header: LsaHeader) {
+    if let Some(interface) = area.interfaces.get_mut(&id) {
+        interface.direct_acknowledgments.push(header);
+    }
+}
+
+/// Puts an acknowledgment off so that it shares a packet with others; a full packet does not wait.
+fn acknowledge_later(area: &mut Area, id: InterfaceId, header: LsaHeader, cx: &mut Cx<'_>) {
+    let Some(interface) = area.interfaces.get_mut(&id) else {
+        return;
+    };
+    let Some(interval) = interface.link().map(|link| link.rxmt_interval) else {
+        return;
+    };
+    interface.delayed_acknowledgments.insert(header.key, header);
+    if interface.delayed_acknowledgments.len() >= size::headers_in_acknowledgment(interface.packet_body_max())
+    {
+        handle_acknowledge_timeout(area, id, cx);
+    } else if cx.timers.deadline(TimerKey::Acknowledge(id)).is_none() {
+        let delay = ACKNOWLEDGE_DELAY_MAX.min(interval / 5);
+        cx.timers.arm(TimerKey::Acknowledge(id), cx.now + delay);
+    }
+}
+
+/// Sends the delayed acknowledgments.
+pub fn handle_acknowledge_timeout(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
+    cx.timers.disarm(TimerKey::Acknowledge(id));
+    if let Some(interface) = area.interfaces.get_mut(&id) {
+        let delayed: Vec<LsaHeader> =
+            std::mem::take(&mut interface.delayed_acknowledgments).into_values().collect();
+        send_acknowledgments(interface, &delayed, cx);
+    }
+}
+
+fn send_acknowledgments(interface: &Interface, headers: &[LsaHeader], cx: &mut Cx<'_>) {
+    let room = size::headers_in_acknowledgment(interface.packet_body_max()).max(1);
+    for chunk in headers.chunks(room) {
+        interface.send(PacketBody::LinkStateAcknowledgment(chunk.to_vec()), cx);
+    }
+}

@@ -1,0 +1,115 @@
+//! The back-off between changes and shortest-path runs, as one table (RFC 8405 section 5).
+
+use std::time::Duration;
+
+use crate::config::SpfDelayConfig;
+use crate::ospf::outbox::Cx;
+use crate::timer::TimerKey;
+
+/// How lively the network is (RFC 8405 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum SpfDelayState {
+    /// QUIET: nothing has happened for HOLDDOWN_INTERVAL.
+    #[default]
+    Quiet,
+    /// SHORT_WAIT: the consequences of one event are arriving.
+    ShortWait,
+    /// LONG_WAIT: more than one event's consequences.
+    LongWait,
+}
+
+/// What the machine is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpfDelayInput {
+    /// The database changed so that the routes may change.
+    Change,
+    /// LEARN_TIMER ran out.
+    LearnTimer,
+    /// HOLDDOWN_TIMER ran out.
+    HolddownTimer,
+}
+
+impl SpfDelayState {
+    /// Every state, for tests that walk the table.
+    pub const ALL: [Self; 3] = [Self::Quiet, Self::ShortWait, Self::LongWait];
+
+    /// Returns the state after an event.
+    #[must_use]
+    pub const fn next(self, event: SpfDelayInput) -> Self {
+        match event {
+            SpfDelayInput::Change => match self {
+                Self::Quiet => Self::ShortWait,
+                Self::ShortWait | Self::LongWait => self,
+            },
+            SpfDelayInput::LearnTimer => match self {
+                Self::ShortWait => Self::LongWait,
+                Self::Quiet | Self::LongWait => self,
+            },
+            SpfDelayInput::HolddownTimer => Self::Quiet,
+        }
+    }
+
+    /// Returns how long a change that happens in this state waits for its shortest-path run.
+    const fn delay(self, config: &SpfDelayConfig) -> Duration {
+        match self {
+            Self::Quiet => config.initial,
+            Self::ShortWait => config.short,
+            Self::LongWait => config.long,
+        }
+    }
+}
+
+/// The machine with its timers.
+#[derive(Debug, Default)]
+pub struct SpfDelay {
+    state: SpfDelayState,
+}
+
+impl SpfDelay {
+    /// Takes in an event; returns whether the shortest paths must be found at once. Else SPF_TIMER says when.
+    pub fn handle_input(&mut self, input: SpfDelayInput, cx: &mut Cx<'_>) -> bool {
+        let from = self.state;
+        self.state = from.next(input);
+        if from == SpfDelayState::Quiet && self.state == SpfDelayState::ShortWait {
+            cx.timers.arm(TimerKey::Learn, cx.now + cx.config.spf_delay.time_to_learn);
+        }
+        if self.state == SpfDelayState::Quiet {
+            cx.timers.disarm(TimerKey::Learn);
+        }
+        match input {
+            SpfDelayInput::LearnTimer | SpfDelayInput::HolddownTimer => false,
+            SpfDelayInput::Change => {
+                cx.timers.arm(TimerKey::Holddown, cx.now + cx.config.spf_delay.holddown);
+                if cx.timers.deadline(TimerKey::ShortestPaths).is_some() {
+                    return false;
+                }
+                let delay = from.delay(&cx.config.spf_delay);
+                if !delay.is_zero() {
+                    cx.timers.arm(TimerKey::ShortestPaths, cx.now + delay);
+                }
+                delay.is_zero()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpfDelayInput::{Change, HolddownTimer, LearnTimer};
+    use super::SpfDelayState::{self, LongWait, Quiet, ShortWait};
+
+    #[test]
+    fn the_table_is_that_of_rfc_8405_section_5() {
+        let expected = [
+            (Quiet, [(Change, ShortWait), (LearnTimer, Quiet), (HolddownTimer, Quiet)]),
+            (ShortWait, [(Change, ShortWait), (LearnTimer, LongWait), (HolddownTimer, Quiet)]),
+            (LongWait, [(Change, LongWait), (LearnTimer, LongWait), (HolddownTimer, Quiet)]),
+        ];
+        assert_eq!(expected.map(|(state, _)| state), SpfDelayState::ALL);
+        for (state, edges) in expected {
+            for (event, next) in edges {
+                assert_eq!(state.next(event), next, "{state:?} on {event:?}");
+            }
+        }
+    }
+}

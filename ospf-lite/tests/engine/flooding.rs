@@ -1,0 +1,262 @@
+//! Flooding: what is passed on, to whom, how often, and what is acknowledged.
+
+use std::time::Duration;
+
+use ospf_lite::ids::{Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::io::{InterfaceEvent, PrivateContent};
+use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, MAX_AGE, SequenceNumber};
+use ospf_lite::ospf::packet::{AgedLsa, LinkStateUpdate, Packet, PacketBody};
+use ospf_lite::ospf::refusal::Refusal;
+
+use crate::harness::{DELAY, Net, Sent, key, seconds, stub};
+
+const PRIVATE: LsType = LsType::from_bits(0xbff0);
+const STRANGE: LsType = LsType::from_bits(0x3ff0);
+
+fn line() -> Net {
+    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
+    net.run_until(seconds(10), Net::is_equal);
+    net.run(seconds(20));
+    net
+}
+
+fn foreign(ls_type: LsType, id: u32, sequence: i32, content: u8) -> Lsa {
+    let key = LsaKey { ls_type, link_state_id: LinkStateId(id), advertising_router: RouterId(99) };
+    Lsa::originate(
+        key,
+        SequenceNumber(SequenceNumber::INITIAL.0 + sequence),
+        1,
+        LsaBody::Unknown(vec![content; 8]),
+    )
+}
+
+fn update(lsas: Vec<Lsa>) -> PacketBody {
+    let lsas = lsas.into_iter().map(AgedLsa::from).collect();
+    PacketBody::LinkStateUpdate(LinkStateUpdate { lsas, refused: Vec::new() })
+}
+
+fn is_update(_: &Sent, packet: &Packet) -> bool {
+    matches!(packet.body, PacketBody::LinkStateUpdate(_))
+}
+
+fn is_acknowledgment(_: &Sent, packet: &Packet) -> bool {
+    matches!(packet.body, PacketBody::LinkStateAcknowledgment(_))
+}
+
+#[test]
+fn private_content_reaches_every_router_and_goes_again() {
+    let mut net = line();
+    let now = net.now;
+    let parts = vec![b"{\"name\":\"r1\"}".to_vec(), vec![7; 1080]];
+    net.engine(1).handle_private(now, PrivateContent { ls_type: PRIVATE, parts });
+    net.interface(1, InterfaceEvent::Up(InterfaceId(1)));
+    net.run_until(seconds(1), |net| net.lsa(3, key(PRIVATE, 1, 1)).is_some());
+    let (_, lsa) = net.lsa(3, key(PRIVATE, 0, 1)).unwrap();
+    let LsaBody::Unknown(octets) = lsa.body else { panic!("{lsa:?}") };
+    assert_eq!(&octets[..13], b"{\"name\":\"r1\"}");
+    let now = net.now;
+    net.engine(1).handle_private(now, PrivateContent { ls_type: PRIVATE, parts: Vec::new() });
+    net.interface(1, InterfaceEvent::Up(InterfaceId(1)));
+    net.run_until(seconds(10), |net| {
+        [1, 2, 3].iter().all(|router| net.lsa(*router, key(PRIVATE, 0, 1)).is_none())
+    });
+}
+
+#[test]
+fn content_of_a_known_type_is_no_private_content() {
+    let mut net = line();
+    let now = net.now;
+    for ls_type in [LsType::ROUTER, STRANGE, LsType::from_bits(0x9ff0), LsType::from_bits(0xdff0)] {
+        net.engine(1).handle_private(now, PrivateContent { ls_type, parts: vec![vec![1; 8]] });
+    }
+    net.run(seconds(1));
+    assert_eq!(net.headers(1).iter().filter(|header| header.key.advertising_router.0 == 1).count(), 1);
+}
+
+#[test]
+fn an_unknown_type_crosses_with_the_u_bit_and_stays_on_its_link_without() {
+    let mut net = line();
+    net.inject_body((1, 1), update(vec![foreign(PRIVATE, 1, 0, 1), foreign(STRANGE, 1, 0, 1)]));
+    net.run(seconds(2));
+    let other = key(PRIVATE, 1, 99);
+    assert!(net.lsa(1, other).is_some());
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 2, 0, 1), foreign(STRANGE, 2, 0, 1)]));
+    net.run(seconds(2));
+    assert!(net.lsa(2, key(PRIVATE, 2, 99)).is_some() && net.lsa(2, key(STRANGE, 2, 99)).is_some());
+    assert!(net.lsa(3, key(PRIVATE, 2, 99)).is_some());
+    assert!(net.lsa(3, key(STRANGE, 2, 99)).is_none());
+}
+
+#[test]
+fn a_link_lsa_stays_on_its_link() {
+    let net = line();
+    assert!(net.lsa(2, key(LsType::LINK, 1, 1)).is_some());
+    assert!(net.lsa(3, key(LsType::LINK, 1, 1)).is_none());
+}
+
+#[test]
+fn an_lsa_of_the_reserved_scope_is_refused() {
+    let mut net = line();
+    net.inject_body((1, 1), update(vec![foreign(LsType::from_bits(0xe001), 1, 0, 1)]));
+    assert_eq!(net.refusals((1, 1), Refusal::LsaScope), 1);
+}
+
+#[test]
+fn a_burst_of_lsas_is_passed_on_in_few_packets() {
+    let mut net = line();
+    let start = net.now;
+    for id in 0..10 {
+        let lsas = (0..10).map(|part| foreign(PRIVATE, id * 10 + part, 0, 1)).collect();
+        net.inject_body((2, 1), update(lsas));
+    }
+    net.run(seconds(4));
+    assert_eq!(net.headers(3).iter().filter(|header| header.key.ls_type == PRIVATE).count(), 100);
+    let updates = net.count_sent(start, |sent, packet| sent.from == (2, 2) && is_update(sent, packet));
+    assert!((3..=5).contains(&updates), "{updates} updates");
+    let answers =
+        net.count_sent(start, |sent, packet| sent.from == (3, 1) && is_acknowledgment(sent, packet));
+    assert!((1..=3).contains(&answers), "{answers} acknowledgments");
+}
+
+#[test]
+fn an_lsa_that_is_not_acknowledged_is_sent_again_after_rxmt_interval() {
+    let mut net = line();
+    net.loses = |_, sent| sent.from == (3, 1);
+    let start = net.now;
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    net.run(seconds(11));
+    let updates = net.count_sent(start, |sent, packet| sent.from == (2, 2) && is_update(sent, packet));
+    assert_eq!(updates, 3);
+    net.loses = |_, _| false;
+    net.run(seconds(10));
+    assert!(net.engines[&2].neighbors().all(|neighbor| neighbor.retransmissions == 0));
+}
+
+#[test]
+fn a_duplicate_is_acknowledged_directly() {
+    let mut net = line();
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    net.run(seconds(5));
+    let start = net.now;
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    let direct = net.count_sent(start, |sent, packet| sent.from == (2, 1) && is_acknowledgment(sent, packet));
+    assert_eq!(direct, 1);
+}
+
+#[test]
+fn an_older_instance_is_answered_with_the_newer_one_at_most_once_a_second() {
+    let mut net = line();
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 5, 1)]));
+    net.run(seconds(5));
+    let start = net.now;
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 4, 1)]));
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 4, 1)]));
+    let back = net.count_sent(start, |sent, packet| sent.from == (2, 1) && is_update(sent, packet));
+    assert_eq!(back, 1);
+    assert_eq!(net.lsa(2, key(PRIVATE, 1, 99)).unwrap().0.sequence.0, SequenceNumber::INITIAL.0 + 5);
+}
+
+#[test]
+fn an_instance_within_min_ls_arrival_is_refused_without_acknowledgment() {
+    let mut net = line();
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    net.run(Duration::from_millis(900));
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 1, 2)]));
+    assert_eq!(net.refusals((2, 1), Refusal::LsaTooSoon), 1);
+    net.run(Duration::from_millis(100));
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 1, 2)]));
+    assert_eq!(net.lsa(2, key(PRIVATE, 1, 99)).unwrap().0.sequence.0, SequenceNumber::INITIAL.0 + 1);
+}
+
+#[test]
+fn an_lsa_ages_on_its_way_and_in_the_database() {
+    let mut net = line();
+    let now = net.now;
+    net.engine(1).handle_private(now, PrivateContent { ls_type: PRIVATE, parts: vec![vec![1; 8]] });
+    net.interface(1, InterfaceEvent::Up(InterfaceId(1)));
+    net.run(DELAY * 3);
+    assert_eq!(net.lsa(3, key(PRIVATE, 0, 1)).unwrap().0.age, 2);
+    net.run(seconds(100));
+    // The age is that at the last input.
+    let age = net.lsa(3, key(PRIVATE, 0, 1)).unwrap().0.age;
+    assert!((92..=102).contains(&age), "{age}");
+}
+
+#[test]
+fn an_lsa_that_nobody_refreshes_is_gone_after_max_age() {
+    let mut net = line();
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    net.run(seconds(u64::from(MAX_AGE) - 60));
+    assert!(net.lsa(3, key(PRIVATE, 1, 99)).is_some());
+    net.run(seconds(70));
+    for router in [1, 2, 3] {
+        assert!(net.lsa(router, key(PRIVATE, 1, 99)).is_none(), "router {router}");
+    }
+    assert!(net.is_equal());
+}
+
+#[test]
+fn a_flushed_lsa_that_nobody_has_is_acknowledged_and_not_kept() {
+    let mut net = line();
+    let start = net.now;
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE)]));
+    assert!(net.lsa(2, key(PRIVATE, 1, 99)).is_none());
+    let direct = net.count_sent(start, |sent, packet| sent.from == (2, 1) && is_acknowledgment(sent, packet));
+    assert_eq!(direct, 1);
+}
+
+#[test]
+fn a_request_for_an_unknown_lsa_starts_the_exchange_again() {
+    let mut net = line();
+    net.inject_body((2, 1), PacketBody::LinkStateRequest(vec![key(PRIVATE, 77, 99)]));
+    assert_eq!(net.refusals((2, 1), Refusal::BadRequest), 1);
+    assert!(!net.is_full((2, 1)));
+    net.run_until(seconds(20), Net::is_equal);
+}
+
+#[test]
+fn a_refresh_without_a_change_calculates_nothing() {
+    let mut net = line();
+    net.configure(3, stub((3, 9), Family::Ipv6));
+    net.interface(3, InterfaceEvent::Up(InterfaceId(9)));
+    net.run(seconds(20));
+    net.events.clear();
+    net.run(seconds(2_000));
+    assert_eq!(net.events, []);
+    assert!(net.headers(1).iter().all(|header| header.sequence > SequenceNumber::INITIAL));
+}
+
+#[test]
+fn routes_follow_a_failure_and_its_repair() {
+    let mut net = line();
+    net.configure(3, stub((3, 9), Family::Ipv6));
+    net.interface(3, InterfaceEvent::Up(InterfaceId(9)));
+    net.join((1, 2), (3, 2), |link| link.cost = ospf_lite::ids::Cost::new(100).unwrap());
+    net.run_until(seconds(20), |net| net.is_equal() && net.engines[&1].routes().len() == 1);
+    net.run(seconds(20));
+    let hops = |net: &Net| {
+        let route = net.engines[&1].routes().values().next().unwrap();
+        route.next_hops.iter().map(|hop| hop.interface.0).collect::<Vec<_>>()
+    };
+    assert_eq!(hops(&net), [1]);
+    net.interface(2, InterfaceEvent::Down(InterfaceId(2)));
+    let taken = net.run_until(seconds(2), |net| hops(net) == [2]);
+    assert!(taken < Duration::from_millis(100), "{taken:?}");
+    net.interface(2, InterfaceEvent::Up(InterfaceId(2)));
+    net.run_until(seconds(12), |net| hops(net) == [1]);
+}
+
+#[test]
+fn equal_costs_use_both_ways() {
+    let mut net = Net::new(Family::Ipv4)
+        .routers(&[1, 2, 3, 4])
+        .link((1, 1), (2, 1))
+        .link((1, 2), (3, 1))
+        .link((2, 2), (4, 1))
+        .link((3, 2), (4, 2));
+    net.configure(4, stub((4, 9), Family::Ipv4));
+    net.interface(4, InterfaceEvent::Up(InterfaceId(9)));
+    net.run_until(seconds(20), |net| {
+        net.engines[&1].routes().values().next().is_some_and(|route| route.next_hops.len() == 2)
+    });
+}

@@ -1,0 +1,329 @@
+//! A few engines wired back to back: packets cross after a fixed delay unless a filter takes them.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ospf_lite::config::{
+    AdvertisedPrefix, AuthenticationKey, Config, HmacAlgorithm, InterfaceConfig, InterfaceKind,
+    PointToPointConfig, SecurityAssociation,
+};
+use ospf_lite::engine::Engine;
+use ospf_lite::ids::{Cost, Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::io::{Event, InterfaceEvent, Received, Transmit};
+use ospf_lite::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey};
+use ospf_lite::ospf::neighbor::NeighborState;
+use ospf_lite::ospf::packet::{Packet, PacketBody};
+use ospf_lite::ospf::refusal::Refusal;
+use ospf_lite::time::Instant;
+use ospf_lite::wire::packet::{self, Protection};
+
+/// How long a packet is on its way.
+pub const DELAY: Duration = Duration::from_millis(5);
+
+/// One end of a wire.
+pub type End = (u32, u32);
+
+/// What became of a packet: the moment it was sent, who sent it over which interface, and what it says.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub at: Instant,
+    pub from: End,
+    pub octets: Vec<u8>,
+}
+
+impl Sent {
+    pub fn packet(&self, family: Family) -> Packet {
+        packet::decode(&self.octets, family, Protection::Trailer).unwrap()
+    }
+}
+
+/// Engines and the wires between them.
+pub struct Net {
+    pub now: Instant,
+    pub family: Family,
+    pub engines: BTreeMap<u32, Engine>,
+    pub events: Vec<(u32, Event)>,
+    pub sent: Vec<Sent>,
+    wires: BTreeMap<End, End>,
+    on_the_way: BTreeMap<(Instant, u64), (u32, Received)>,
+    count: u64,
+    /// Whether the n-th packet is lost.
+    pub loses: fn(u64, &Sent) -> bool,
+}
+
+impl Net {
+    pub fn new(family: Family) -> Self {
+        Self {
+            now: Instant::ORIGIN + Duration::from_secs(1_000),
+            family,
+            engines: BTreeMap::new(),
+            events: Vec::new(),
+            sent: Vec::new(),
+            wires: BTreeMap::new(),
+            on_the_way: BTreeMap::new(),
+            count: 0,
+            loses: |_, _| false,
+        }
+    }
+
+    /// Adds routers that do nothing yet.
+    pub fn routers(mut self, routers: &[u32]) -> Self {
+        for router in routers {
+            self.start(*router);
+        }
+        self
+    }
+
+    /// Makes an engine, in place of the one that may be there.
+    pub fn start(&mut self, router: u32) {
+        let mut config = Config::new(RouterId(router), self.family);
+        config.authentication_epoch = u32::try_from(self.now.as_micros() / 1_000_000).unwrap();
+        self.engines.insert(router, Engine::new(config, self.now, u64::from(router)));
+    }
+
+    /// Joins two interfaces with the default configuration and takes them up.
+    pub fn link(mut self, a: End, b: End) -> Self {
+        self.join(a, b, |_| {});
+        self
+    }
+
+    /// Joins two interfaces, configured alike, and takes them up.
+    pub fn join(&mut self, a: End, b: End, change: fn(&mut PointToPointConfig)) {
+        self.wires.insert(a, b);
+        self.wires.insert(b, a);
+        for end in [a, b] {
+            self.configure_up(end, change);
+        }
+    }
+
+    pub fn configure_up(&mut self, end: End, change: fn(&mut PointToPointConfig)) {
+        let mut config = interface(end, self.family);
+        if let InterfaceKind::PointToPoint(link) = &mut config.kind {
+            change(link);
+        }
+        self.configure(end.0, config);
+        self.interface(end.0, InterfaceEvent::Up(InterfaceId(end.1)));
+    }
+
+    pub fn configure(&mut self, router: u32, config: InterfaceConfig) {
+        self.interface(router, InterfaceEvent::Configured(config));
+    }
+
+    pub fn interface(&mut self, router: u32, event: InterfaceEvent) {
+        let now = self.now;
+        self.engine(router).handle_interface(now, event);
+        self.collect(router);
+    }
+
+    pub fn engine(&mut self, router: u32) -> &mut Engine {
+        self.engines.get_mut(&router).unwrap()
+    }
+
+    /// Hands octets to an engine as if a neighbor had sent them.
+    pub fn inject(&mut self, (router, interface): End, source: Ipv6Addr, octets: Vec<u8>) {
+        let received = Received { interface: InterfaceId(interface), source, destination: ALL, octets };
+        let now = self.now;
+        self.engine(router).handle_packet(now, &received);
+        self.collect(router);
+    }
+
+    /// Hands a packet to an engine as if the router at the far end had sent it without authentication.
+    pub fn inject_body(&mut self, end: End, body: PacketBody) {
+        let far = self.wires[&end];
+        let source = link_local(far);
+        let packet = Packet {
+            router_id: RouterId(far.0),
+            area_id: ospf_lite::ids::AreaId::BACKBONE,
+            instance_id: self.family.instance_id(),
+            body,
+        };
+        let protection = Protection::Checksum { source, destination: ALL };
+        self.inject(end, source, packet::encode(&packet, protection));
+    }
+
+    /// Lets what is next happen; returns false when nothing is left to happen before `until`.
+    fn step(&mut self, until: Instant) -> bool {
+        let arrival = self.on_the_way.keys().next().copied();
+        let timeout =
+            self.engines.iter().filter_map(|(id, engine)| Some((engine.poll_timeout()?, *id))).min();
+        let next = arrival.map(|(at, _)| at).into_iter().chain(timeout.map(|(at, _)| at)).min();
+        let Some(at) = next.filter(|at| *at <= until) else {
+            self.now = until;
+            return false;
+        };
+        self.now = self.now.max(at);
+        let now = self.now;
+        if let Some(key) = arrival.filter(|(due, _)| *due == at) {
+            let (router, received) = self.on_the_way.remove(&key).unwrap();
+            if let Some(engine) = self.engines.get_mut(&router) {
+                engine.handle_packet(now, &received);
+                self.collect(router);
+            }
+        } else if let Some((_, router)) = timeout {
+            self.engine(router).handle_timeout(now);
+            self.collect(router);
+        }
+        true
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.step(until) {}
+    }
+
+    /// Runs until the claim holds; returns how long that took.
+    pub fn run_until(&mut self, limit: Duration, claim: impl Fn(&Self) -> bool) -> Duration {
+        let start = self.now;
+        while !claim(self) {
+            assert!(self.step(start + limit), "not within {limit:?}");
+        }
+        self.now.since(start)
+    }
+
+    fn collect(&mut self, router: u32) {
+        let engine = self.engines.get_mut(&router).unwrap();
+        let mut transmits: Vec<Transmit> = Vec::new();
+        while let Some(transmit) = engine.poll_transmit() {
+            transmits.push(transmit);
+        }
+        while let Some(event) = engine.poll_event() {
+            self.events.push((router, event));
+        }
+        for transmit in transmits {
+            self.count += 1;
+            let from = (router, transmit.interface.0);
+            let sent = Sent { at: self.now, from, octets: transmit.octets };
+            let is_lost = (self.loses)(self.count, &sent);
+            if let Some(to) = self.wires.get(&from).filter(|_| !is_lost) {
+                let received = Received {
+                    interface: InterfaceId(to.1),
+                    source: link_local(from),
+                    destination: transmit.destination,
+                    octets: sent.octets.clone(),
+                };
+                self.on_the_way.insert((self.now + DELAY, self.count), (to.0, received));
+            }
+            self.sent.push(sent);
+        }
+    }
+
+    /// Cuts a wire without telling anybody.
+    pub fn cut(&mut self, end: End) {
+        if let Some(far) = self.wires.remove(&end) {
+            self.wires.remove(&far);
+        }
+    }
+
+    pub fn state(&self, (router, interface): End) -> Option<NeighborState> {
+        self.engines[&router]
+            .neighbors()
+            .find(|neighbor| neighbor.interface == InterfaceId(interface))
+            .map(|neighbor| neighbor.state)
+    }
+
+    pub fn is_full(&self, end: End) -> bool {
+        self.state(end) == Some(NeighborState::Full)
+    }
+
+    /// Whether every neighbor is Full, everyone has one and is in the topology, and all area-scope databases are equal.
+    pub fn is_equal(&self) -> bool {
+        let all_full = self.engines.values().all(|engine| {
+            engine.neighbors().count() > 0 && engine.neighbors().all(|one| one.state == NeighborState::Full)
+        });
+        if !all_full {
+            return false;
+        }
+        let databases: Vec<_> = self.engines.keys().map(|router| self.headers(*router)).collect();
+        databases.windows(2).all(|pair| pair[0] == pair[1])
+            && self.engines.values().all(|engine| engine.graph().len() == self.engines.len())
+    }
+
+    /// The area-scope database but for the ages.
+    pub fn headers(&self, router: u32) -> Vec<LsaHeader> {
+        self.engines[&router]
+            .database()
+            .filter(|lsa| lsa.domain == ospf_lite::ospf::lsdb::Domain::Area && lsa.header.age < 3600)
+            .map(|lsa| LsaHeader { age: 0, ..lsa.header })
+            .collect()
+    }
+
+    pub fn lsa(&self, router: u32, key: LsaKey) -> Option<(LsaHeader, Lsa)> {
+        self.engines[&router]
+            .database()
+            .find(|lsa| lsa.header.key == key)
+            .map(|lsa| (lsa.header, Lsa::clone(lsa.lsa)))
+    }
+
+    pub fn refusals(&self, (router, interface): End, kind: Refusal) -> u64 {
+        self.engines[&router]
+            .refusals()
+            .filter(|(id, refusal, _)| id.0 == interface && *refusal == kind)
+            .map(|(_, _, count)| count)
+            .sum()
+    }
+
+    /// The packets that were sent since `since` and pass the filter.
+    pub fn count_sent(&self, since: Instant, filter: impl Fn(&Sent, &Packet) -> bool) -> usize {
+        self.sent.iter().filter(|sent| sent.at >= since && filter(sent, &sent.packet(self.family))).count()
+    }
+}
+
+pub const ALL: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 5);
+
+pub fn link_local((router, interface): End) -> Ipv6Addr {
+    let low = |number: u32| u16::try_from(number).unwrap();
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, low(router), low(interface))
+}
+
+pub fn key(ls_type: LsType, id: u32, router: u32) -> LsaKey {
+    LsaKey { ls_type, link_state_id: LinkStateId(id), advertising_router: RouterId(router) }
+}
+
+/// The prefix that an interface of a test router has.
+pub fn prefix((router, interface): End, family: Family) -> AdvertisedPrefix {
+    let prefix = match family {
+        Family::Ipv6 => format!("fd00:{router:x}:{interface:x}::/64"),
+        Family::Ipv4 => format!("10.{}.{}.0/24", router % 256, interface % 256),
+    };
+    AdvertisedPrefix { prefix: prefix.parse().unwrap(), metric: 10, local_address: false }
+}
+
+pub fn interface(end: End, family: Family) -> InterfaceConfig {
+    let (router, id) = end;
+    InterfaceConfig {
+        id: InterfaceId(id),
+        name: format!("r{router}-{id}"),
+        prefixes: Vec::new(),
+        kind: InterfaceKind::PointToPoint(PointToPointConfig {
+            cost: Cost::new(10).unwrap(),
+            hello_interval: Duration::from_secs(10),
+            dead_interval: Duration::from_secs(40),
+            rxmt_interval: Duration::from_secs(5),
+            inf_trans_delay: Duration::from_secs(1),
+            mtu: 1370,
+            link_local: link_local(end),
+            ipv4_address: (family == Family::Ipv4).then(|| {
+                Ipv4Addr::new(192, 168, u8::try_from(router).unwrap(), u8::try_from(id % 256).unwrap())
+            }),
+            authentication: Vec::new(),
+        }),
+    }
+}
+
+pub fn stub(end: End, family: Family) -> InterfaceConfig {
+    InterfaceConfig {
+        id: InterfaceId(end.1),
+        name: format!("lan{}", end.1),
+        prefixes: vec![prefix(end, family)],
+        kind: InterfaceKind::Stub,
+    }
+}
+
+pub fn secret(id: u16, key: &str) -> SecurityAssociation {
+    SecurityAssociation { id, algorithm: HmacAlgorithm::Sha256, key: AuthenticationKey::new(key.as_bytes()) }
+}
+
+pub const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,7 @@
+//! What engines do together, by claims.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)] // tests
+
+mod adjacency;
+mod flooding;
+mod harness;
+mod origination;
