@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::error::ConfigError;
-use super::problem::Problem;
+use super::problem::{Place, Problem};
 use super::schema::{TypedOption, lan, link, mesh, wan};
 use super::types::HostId;
 use super::view::{View, Views};
@@ -23,7 +23,7 @@ pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
         check_links(mesh, &views.links, errors);
     }
     check_duplicates(views, errors);
-    check_wans(&views.wans, errors);
+    check_wans(views, errors);
     check_devices(views, errors);
     check_overlaps(views, errors);
     check_endpoints(views, errors);
@@ -40,8 +40,8 @@ fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
     if let (Some(mtu), Some(wg_mtu)) = (mesh.value(&mesh::LINK_MTU), mesh.value(&mesh::WG_MTU)) {
         let most = wg_mtu.saturating_sub(VXLAN_OVERHEAD);
         if mtu > most {
-            let line = mesh.entry(mesh::LINK_MTU.schema.name).map_or(mesh.line(&mesh::WG_MTU), |e| e.line);
-            errors.push(mesh.error_at(line, "link_mtu", Problem::MtuTooLarge { mtu, wg_mtu, most }));
+            let option = if mesh.has(&mesh::LINK_MTU) { &mesh::LINK_MTU } else { &mesh::WG_MTU };
+            errors.push(mesh.error(option, Problem::MtuTooLarge { mtu, wg_mtu, most }));
         }
     }
     let hello = mesh.value(&mesh::HELLO_INTERVAL).map(|interval| interval.as_secs());
@@ -49,8 +49,9 @@ fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
     if let (Some(hello), Some(dead)) = (hello, dead)
         && dead <= hello
     {
-        let line = mesh.entry("dead_interval").map_or(mesh.line(&mesh::HELLO_INTERVAL), |e| e.line);
-        errors.push(mesh.error_at(line, "dead_interval", Problem::DeadBeforeHello { dead, hello }));
+        let dead_is_written = mesh.has(&mesh::DEAD_INTERVAL);
+        let option = if dead_is_written { &mesh::DEAD_INTERVAL } else { &mesh::HELLO_INTERVAL };
+        errors.push(mesh.error(option, Problem::DeadBeforeHello { dead, hello }));
     }
 }
 
@@ -86,7 +87,13 @@ fn check_pools(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError
         let pool = mesh.value(option).filter(|&pool| addressing::usable_ipv4(pool, host).is_none());
         if let Some(pool) = pool {
             let needed = addressing::pool_prefix_len_needed_ipv4(host);
-            let problem = Problem::PoolTooSmall { pool: pool.to_string(), host, line, needed };
+            let problem = Problem::PoolTooSmall {
+                pool: pool.to_string(),
+                is_default: !mesh.has(option),
+                host,
+                line,
+                needed,
+            };
             errors.push(mesh.error(option, problem));
         }
     }
@@ -94,7 +101,13 @@ fn check_pools(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError
         let pool = mesh.value(option).filter(|&pool| addressing::usable_ipv6(pool, host).is_none());
         if let Some(pool) = pool {
             let needed = addressing::pool_prefix_len_needed_ipv6(host);
-            let problem = Problem::PoolTooSmall { pool: pool.to_string(), host, line, needed };
+            let problem = Problem::PoolTooSmall {
+                pool: pool.to_string(),
+                is_default: !mesh.has(option),
+                host,
+                line,
+                needed,
+            };
             errors.push(mesh.error(option, problem));
         }
     }
@@ -114,6 +127,7 @@ fn check_link_pool(mesh: &View<'_>, links: &[View<'_>], pool: Ipv4Net, errors: &
     if pair.subnet(pool).is_err() {
         let problem = Problem::LinkPoolTooSmall {
             pool: pool.to_string(),
+            is_default: !mesh.has(&mesh::LINK_POOL_IPV4),
             lower: pair.lower,
             higher: pair.higher,
             pair: pair.id(),
@@ -179,14 +193,14 @@ fn unique<T: PartialEq>(
     }
 }
 
-fn check_wans(wans: &[View<'_>], errors: &mut Vec<ConfigError>) {
-    for view in wans {
+fn check_wans(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    for view in &views.wans {
         let both = view.has(&wan::INTERFACE);
-        if both == view.has(&wan::DEVICE) {
+        if both == view.has(&wan::DEVICE) && (both || views.is_readable) {
             errors.push(view.section_error(Problem::WanSource { both }));
         }
     }
-    let mut ports = wans.iter().filter_map(|view| Some((view.written(&wan::LISTEN_PORT)?, view)));
+    let mut ports = views.wans.iter().filter_map(|view| Some((view.written(&wan::LISTEN_PORT)?, view)));
     let Some((first, first_view)) = ports.next() else { return };
     for (port, view) in ports.filter(|&(port, _)| port != first) {
         let problem = Problem::ListenPorts { port, first, line: first_view.line(&wan::LISTEN_PORT) };
@@ -233,18 +247,18 @@ impl Named<'_, '_> {
     }
 }
 
-/// Returns the mesh's pools, smallest number of lines first: each with what it is for.
+/// Returns the mesh's pools, each with what people call it.
 fn pools<'a, 'b>(mesh: &'b View<'a>) -> Vec<Named<'a, 'b>> {
     let pool = |net: Option<IpNet>, option: &'static str, what: &str| {
         net.map(|net| Named { net, view: mesh, option, what: what.to_owned() })
     };
     let links = mesh.value(&mesh::LINK_POOL_IPV4).flatten();
     let pools = [
-        pool(mesh.value(&mesh::LOOPBACK_IPV4).map(IpNet::V4), "loopback_ipv4", "pool loopback_ipv4"),
-        pool(mesh.value(&mesh::LOOPBACK_IPV6).map(IpNet::V6), "loopback_ipv6", "pool loopback_ipv6"),
-        pool(mesh.value(&mesh::WG_IPV4).map(IpNet::V4), "wg_ipv4", "pool wg_ipv4"),
-        pool(mesh.value(&mesh::WG_IPV6).map(IpNet::V6), "wg_ipv6", "pool wg_ipv6"),
-        pool(links.map(IpNet::V4), "link_pool_ipv4", "pool link_pool_ipv4"),
+        pool(mesh.value(&mesh::LOOPBACK_IPV4).map(IpNet::V4), "loopback_ipv4", "the pool loopback_ipv4"),
+        pool(mesh.value(&mesh::LOOPBACK_IPV6).map(IpNet::V6), "loopback_ipv6", "the pool loopback_ipv6"),
+        pool(mesh.value(&mesh::WG_IPV4).map(IpNet::V4), "wg_ipv4", "the pool wg_ipv4"),
+        pool(mesh.value(&mesh::WG_IPV6).map(IpNet::V6), "wg_ipv6", "the pool wg_ipv6"),
+        pool(links.map(IpNet::V4), "link_pool_ipv4", "the pool link_pool_ipv4"),
     ];
     pools.into_iter().flatten().collect()
 }
@@ -270,7 +284,7 @@ fn check_overlaps(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
             network: one.net.to_string(),
             other_network: other.net.to_string(),
             other: other.what.clone(),
-            line: other.line(),
+            place: other.view.entry(other.option).map_or(Place::Default, |entry| Place::Line(entry.line)),
         };
         errors.push(one.view.error_at(one.line(), one.option, problem));
     }

@@ -4,19 +4,24 @@
 //! format, `value` one option's text, `check` looks across sections, `problem` has every sentence an operator may
 //! read; `effective` and `docs` show the table filled in and described, `template` writes a first file.
 
+pub mod docs;
 pub mod error;
 pub mod problem;
 pub mod schema;
+pub mod secret;
 pub mod suggest;
+pub mod template;
 pub mod uci;
 pub mod value;
 pub mod view;
 
 mod check;
+mod effective;
 mod load;
 mod parse;
 mod types;
 
+pub use effective::{EffectiveOption, Origin, effective, effective_text};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::{CONFIG_FILE, hostname, load};
 pub use parse::{Loaded, Source, name_from_hostname, parse};

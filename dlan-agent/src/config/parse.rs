@@ -44,7 +44,7 @@ pub fn parse(source: Source<'_>) -> Result<Loaded, ConfigErrors> {
     let is_readable = syntax_errors.is_empty();
     let mut errors: Vec<ConfigError> = syntax_errors.into_iter().map(ConfigError::from).collect();
     validate_sections(&document, is_readable, &mut errors);
-    let views = Views::new(&document);
+    let views = Views::new(&document, is_readable);
     for view in views.all() {
         validate_options(view, is_readable, &mut errors);
     }
@@ -93,7 +93,7 @@ fn validate_sections(document: &Document, is_readable: bool, errors: &mut Vec<Co
         let mut of_kind = known().filter(|section| section.kind == schema.kind);
         match (of_kind.next(), of_kind.next()) {
             (None, _) if is_readable && schema.occurrence != Occurrence::Any => {
-                let problem = Problem::MissingSection { example: schema.example, summary: schema.summary };
+                let problem = Problem::MissingSection { kind: schema.kind, example: schema.example };
                 errors.push(ConfigError::file(problem));
             }
             (Some(first), Some(second)) if schema.occurrence == Occurrence::Once => {

@@ -58,6 +58,11 @@ pub enum Problem {
         /// The quotation mark.
         mark: char,
     },
+    /// A `;` outside quotes.
+    #[error(
+        "a ';' outside quotes is not allowed: write each option on a line of its own, and a value with ';' in quotes"
+    )]
+    Semicolon,
     /// More words than the command takes.
     #[error("{} is one word too many: a value with spaces stands in quotes", Shown(word))]
     TooManyWords {
@@ -136,15 +141,15 @@ pub enum Problem {
         first: usize,
     },
     /// A section that every file has.
-    #[error("the section {example} is missing: {summary}")]
+    #[error("the section {kind} is missing; it begins with a line such as {example}")]
     MissingSection {
+        /// The kind of section.
+        kind: &'static str,
         /// An example of its line.
         example: &'static str,
-        /// What it is for.
-        summary: &'static str,
     },
     /// An option the section does not have.
-    #[error("there is no such option here{}; the options are {options}", Meant { suggestion, elsewhere })]
+    #[error("there is no such option here{} The options are {options}", Meant { suggestion, elsewhere })]
     UnknownOption {
         /// The options there are.
         options: String,
@@ -169,7 +174,7 @@ pub enum Problem {
         allowed: String,
     },
     /// A value the option does not allow.
-    #[error("{} is not {allowed}{}", Shown(value), Why(rejection))]
+    #[error("{} {}{}", Written { value, rejection }, Why { allowed, rejection }, DidYouMean(&rejection.suggestion))]
     BadValue {
         /// The value.
         value: String,
@@ -210,7 +215,7 @@ pub enum Problem {
         line: usize,
     },
     /// Two of the same.
-    #[error("{} is also that of {other} (line {line}); {rule}", Shown(value))]
+    #[error("{} is taken by {other} (line {line}): {rule}", Shown(value))]
     Duplicate {
         /// The value.
         value: String,
@@ -222,7 +227,7 @@ pub enum Problem {
         rule: &'static str,
     },
     /// Two networks with common addresses.
-    #[error("{network} overlaps {other_network}, the {other} (line {line})")]
+    #[error("{network} overlaps {other_network}, which is {other} ({place})")]
     Overlap {
         /// This one.
         network: String,
@@ -230,14 +235,16 @@ pub enum Problem {
         other_network: String,
         /// What the other is.
         other: String,
-        /// Where the other is written, or the section whose default it is.
-        line: usize,
+        /// Where the other is written.
+        place: Place,
     },
     /// A pool that has no address for a host id.
-    #[error("{pool} is too small for host id {host} (line {line}): it needs a /{needed} or larger")]
+    #[error("{pool}{} is too small for host id {host} (line {line}): it must be a /{needed} or larger", Default(*is_default))]
     PoolTooSmall {
         /// The pool.
         pool: String,
+        /// Whether it is the default.
+        is_default: bool,
         /// The host id.
         host: HostId,
         /// Where the host id is.
@@ -247,12 +254,15 @@ pub enum Problem {
     },
     /// A link pool that has no /30 for a link.
     #[error(
-        "{pool} is too small for the link between host ids {lower} and {higher} ({section}, line {line}), which takes /30 number {pair}: \
-         it needs a /{needed} or larger, on every router the same, or smaller host ids, or option link_pool_ipv4 'none'"
+        "{pool}{} is too small for the link between host ids {lower} and {higher} ({section}, line {line}), which needs /30 number {pair} of it: \
+         take a /{needed} or larger, the same on every router; or smaller host ids; or 'none' if every router runs dlan",
+        Default(*is_default)
     )]
     LinkPoolTooSmall {
         /// The pool.
         pool: String,
+        /// Whether it is the default.
+        is_default: bool,
         /// The lower host id.
         lower: HostId,
         /// The higher host id.
@@ -278,7 +288,7 @@ pub enum Problem {
     },
     /// A link's MTU does not fit into the WireGuard device's.
     #[error(
-        "{mtu} does not fit: a link's packet grows by 50 octets of VXLAN, and wg_mtu is {wg_mtu}, so {most} is the most"
+        "a packet of {mtu} octets on a link grows to {} with VXLAN's 50, and wg_mtu is {wg_mtu}: a link's MTU is at most {most} here", mtu.saturating_add(50)
     )]
     MtuTooLarge {
         /// The link's MTU.
@@ -311,14 +321,14 @@ pub enum Problem {
         device: String,
     },
     /// A WireGuard device whose name does not fit the rest.
-    #[error("{} is not a name for it: it begins with dlan, but not with dlan-vx", Shown(device))]
+    #[error("{} cannot be used: the name begins with dlan, but not with dlan-vx", Shown(device))]
     WireGuardDeviceName {
         /// The name.
         device: String,
     },
     /// An endpoint that only the mesh itself reaches.
     #[error(
-        "{host} lies in {network}, the mesh's own {pool}: a neighbor is called at its address outside the mesh"
+        "{host} lies in {network}, the pool {pool} of the mesh itself: a neighbor is called at its address outside the mesh"
     )]
     EndpointInside {
         /// The address.
@@ -328,6 +338,32 @@ pub enum Problem {
         /// What the pool is for.
         pool: &'static str,
     },
+}
+
+/// Where a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On this line.
+    Line(usize),
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
+
+struct Default(bool);
+
+impl fmt::Display for Default {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { " (the default)" } else { "" })
+    }
 }
 
 /// The most of a value that is repeated in an error, in characters.
@@ -353,6 +389,20 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+struct Written<'a> {
+    value: &'a str,
+    rejection: &'a Rejection,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rejection.hides_value {
+            return f.write_str("what is written (not shown, it may be a secret)");
+        }
+        Shown(self.value).fmt(f)
+    }
+}
+
 struct DidYouMean<'a>(&'a Option<String>);
 
 impl fmt::Display for DidYouMean<'_> {
@@ -364,14 +414,18 @@ impl fmt::Display for DidYouMean<'_> {
     }
 }
 
-struct Why<'a>(&'a Rejection);
+struct Why<'a> {
+    allowed: &'a str,
+    rejection: &'a Rejection,
+}
 
 impl fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(because) = &self.0.because {
-            write!(f, ": {because}")?;
+        let Self { allowed, rejection } = self;
+        match &rejection.because {
+            Some(because) => write!(f, "cannot be used: {because}; allowed is {allowed}"),
+            None => write!(f, "is not {allowed}"),
         }
-        DidYouMean(&self.0.suggestion).fmt(f)
     }
 }
 
@@ -382,12 +436,10 @@ struct Meant<'a> {
 
 impl fmt::Display for Meant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.suggestion.is_some() {
-            return DidYouMean(self.suggestion).fmt(f);
-        }
-        match self.elsewhere {
-            Some(kind) => write!(f, ", it belongs in a section config {kind}"),
-            None => Ok(()),
+        match (self.suggestion, self.elsewhere) {
+            (Some(_), _) => DidYouMean(self.suggestion).fmt(f),
+            (None, Some(kind)) => write!(f, "; it belongs in a section config {kind}."),
+            (None, None) => f.write_str("."),
         }
     }
 }

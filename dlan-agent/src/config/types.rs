@@ -8,8 +8,8 @@ use std::time::Duration;
 use ipnet::{Ipv4Net, Ipv6Net};
 use ospf_lite::ids::Cost;
 use serde::{Deserialize, Serialize};
+use vxlan::key::PublicKey;
 use vxlan::link::LinkName;
-use vxlan::wireguard::PublicKey;
 
 /// The largest host id there can be: with one more, a VNI (`max_hosts` x lower + higher) would need more than 24 bits.
 pub const HOST_ID_LIMIT: u16 = 4095;

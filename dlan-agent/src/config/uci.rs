@@ -2,9 +2,10 @@
 //!
 //! The format is libuci's: keywords `package`, `config`, `option` and `list` (or their first letters), words that are
 //! bare, in single or in double quotes, with adjacent parts joined; a backslash takes the next character as it is, and
-//! joins lines at a line's end; `#` starts a comment even right after a bare word; `;` ends a command; an empty value
-//! is no option at all. One departure: a quoted value that runs on into a line that looks like a command is an error
-//! where the quote opens, because that is a forgotten quote, and the rest of the file is then read as it was meant.
+//! joins lines at a line's end; `#` starts a comment even right after a bare word; an empty value is no option at all.
+//! Two departures, both errors where libuci goes on: a bare `;`, behind which libuci reads some commands and drops
+//! others; and a quoted value that runs on into a line that looks like a command, because that is a forgotten quote: the
+//! error is where the quote opens, and the rest of the file is read as it was meant.
 
 use super::problem::Problem;
 use super::suggest::nearest;
@@ -168,30 +169,25 @@ impl Lexer<'_> {
         self.skip_blanks();
         let place = self.place();
         let mut text = String::new();
-        let mut quoted = false;
+        let mut is_word = false;
         loop {
             match self.peek() {
-                Some(mark @ ('\'' | '"')) => {
-                    quoted = true;
-                    self.quoted(mark, &mut text)?;
-                }
+                Some(mark @ ('\'' | '"')) => self.quoted(mark, &mut text)?,
                 Some('\\') => self.escape(&mut text),
-                Some('#' | ';') | None => break,
+                Some(';') => {
+                    let Place { line, column } = self.place();
+                    return Err(SyntaxError { line, column, problem: Problem::Semicolon });
+                }
+                Some('#') | None => break,
                 Some(c) if is_space(c) => break,
                 Some(c) => {
                     text.push(c);
                     self.bump();
                 }
             }
+            is_word = true;
         }
-        if text.is_empty() && !quoted {
-            return match self.peek() {
-                // A joined line that begins with blanks: the word is behind them.
-                Some(c) if c != '\n' && is_space(c) => self.word(),
-                _ => Ok(None),
-            };
-        }
-        Ok(Some(Word { text, place }))
+        Ok(is_word.then_some(Word { text, place }))
     }
 
     fn quoted(&mut self, mark: char, text: &mut String) -> Result<(), SyntaxError> {
@@ -252,7 +248,7 @@ impl Decoder<'_> {
             self.lexer.skip_blanks();
             match self.lexer.peek() {
                 None => return,
-                Some('\n' | ';') => {
+                Some('\n') => {
                     self.lexer.bump();
                 }
                 Some('#') => self.lexer.skip_line(),
@@ -285,6 +281,9 @@ impl Decoder<'_> {
         loop {
             match self.lexer.word() {
                 Err(error) => {
+                    if error.problem == Problem::Semicolon {
+                        self.lexer.skip_line();
+                    }
                     self.errors.push(error);
                     return None;
                 }
@@ -294,6 +293,7 @@ impl Decoder<'_> {
                     }
                     return Some(words);
                 }
+                Ok(Some(word)) if words.len() == most && word.text.is_empty() => {}
                 Ok(Some(word)) if words.len() == most => {
                     self.refuse(word.place, Problem::TooManyWords { word: word.text });
                     self.lexer.skip_line();

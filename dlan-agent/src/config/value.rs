@@ -4,13 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ipnet::{Ipv4Net, Ipv6Net};
 use ospf_lite::config::HmacAlgorithm;
 use ospf_lite::ids::Cost;
+use vxlan::key::{KeyError, PublicKey};
 use vxlan::link::LinkName;
-use vxlan::wireguard::PublicKey;
 
 use super::schema::Kind;
 use super::suggest::nearest;
@@ -23,6 +21,8 @@ pub struct Rejection {
     pub because: Option<String>,
     /// What it may have been meant to be.
     pub suggestion: Option<String>,
+    /// Whether the text may be a secret, which is never repeated.
+    pub hides_value: bool,
 }
 
 impl Rejection {
@@ -32,7 +32,7 @@ impl Rejection {
     }
 
     fn because(reason: impl Into<String>) -> Self {
-        Self { because: Some(reason.into()), suggestion: None }
+        Self { because: Some(reason.into()), ..Self::default() }
     }
 
     fn suggesting(mut self, suggestion: impl Into<String>) -> Self {
@@ -256,6 +256,12 @@ pub fn network(text: &str, _: Kind) -> Decoded<String> {
 
 /// Reads an absolute path of a file.
 pub fn file(text: &str, _: Kind) -> Decoded<PathBuf> {
+    // Files hold secrets, and a secret may have been written in the place of its file.
+    let is_key = text.parse::<PublicKey>().is_ok();
+    if is_key || !text.contains('/') {
+        let rejection = Rejection::because("put a secret into a file, and write the file's path here");
+        return Err(Rejection { hides_value: true, ..rejection });
+    }
     let reason = if !text.starts_with('/') {
         return Err(Rejection::plain());
     } else if text.ends_with('/') {
@@ -270,16 +276,11 @@ pub fn file(text: &str, _: Kind) -> Decoded<PathBuf> {
 
 /// Reads a WireGuard public key.
 pub fn public_key(text: &str, _: Kind) -> Decoded<PublicKey> {
-    let octets = STANDARD.decode(text).ok();
-    let key = octets.and_then(|octets| <[u8; 32]>::try_from(octets).ok());
-    match key {
-        Some(octets) if octets == [0; 32] => Err(Rejection::because("a key of zeros is nobody's")),
-        Some(octets) => Ok(PublicKey::from_octets(octets)),
-        None if text.len() != 44 => {
-            Err(Rejection::because(format!("it has {} characters", text.chars().count())))
-        }
-        None => Err(Rejection::plain()),
-    }
+    text.parse().map_err(|error| match error {
+        KeyError::TextLength(length) => Rejection::because(format!("it has {length} characters")),
+        KeyError::Base64 => Rejection::because("a character in it, or the end of it, is wrong"),
+        KeyError::Zero => Rejection::because("a key of zeros is nobody's"),
+    })
 }
 
 /// Reads where to call a neighbor.
@@ -330,7 +331,7 @@ fn word(text: &str, kind: Kind) -> Decoded<&'static str> {
     let found = words.iter().find(|&&word| word == text);
     found
         .copied()
-        .ok_or_else(|| Rejection { because: None, suggestion: nearest(text, words.iter().copied()) })
+        .ok_or_else(|| Rejection { suggestion: nearest(text, words.iter().copied()), ..Rejection::default() })
 }
 
 /// Reads a zone.

@@ -106,6 +106,8 @@ impl ConfigError {
 
 /// A file's sections of known kinds.
 pub struct Views<'a> {
+    /// Whether the text could be read to its end, so that what is not here is not in the file.
+    pub is_readable: bool,
     /// The first `mesh` section.
     pub mesh: Option<View<'a>>,
     /// The `wan` sections.
@@ -118,13 +120,14 @@ pub struct Views<'a> {
 
 impl<'a> Views<'a> {
     /// Sorts out the sections that can be read.
-    pub fn new(document: &'a Document) -> Self {
+    pub fn new(document: &'a Document, is_readable: bool) -> Self {
         let of = |schema: &'static SectionSchema| {
             let sections = document.sections.iter().filter(|section| section.kind == schema.kind);
             let views = sections.enumerate().map(|(index, section)| View { schema, section, index });
             views.filter(|view| !view.section.broken).collect::<Vec<_>>()
         };
         Self {
+            is_readable,
             mesh: of(&schema::mesh::SECTION).into_iter().next(),
             wans: of(&schema::wan::SECTION),
             lans: of(&schema::lan::SECTION),

@@ -172,7 +172,7 @@ impl Kind {
 
 fn one_of(words: &[&str]) -> String {
     match words {
-        [only] => format!("allowed: the only value is {only}"),
+        [only] => format!("the word {only}, the only one in this version"),
         _ => format!("one of {}", words.join(", ")),
     }
 }

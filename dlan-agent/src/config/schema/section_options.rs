@@ -89,7 +89,7 @@ pub mod link {
     use std::time::Duration;
 
     use ospf_lite::ids::Cost;
-    use vxlan::wireguard::PublicKey;
+    use vxlan::key::PublicKey;
 
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption, mesh};
     use crate::config::types::{Endpoint, HostId};
