@@ -14,4 +14,5 @@ pub mod render;
 pub mod router_information;
 pub mod show;
 pub mod state;
+pub mod system;
 pub mod topology;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vxlan::link::LinkName;
+
 use super::change::{Change, Edit};
 use crate::state::State;
 use crate::state::route::{Route, RouteKey};
@@ -29,6 +31,22 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
 /// Returns what has to be done to the routes.
 pub fn routes(observed: &BTreeMap<RouteKey, Route>, desired: &BTreeMap<RouteKey, Route>) -> Vec<Change> {
     maps(observed, desired, |_, from, to| from == to).map(Change::Route).collect()
+}
+
+/// Returns what is left of a state when these devices go with what the kernel drops with them, and the steps that take
+/// their routes out of use before. A device's settings go without a step.
+pub fn without_devices(observed: &State, devices: &BTreeSet<LinkName>) -> (State, Vec<Change>) {
+    let mut without = observed.clone();
+    without.settings.retain(|setting, _| setting.device().is_none_or(|device| !devices.contains(device)));
+    let mut gone = Vec::new();
+    without.routes.retain(|key, route| {
+        let stays = route.action.hops().all(|hop| !devices.contains(&hop.device));
+        if !stays {
+            gone.push(Change::Route(Edit { key: *key, from: Some(route.clone()), to: None }));
+        }
+        stays
+    });
+    (without, gone)
 }
 
 fn settings<'a>(

@@ -28,7 +28,7 @@ pub enum OnError {
     /// The steps before it are undone, last first.
     #[default]
     RollBack,
-    /// The other steps stand: routes do not depend on each other, and one that fails must not hold up the rest.
+    /// The other steps are made: for routes, which do not depend on each other, and for removing everything.
     KeepGoing,
 }
 
@@ -50,8 +50,21 @@ impl Plan {
     pub fn new(observed: &State, desired: &State) -> Result<Self, PlanError> {
         refuse_contradiction(observed, desired)?;
         let mut steps = diff::diff(observed, desired);
+        let remade = order::remade(&steps);
+        if !remade.is_empty() {
+            let (without, gone) = diff::without_devices(observed, &remade);
+            steps = diff::diff(&without, desired);
+            steps.extend(gone);
+        }
         order::order(&mut steps);
         Ok(Self { steps, on_error: OnError::RollBack })
+    }
+
+    /// Works out how to remove everything; what cannot be removed does not hold up the rest.
+    pub fn removal(observed: &State) -> Self {
+        let mut steps = diff::diff(observed, &State::default());
+        order::order(&mut steps);
+        Self { steps, on_error: OnError::KeepGoing }
     }
 
     /// Works out how to get from `observed`'s routes to `desired`'s, leaving all else alone.

@@ -6,7 +6,7 @@ use vxlan::change::LinkChange;
 use vxlan::link::LinkName;
 
 use super::change::{Act, Change};
-use crate::state::route::RouteAction;
+use crate::state::route::{Route, RouteAction};
 use crate::state::setting::Setting;
 
 /// When a step is made. Coming: filters before devices, devices before what stands on them, unreachable routes
@@ -17,6 +17,7 @@ enum Phase {
     Filter,
     RouterAdvertisements,
     Forwarding,
+    RoutesGoForAnother,
     LinksGoForAnother,
     Links,
     DeviceSettings,
@@ -37,17 +38,25 @@ enum Phase {
 
 /// Puts the steps in order.
 pub fn order(steps: &mut [Change]) {
-    let created: BTreeSet<LinkName> = steps
-        .iter()
-        .filter_map(|step| match step {
-            Change::Link(LinkChange::Create(link)) => Some(link.name.clone()),
-            _ => None,
-        })
-        .collect();
-    steps.sort_by_key(|step| phase(step, &created));
+    let remade = remade(steps);
+    steps.sort_by_key(|step| phase(step, &remade));
 }
 
-fn phase(step: &Change, created: &BTreeSet<LinkName>) -> Phase {
+/// Returns the devices that go and come again as others.
+pub fn remade(steps: &[Change]) -> BTreeSet<LinkName> {
+    let of = |is_wanted: fn(&LinkChange) -> bool| -> BTreeSet<&LinkName> {
+        let links = steps.iter().filter_map(|step| match step {
+            Change::Link(change) if is_wanted(change) => Some(change.device()),
+            _ => None,
+        });
+        links.collect()
+    };
+    let created = of(|change| matches!(change, LinkChange::Create(_)));
+    let removed = of(|change| matches!(change, LinkChange::Remove(_)));
+    created.intersection(&removed).map(|device| (*device).clone()).collect()
+}
+
+fn phase(step: &Change, remade: &BTreeSet<LinkName>) -> Phase {
     let goes = step.act() == Act::Remove;
     let pick = |comes, leaves| if goes { leaves } else { comes };
     match step {
@@ -64,15 +73,17 @@ fn phase(step: &Change, created: &BTreeSet<LinkName>) -> Phase {
             | Setting::RpFilter(_)
             | Setting::SendRedirects(_) => pick(Phase::DeviceSettings, Phase::SettingsGo),
         },
-        Change::Link(LinkChange::Remove(link)) if created.contains(&link.name) => Phase::LinksGoForAnother,
+        Change::Link(LinkChange::Remove(link)) if remade.contains(&link.name) => Phase::LinksGoForAnother,
         Change::Link(_) => pick(Phase::Links, Phase::LinksGo),
         Change::Address(_) => pick(Phase::Addresses, Phase::AddressesGo),
         Change::Route(edit) => {
-            let unreachable = |route: &crate::state::route::Route| route.action == RouteAction::Unreachable;
+            let is_unreachable = |route: &Route| route.action == RouteAction::Unreachable;
+            let is_over_remade = |route: &Route| route.action.hops().any(|hop| remade.contains(&hop.device));
             match (&edit.to, &edit.from) {
-                (Some(to), _) if unreachable(to) => Phase::UnreachableRoutes,
+                (Some(to), _) if is_unreachable(to) => Phase::UnreachableRoutes,
                 (Some(_), _) => Phase::Routes,
-                (None, Some(from)) if unreachable(from) => Phase::UnreachableRoutesGo,
+                (None, Some(from)) if is_unreachable(from) => Phase::UnreachableRoutesGo,
+                (None, Some(from)) if is_over_remade(from) => Phase::RoutesGoForAnother,
                 (None, _) => Phase::RoutesGo,
             }
         }

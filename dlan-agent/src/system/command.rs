@@ -1,0 +1,68 @@
+//! Runs another program, with its input, a deadline and its words when it fails.
+
+use std::io;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// How long a program may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It could not be started, spoken to or waited for.
+    #[error("cannot run {program}")]
+    Run {
+        /// The program.
+        program: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It took too long and was ended.
+    #[error("{program} did not end within {DEADLINE:?}")]
+    Late {
+        /// The program.
+        program: &'static str,
+    },
+    /// It failed.
+    #[error("{program} failed: {words}")]
+    Failed {
+        /// The program.
+        program: &'static str,
+        /// What it said.
+        words: String,
+    },
+}
+
+/// Runs a program to its end and returns what it wrote.
+pub async fn run(program: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, CommandError> {
+    let failed = |source| CommandError::Run { program, source };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let stdin = child.stdin.take();
+    let write = async {
+        if let Some(mut stdin) = stdin {
+            // A program that does not read its input says why it failed by itself.
+            let _ = stdin.write_all(input).await;
+        }
+    };
+    let both = async { tokio::join!(write, child.wait_with_output()).1 };
+    let output = tokio::time::timeout(DEADLINE, both).await.map_err(|_| CommandError::Late { program })?;
+    let Output { status, stdout, stderr } = output.map_err(failed)?;
+    if status.success() {
+        return Ok(stdout);
+    }
+    let said = if stderr.is_empty() { stdout } else { stderr };
+    Err(CommandError::Failed { program, words: String::from_utf8_lossy(&said).trim().to_owned() })
+}

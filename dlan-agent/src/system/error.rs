@@ -1,0 +1,66 @@
+//! What can go wrong between the agent and the system.
+
+use std::io;
+use std::path::PathBuf;
+
+use vxlan::netlink::LinksError;
+
+use super::epoch::EpochError;
+use super::managed_files::ManagedFileError;
+use super::nftables::NftablesError;
+use super::rtnl::RtnlError;
+use super::settings::SettingError;
+
+/// A look or a step that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemError {
+    /// No netlink socket.
+    #[error("cannot open a netlink socket")]
+    Open(#[source] io::Error),
+    /// A directory of ours could not be made.
+    #[error("cannot make the directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What must be remembered could not be written.
+    #[error("cannot keep the record of what was changed")]
+    Record(#[source] io::Error),
+    /// Something could not be listed.
+    #[error("cannot list the {what}")]
+    Observe {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: RtnlError,
+    },
+    /// The kernel did not do as asked.
+    #[error(transparent)]
+    Rtnl(#[from] RtnlError),
+    /// Links.
+    #[error(transparent)]
+    Links(#[from] LinksError),
+    /// Kernel settings.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// nftables.
+    #[error(transparent)]
+    Nftables(#[from] NftablesError),
+    /// Managed files.
+    #[error(transparent)]
+    ManagedFile(#[from] ManagedFileError),
+    /// The count of starts.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
+}
+
+impl SystemError {
+    /// Returns the words with those of the causes.
+    pub fn with_causes(&self) -> String {
+        super::execute::with_causes(self)
+    }
+}

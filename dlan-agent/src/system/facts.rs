@@ -1,0 +1,174 @@
+//! Finds the facts: devices and addresses on them, keys, secrets, which WireGuard there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde_json::Value;
+use vxlan::link::LinkName;
+use vxlan::netlink::{Backend, LinksError};
+
+use super::addresses::{self, Found};
+use super::command::{self, CommandError};
+use super::identity::{self, IdentityError};
+use super::record::Record;
+use super::rtnl::RtnlError;
+use super::{System, SystemError, settings};
+use crate::config::{Config, DeviceSource};
+use crate::state::facts::{Facts, LanFacts, WanFacts, WireGuardKind};
+use crate::state::marks::Marks;
+use crate::state::setting::{Setting, SettingValue};
+
+/// A fact that could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// A key or secret.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// An OpenWrt network name where no OpenWrt answers.
+    #[error(
+        "wan {wan}: cannot find the device of the network {interface:?}; outside OpenWrt use option device"
+    )]
+    Interface {
+        /// The section.
+        wan: String,
+        /// The network's name.
+        interface: String,
+        /// Why.
+        #[source]
+        source: CommandError,
+    },
+    /// Devices or addresses could not be listed.
+    #[error("cannot list devices and addresses")]
+    List(#[source] RtnlError),
+    /// No WireGuard at all.
+    #[error(transparent)]
+    WireGuard(#[from] LinksError),
+}
+
+impl FactsError {
+    /// Returns the words with those of the causes.
+    pub fn with_causes(&self) -> String {
+        super::execute::with_causes(self)
+    }
+}
+
+impl System {
+    /// Finds the facts that a configuration needs. `epoch` is this start's, from `advance_epoch`.
+    pub async fn gather(&self, config: &Config, epoch: u32) -> Result<Facts, FactsError> {
+        let mesh = &config.mesh;
+        let private_key = identity::private_key(&mesh.private_key_file)?;
+        let mut link_psks = BTreeMap::new();
+        for link in &config.links {
+            if let Some(path) = &link.wg_psk_file {
+                link_psks.insert(link.host_id, identity::preshared_key(path)?);
+            }
+        }
+        let ospf_secret = mesh.ospf_secret_file.as_deref().map(identity::secret).transpose()?;
+        let devices = self.rtnl.devices().await.map_err(FactsError::List)?;
+        let found = addresses::dump(&self.rtnl, &devices).await.map_err(FactsError::List)?;
+        let record = self.record.lock().await;
+        let mut wans = BTreeMap::new();
+        for wan in &config.wans {
+            let device = match &wan.source {
+                DeviceSource::Device(device) => Some(device.clone()),
+                DeviceSource::Interface(interface) => openwrt_device(interface).await.map_err(|source| {
+                    FactsError::Interface { wan: wan.name.clone(), interface: interface.clone(), source }
+                })?,
+            };
+            wans.insert(wan.name.clone(), self.wan_facts(device, &found, &record));
+        }
+        let mut marks = record.marks.clone();
+        marks.insert(Marks::of(mesh));
+        let lan = |device: &LinkName| LanFacts {
+            device: device.clone(),
+            exists: devices.index(device).is_ok(),
+            addresses: foreign_addresses(device, &found, &marks, &record),
+        };
+        Ok(Facts {
+            private_key,
+            link_psks,
+            ospf_secret,
+            wans,
+            lans: config.lans.iter().map(|config| (config.name.clone(), lan(&config.device))).collect(),
+            endpoints: BTreeMap::new(),
+            wireguard: match self.links.backend().await? {
+                Backend::Kernel => WireGuardKind::Kernel,
+                Backend::Embedded => WireGuardKind::Embedded,
+            },
+            epoch,
+        })
+    }
+
+    /// Returns the kernel's numbers of the devices.
+    pub async fn device_indexes(&self) -> Result<BTreeMap<LinkName, u32>, SystemError> {
+        Ok(self.devices().await?.into_indexes())
+    }
+
+    fn wan_facts(&self, device: Option<LinkName>, found: &[Found], record: &Record) -> WanFacts {
+        let is_on = |found: &&Found| Some(&found.at.device) == device.as_ref();
+        let prefixes = found.iter().filter(is_on).map(|found| found.at.address.trunc());
+        WanFacts {
+            prefixes: prefixes.filter(|prefix| !is_link_local(prefix)).collect(),
+            lives_by_ra: device.as_ref().is_some_and(|device| self.lives_by_ra(device, record)),
+            device,
+        }
+    }
+
+    /// A device where the kernel reads router advertisements, or did before forwarding was switched on by us.
+    fn lives_by_ra(&self, device: &LinkName, record: &Record) -> bool {
+        let setting = Setting::AcceptRa(device.clone());
+        let is_ours = record.settings.contains_key(&setting);
+        let forwards = settings::read(&self.config.root, &Setting::ForwardingIpv6);
+        let was_forwarding = match record.settings.get(&Setting::ForwardingIpv6) {
+            Some(remembered) => remembered.before != SettingValue(0),
+            None => forwards.is_ok_and(|value| value != SettingValue(0)),
+        };
+        match settings::read(&self.config.root, &setting) {
+            Ok(SettingValue(0)) | Err(_) => false,
+            Ok(SettingValue(1)) => is_ours || !was_forwarding,
+            Ok(SettingValue(_)) => true,
+        }
+    }
+}
+
+fn foreign_addresses(
+    device: &LinkName,
+    found: &[Found],
+    marks: &BTreeSet<Marks>,
+    record: &Record,
+) -> BTreeSet<IpNet> {
+    let foreign =
+        found.iter().filter(|found| found.at.device == *device && !found.is_marked(marks, &record.addresses));
+    foreign.map(|found| found.at.address).filter(|address| !is_link_local(address)).collect()
+}
+
+fn is_link_local(address: &IpNet) -> bool {
+    match address {
+        IpNet::V4(net) => net.addr().is_link_local(),
+        IpNet::V6(net) => net.addr().is_unicast_link_local(),
+    }
+}
+
+/// Asks OpenWrt for the device that carries a network's packets: of PPPoE the ppp device. None while it is down.
+async fn openwrt_device(interface: &str) -> Result<Option<LinkName>, CommandError> {
+    let object = format!("network.interface.{interface}");
+    let answer = command::run("ubus", &["call", &object, "status"], b"").await?;
+    Ok(l3_device(&answer))
+}
+
+fn l3_device(answer: &[u8]) -> Option<LinkName> {
+    let status: Value = serde_json::from_slice(answer).ok()?;
+    LinkName::new(status.get("l3_device")?.as_str()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_of_a_pppoe_network_is_the_ppp_device() {
+        let answer = br#"{"up": true, "l3_device": "pppoe-wan", "device": "eth1.7", "proto": "pppoe"}"#;
+        assert_eq!(l3_device(answer).unwrap().as_str(), "pppoe-wan");
+        assert_eq!(l3_device(br#"{"up": false, "pending": true}"#), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! A system in memory for tests: as strict about order as the kernel is, and failing where it is told to.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use vxlan::change::LinkChange;
+use vxlan::link::{Link, LinkKind, LinkName};
+
+use super::execute::{self, Executor};
+use crate::plan::Plan;
+use crate::plan::change::{Change, Edit};
+use crate::plan::outcome::Outcome;
+use crate::state::State;
+use crate::state::route::{Route, RouteAction, RouteKey};
+
+/// The system.
+#[derive(Debug, Clone, Default)]
+pub struct FakeSystem {
+    /// What carries our mark.
+    pub state: State,
+    /// How many more steps go well before one fails; `None`: all do.
+    pub fail_after: Option<usize>,
+    /// The steps made, as text.
+    pub made: Vec<String>,
+}
+
+/// Why a step was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FakeError {
+    /// The test wanted it.
+    #[error("told to fail")]
+    Told,
+    /// The kernel would refuse.
+    #[error("the kernel would refuse: {0}")]
+    Refused(&'static str),
+}
+
+impl FakeSystem {
+    /// Makes a system in a state.
+    pub fn new(state: State) -> Self {
+        Self { state, ..Self::default() }
+    }
+
+    /// Makes a plan's steps, as the real one does.
+    pub async fn apply(&mut self, plan: &Plan) -> Outcome {
+        execute::execute(self, plan).await
+    }
+
+    /// Removes a device, and with it what the kernel drops with it.
+    pub fn lose_device(&mut self, device: &LinkName) {
+        self.state.links.remove(device);
+        self.state.addresses.retain(|address| address.device != *device);
+        self.state.settings.retain(|setting, _| setting.device() != Some(device));
+        for route in self.state.routes.values_mut() {
+            if let RouteAction::Unicast { next_hops, .. } = &mut route.action {
+                next_hops.retain(|hop| hop.device != *device);
+            }
+        }
+        self.state.routes.retain(|_, route| {
+            route.action == RouteAction::Unreachable || route.action.hops().next().is_some()
+        });
+    }
+
+    fn has_address(&self, address: std::net::IpAddr) -> bool {
+        let on_links = self.state.links.values().flat_map(|link| &link.addresses).map(IpNet::addr);
+        let others = self.state.addresses.iter().map(|address| address.address.addr());
+        on_links.chain(others).any(|found| found == address)
+    }
+
+    fn count_down(&mut self) -> Result<(), FakeError> {
+        match &mut self.fail_after {
+            Some(0) => {
+                self.fail_after = None;
+                Err(FakeError::Told)
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn make_link(&mut self, change: &LinkChange) -> Result<(), FakeError> {
+        match change {
+            LinkChange::Create(link) => {
+                refuse(self.state.links.contains_key(&link.name), "the device exists")?;
+                let lacks_underlay =
+                    underlay(link).is_some_and(|below| !self.state.links.contains_key(below));
+                refuse(lacks_underlay, "the underlay is not there")?;
+            }
+            LinkChange::Remove(link) => {
+                refuse(!self.state.links.contains_key(&link.name), "the device is not there")?;
+                let is_underlay = |other: &Link| underlay(other) == Some(&link.name);
+                refuse(self.state.links.values().any(is_underlay), "a device stands on it")?;
+                self.lose_device(&link.name);
+            }
+            LinkChange::Alter { from, .. } => {
+                refuse(self.state.links.get(&from.name) != Some(from), "the device is another")?;
+            }
+            LinkChange::SetEndpoint { device, .. } => {
+                refuse(!self.state.links.contains_key(device), "the device is not there")?;
+            }
+        }
+        change.apply_to(&mut self.state.links);
+        Ok(())
+    }
+
+    fn make_route(&mut self, edit: &Edit<RouteKey, Route>) -> Result<(), FakeError> {
+        self.count_down()?;
+        if let Some(Route { action: RouteAction::Unicast { next_hops, source }, .. }) = &edit.to {
+            refuse(next_hops.is_empty(), "a route without a way")?;
+            let is_missing = |device: &LinkName| !self.state.links.contains_key(device);
+            refuse(next_hops.iter().any(|hop| is_missing(&hop.device)), "no such device")?;
+            refuse(source.is_some_and(|source| !self.has_address(source)), "the source is not ours")?;
+        }
+        edit_map(&mut self.state.routes, edit)
+    }
+}
+
+fn underlay(link: &Link) -> Option<&LinkName> {
+    match &link.kind {
+        LinkKind::WireGuard(_) => None,
+        LinkKind::Vxlan(vxlan) => Some(&vxlan.underlay),
+    }
+}
+
+fn refuse(is_wrong: bool, why: &'static str) -> Result<(), FakeError> {
+    if is_wrong { Err(FakeError::Refused(why)) } else { Ok(()) }
+}
+
+fn edit_map<K: Ord + Clone, V: Clone + PartialEq>(
+    map: &mut BTreeMap<K, V>,
+    edit: &Edit<K, V>,
+) -> Result<(), FakeError> {
+    refuse(map.get(&edit.key) != edit.from.as_ref(), "what stands is another")?;
+    match &edit.to {
+        Some(to) => map.insert(edit.key.clone(), to.clone()),
+        None => map.remove(&edit.key),
+    };
+    Ok(())
+}
+
+impl Executor for FakeSystem {
+    type Error = FakeError;
+
+    async fn check(&mut self, _change: &Change) -> Result<(), FakeError> {
+        Ok(())
+    }
+
+    async fn make(&mut self, change: &Change) -> Result<(), FakeError> {
+        self.count_down()?;
+        match change {
+            Change::Link(change) => self.make_link(change)?,
+            Change::Address(Edit { key, to: Some(()), .. }) => {
+                refuse(!self.state.addresses.insert(key.clone()), "the address is there")?;
+            }
+            Change::Address(Edit { key, to: None, .. }) => {
+                refuse(!self.state.addresses.remove(key), "the address is not there")?;
+            }
+            Change::Route(edit) => self.make_route(edit)?,
+            Change::Rule(Edit { key, to: Some(()), .. }) => {
+                refuse(!self.state.rules.insert(key.clone()), "the rule is there")?;
+            }
+            Change::Rule(Edit { key, to: None, .. }) => {
+                refuse(!self.state.rules.remove(key), "the rule is not there")?;
+            }
+            Change::Setting(edit) => {
+                let device = edit.key.device().filter(|device| device.as_str().starts_with("dlan-"));
+                let is_gone = device.is_some_and(|device| !self.state.links.contains_key(device));
+                refuse(is_gone && edit.to.is_some(), "the setting's device is not there")?;
+                edit_map(&mut self.state.settings, edit)?;
+            }
+            Change::Ruleset(edit) => {
+                refuse(self.state.ruleset != edit.from, "what stands is another")?;
+                self.state.ruleset.clone_from(&edit.to);
+            }
+            Change::File(edit) => edit_map(&mut self.state.files, edit)?,
+        }
+        self.made.push(change.to_string());
+        Ok(())
+    }
+
+    async fn make_routes(&mut self, edits: &[&Edit<RouteKey, Route>]) -> Vec<Result<(), FakeError>> {
+        let mut results = Vec::new();
+        for edit in edits {
+            let result = self.make_route(edit);
+            if result.is_ok() {
+                self.made.push(Change::Route((*edit).clone()).to_string());
+            }
+            results.push(result);
+        }
+        results
+    }
+}

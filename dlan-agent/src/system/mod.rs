@@ -1,0 +1,262 @@
+//! The system itself: the only side effects of the agent. It looks, it makes steps, it tells that something changed.
+
+mod addresses;
+mod command;
+mod epoch;
+mod error;
+mod execute;
+mod facts;
+pub mod fake;
+mod file;
+pub mod identity;
+mod managed_files;
+mod nftables;
+mod record;
+mod routes;
+mod rtnl;
+mod rules;
+mod settings;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use tokio::sync::{Mutex, MutexGuard};
+use tracing::warn;
+use vxlan::netlink::{Links, LinksConfig};
+
+pub use self::epoch::EpochError;
+pub use self::error::SystemError;
+use self::execute::Executor;
+pub use self::facts::FactsError;
+use self::record::Record;
+use self::rtnl::{Devices, Rtnl};
+pub use self::watch::Hints;
+use crate::plan::Plan;
+use crate::plan::change::{Change, Edit};
+use crate::plan::outcome::Outcome;
+use crate::state::State;
+use crate::state::marks::Marks;
+use crate::state::route::{Route, RouteKey};
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub struct SystemConfig {
+    /// The root of the file system.
+    pub root: PathBuf,
+    /// What lives until the next boot.
+    pub run_dir: PathBuf,
+    /// What outlives a boot: keys and counts; only root may enter.
+    pub state_dir: PathBuf,
+    /// How link devices are made.
+    pub links: LinksConfig,
+}
+
+impl Default for SystemConfig {
+    fn default() -> Self {
+        Self {
+            root: "/".into(),
+            run_dir: "/run/dlan".into(),
+            state_dir: "/etc/dlan".into(),
+            links: LinksConfig::default(),
+        }
+    }
+}
+
+/// The router that the agent runs on.
+#[derive(Debug)]
+pub struct System {
+    config: SystemConfig,
+    links: Links,
+    rtnl: Rtnl,
+    record: Mutex<Record>,
+}
+
+impl System {
+    /// Opens the system: the network namespace of the calling thread, within a runtime.
+    pub fn open(config: SystemConfig) -> Result<Self, SystemError> {
+        let directory = |path: &PathBuf| {
+            file::make_private_directory(path)
+                .map_err(|source| SystemError::Directory { path: path.clone(), source })
+        };
+        directory(&config.run_dir)?;
+        let record = Mutex::new(Record::read(&config.run_dir));
+        let rtnl = Rtnl::open().map_err(SystemError::Open)?;
+        Ok(Self { links: Links::new(config.links.clone()), rtnl, record, config })
+    }
+
+    /// Counts this start of the agent and returns its authentication epoch; once a start.
+    pub fn advance_epoch(&self) -> Result<u32, SystemError> {
+        let path = &self.config.state_dir;
+        file::make_private_directory(path)
+            .map_err(|source| SystemError::Directory { path: path.clone(), source })?;
+        Ok(epoch::advance(path, &self.config.run_dir)?)
+    }
+
+    /// Returns the links, for what is asked of them beyond their state.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Looks at everything that carries these marks, or the marks under which something was made before.
+    pub async fn observe(&self, marks: &Marks) -> Result<State, SystemError> {
+        let mut record = self.record.lock().await;
+        if record.marks.insert(marks.clone()) {
+            self.persist(&record)?;
+        }
+        self.look(&record).await
+    }
+
+    /// Makes the steps of a plan in order. When one fails, those before it are taken back, last first.
+    pub async fn apply(&self, plan: &Plan) -> Outcome {
+        let record = self.record.lock().await;
+        let devices = None;
+        execute::execute(&mut Hands { system: self, record, devices }, plan).await
+    }
+
+    /// Removes everything that is ours, and gives back what was before. Keys and configuration stay.
+    pub async fn down(&self, marks: Option<&Marks>) -> Result<Outcome, SystemError> {
+        let observed = {
+            let mut record = self.record.lock().await;
+            record.marks.extend(marks.cloned());
+            self.look(&record).await?
+        };
+        let outcome = self.apply(&Plan::removal(&observed)).await;
+        if outcome.is_success() {
+            *self.record.lock().await = Record::default();
+            Record::remove(&self.config.run_dir).map_err(SystemError::Record)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Tells of changes in the kernel, made by whomever.
+    pub fn watch(&self) -> Hints {
+        Hints::start()
+    }
+
+    /// Returns how many packets each of the filter's counters has counted.
+    pub async fn filter_counters(&self) -> Result<BTreeMap<String, u64>, SystemError> {
+        Ok(nftables::counters().await?)
+    }
+
+    async fn look(&self, record: &Record) -> Result<State, SystemError> {
+        let (links, devices) = (self.links.observe().await?, self.devices().await?);
+        let addresses = addresses::dump(&self.rtnl, &devices)
+            .await
+            .map_err(|source| SystemError::Observe { what: "addresses", source })?;
+        let ours = addresses.into_iter().filter(|found| found.is_marked(&record.marks, &record.addresses));
+        let addresses: BTreeSet<_> = ours.map(|found| found.at).collect();
+        let routes = routes::observe(&self.rtnl, &devices, &record.marks)
+            .await
+            .map_err(|source| SystemError::Observe { what: "routes", source })?;
+        let rules = rules::observe(&self.rtnl, &record.marks)
+            .await
+            .map_err(|source| SystemError::Observe { what: "policy rules", source })?;
+        Ok(State {
+            addresses: addresses.into_iter().filter(|at| !links.contains_key(&at.device)).collect(),
+            links,
+            routes,
+            rules,
+            settings: settings::observe(&self.config.root, record),
+            ruleset: nftables::observe(record.ruleset.as_ref()).await?,
+            files: managed_files::observe(&self.config.root),
+        })
+    }
+
+    async fn devices(&self) -> Result<Devices, SystemError> {
+        self.rtnl.devices().await.map_err(|source| SystemError::Observe { what: "devices", source })
+    }
+
+    fn persist(&self, record: &Record) -> Result<(), SystemError> {
+        record.write(&self.config.run_dir).map_err(SystemError::Record)
+    }
+}
+
+/// The system while it makes the steps of one plan.
+struct Hands<'a> {
+    system: &'a System,
+    record: MutexGuard<'a, Record>,
+    /// The devices, read at need and again after a link changed.
+    devices: Option<Devices>,
+}
+
+impl Hands<'_> {
+    async fn devices(&mut self) -> Result<Devices, SystemError> {
+        if self.devices.is_none() {
+            self.devices = Some(self.system.devices().await?);
+        }
+        Ok(self.devices.clone().unwrap_or_default())
+    }
+
+    /// Returns the number that addresses of ours carry.
+    fn protocol(&self) -> u8 {
+        self.record.marks.first().map_or(0, |marks| marks.route_protocol)
+    }
+
+    async fn make_address(
+        &mut self,
+        edit: &Edit<crate::state::DeviceAddress, ()>,
+    ) -> Result<(), SystemError> {
+        let (devices, protocol) = (self.devices().await?, self.protocol());
+        addresses::apply(&self.system.rtnl, &devices, edit, protocol).await?;
+        if edit.to.is_some() {
+            self.record.addresses.insert(edit.key.clone());
+        } else {
+            self.record.addresses.remove(&edit.key);
+        }
+        self.system.persist(&self.record)
+    }
+}
+
+impl Executor for Hands<'_> {
+    type Error = SystemError;
+
+    async fn check(&mut self, change: &Change) -> Result<(), SystemError> {
+        if let Change::Ruleset(Edit { to: Some(ruleset), .. }) = change {
+            nftables::check(ruleset).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&mut self, change: &Change) -> Result<(), SystemError> {
+        let system = self.system;
+        match change {
+            Change::Link(change) => {
+                self.devices = None;
+                system.links.apply(change).await?;
+            }
+            Change::Address(edit) => self.make_address(edit).await?,
+            Change::Route(edit) => {
+                for result in self.make_routes(&[edit]).await {
+                    result?;
+                }
+            }
+            Change::Rule(edit) => rules::apply(&system.rtnl, edit).await?,
+            Change::Setting(edit) => {
+                let persist = |record: &Record| record.write(&system.config.run_dir);
+                settings::apply(&system.config.root, &mut self.record, edit, persist)?;
+            }
+            Change::Ruleset(edit) => {
+                self.record.ruleset = nftables::apply(edit.to.as_ref()).await?;
+                system.persist(&self.record)?;
+            }
+            Change::File(edit) => {
+                managed_files::apply(&system.config.root, &mut self.record, edit)?;
+                system.persist(&self.record)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_routes(&mut self, edits: &[&Edit<RouteKey, Route>]) -> Vec<Result<(), SystemError>> {
+        let devices = match self.devices().await {
+            Ok(devices) => devices,
+            Err(error) => {
+                warn!(%error, "cannot list the devices for the routes");
+                Devices::default()
+            }
+        };
+        let results = routes::apply(&self.system.rtnl, &devices, edits).await;
+        results.into_iter().map(|result| result.map_err(SystemError::from)).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! What must be remembered to tell ours from others', and to give back what was: a file that lives as long as the
+//! kernel's own state does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::file;
+use crate::state::DeviceAddress;
+use crate::state::marks::Marks;
+use crate::state::ruleset::Ruleset;
+use crate::state::setting::{Setting, SettingValue};
+
+/// The record's file in the run directory.
+const FILE_NAME: &str = "record.json";
+
+/// The record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Every mark under which something was made.
+    pub marks: BTreeSet<Marks>,
+    /// The settings that are ours.
+    #[serde(with = "pairs")]
+    pub settings: BTreeMap<Setting, Remembered>,
+    /// The addresses that we set.
+    pub addresses: BTreeSet<DeviceAddress>,
+    /// What stands in nftables.
+    pub ruleset: Option<AppliedRuleset>,
+    /// The directories that we made.
+    pub directories: BTreeSet<PathBuf>,
+}
+
+/// A setting's value before us, and the one we left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Before us.
+    pub before: SettingValue,
+    /// After us.
+    pub left: SettingValue,
+}
+
+/// A ruleset as we gave it, and as nftables showed it right after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedRuleset {
+    /// As we gave it.
+    pub given: Ruleset,
+    /// As nftables showed it.
+    pub shown: Ruleset,
+}
+
+impl Record {
+    /// Reads the record of a run directory; without a readable one there is nothing to remember.
+    pub fn read(run_dir: &Path) -> Self {
+        let Ok(text) = std::fs::read(run_dir.join(FILE_NAME)) else { return Self::default() };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the record of what was changed is not readable: starting a fresh one");
+            Self::default()
+        })
+    }
+
+    /// Writes the record.
+    pub fn write(&self, run_dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        file::write_whole(&run_dir.join(FILE_NAME), &text, file::PRIVATE)
+    }
+
+    /// Removes the record.
+    pub fn remove(run_dir: &Path) -> io::Result<()> {
+        file::remove(&run_dir.join(FILE_NAME))
+    }
+}
+
+/// JSON wants text as the keys of a map, so that this one is a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vxlan::link::LinkName;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut record = Record::default();
+        let device = LinkName::new("dlan-vx2").unwrap();
+        let remembered = Remembered { before: SettingValue(0), left: SettingValue(2) };
+        record.settings.insert(Setting::RpFilter(device), remembered);
+        record.settings.insert(Setting::ForwardingIpv4, remembered);
+        record.directories.insert("/etc/iproute2/rt_tables.d".into());
+        record.write(dir.path()).unwrap();
+        assert_eq!(Record::read(dir.path()), record);
+    }
+
+    #[test]
+    fn a_broken_record_is_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE_NAME), "{\"marks\": 7").unwrap();
+        assert_eq!(Record::read(dir.path()), Record::default());
+    }
+}

@@ -1,0 +1,175 @@
+//! One rtnetlink connection: requests with their acknowledgments, dumps, and the names of devices.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::Handle;
+use vxlan::link::LinkName;
+
+/// How long an answer may take: one that was lost never comes.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How often a list is read again that changed while it was read.
+const READ_AGAIN_MAX: usize = 5;
+
+/// A connection to the kernel's routing side; a task of the runtime serves it.
+#[derive(Debug, Clone)]
+pub struct Rtnl {
+    handle: Handle,
+}
+
+/// Why the kernel did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RtnlError {
+    /// It refused.
+    #[error(transparent)]
+    Refused(io::Error),
+    /// The socket is gone.
+    #[error("the netlink socket closed without an answer")]
+    Closed,
+    /// No answer came.
+    #[error("the kernel gave no answer within {DEADLINE:?}")]
+    Late,
+    /// A list changed each time while it was read.
+    #[error("the kernel's list changed each time while it was read")]
+    Unsteady,
+    /// No such device.
+    #[error("there is no device {0}")]
+    NoDevice(LinkName),
+}
+
+impl RtnlError {
+    /// Returns whether the thing to be removed was not there: it is gone, which is what was wanted.
+    pub fn is_absence(&self) -> bool {
+        const ABSENCES: [i32; 4] =
+            [nix::libc::ESRCH, nix::libc::ENOENT, nix::libc::ENODEV, nix::libc::EADDRNOTAVAIL];
+        match self {
+            Self::Refused(error) => error.raw_os_error().is_some_and(|code| ABSENCES.contains(&code)),
+            Self::NoDevice(_) => true,
+            Self::Closed | Self::Late | Self::Unsteady => false,
+        }
+    }
+}
+
+/// The devices by number and by name.
+#[derive(Debug, Clone, Default)]
+pub struct Devices {
+    by_index: BTreeMap<u32, LinkName>,
+    by_name: BTreeMap<LinkName, u32>,
+}
+
+impl Devices {
+    /// Returns a device's name.
+    pub fn name(&self, index: u32) -> Option<&LinkName> {
+        self.by_index.get(&index)
+    }
+
+    /// Returns a device's number.
+    pub fn index(&self, name: &LinkName) -> Result<u32, RtnlError> {
+        self.by_name.get(name).copied().ok_or_else(|| RtnlError::NoDevice(name.clone()))
+    }
+
+    /// Returns the numbers by name.
+    pub fn into_indexes(self) -> BTreeMap<LinkName, u32> {
+        self.by_name
+    }
+
+    /// Enters a device.
+    pub fn insert(&mut self, index: u32, name: LinkName) {
+        self.by_index.insert(index, name.clone());
+        self.by_name.insert(name, index);
+    }
+}
+
+impl Rtnl {
+    /// Opens a connection in the network namespace of the calling thread; within a runtime.
+    pub fn open() -> io::Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
+    }
+
+    /// Sends a request at once; the answer is awaited with what is returned.
+    pub fn request(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> impl Future<Output = Result<(), RtnlError>> + use<> {
+        let mut message = NetlinkMessage::from(message);
+        message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+        let answers = self.handle.clone().request(message);
+        async move {
+            let mut answers = answers.map_err(|_| RtnlError::Closed)?;
+            while let Some(answer) = next(&mut answers).await? {
+                if let NetlinkPayload::Error(error) = answer.payload {
+                    return match error.code {
+                        None => Ok(()),
+                        Some(_) => Err(RtnlError::Refused(error.to_io())),
+                    };
+                }
+            }
+            Err(RtnlError::Closed)
+        }
+    }
+
+    /// Asks for all things of a kind.
+    pub async fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, RtnlError> {
+        for _ in 0..READ_AGAIN_MAX {
+            if let Some(found) = self.dump_once(message.clone()).await? {
+                return Ok(found);
+            }
+        }
+        Err(RtnlError::Unsteady)
+    }
+
+    /// Returns nothing when the list changed while it was read.
+    async fn dump_once(
+        &self,
+        message: RouteNetlinkMessage,
+    ) -> Result<Option<Vec<RouteNetlinkMessage>>, RtnlError> {
+        let mut message = NetlinkMessage::from(message);
+        message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let mut answers = self.handle.clone().request(message).map_err(|_| RtnlError::Closed)?;
+        let (mut found, mut is_steady) = (Vec::new(), true);
+        while let Some(answer) = next(&mut answers).await? {
+            is_steady &= answer.header.flags & NLM_F_DUMP_INTR == 0;
+            match answer.payload {
+                NetlinkPayload::InnerMessage(message) => found.push(message),
+                NetlinkPayload::Error(error) if error.code.is_some() => {
+                    return Err(RtnlError::Refused(error.to_io()));
+                }
+                _ => {}
+            }
+        }
+        Ok(is_steady.then_some(found))
+    }
+
+    /// Asks for the devices.
+    pub async fn devices(&self) -> Result<Devices, RtnlError> {
+        let mut devices = Devices::default();
+        for message in self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).await? {
+            let RouteNetlinkMessage::NewLink(link) = message else { continue };
+            let name = link.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => LinkName::new(name).ok(),
+                _ => None,
+            });
+            if let Some(name) = name {
+                devices.insert(link.header.index, name);
+            }
+        }
+        Ok(devices)
+    }
+}
+
+type Answer = NetlinkMessage<RouteNetlinkMessage>;
+
+async fn next(answers: &mut (impl Stream<Item = Answer> + Unpin)) -> Result<Option<Answer>, RtnlError> {
+    tokio::time::timeout(DEADLINE, answers.next()).await.map_err(|_| RtnlError::Late)
+}
