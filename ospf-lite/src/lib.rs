@@ -12,6 +12,8 @@ pub mod io;
 pub mod ospf;
 pub mod query;
 pub mod random;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod timer;
 pub mod wire;

@@ -1,0 +1,17 @@
+//! The simulator: a world of engines that runs from one seed, and an independent answer to check it against.
+
+mod fault;
+mod link;
+mod node;
+mod oracle;
+mod topology;
+mod trace;
+mod world;
+
+pub use fault::{Fault, FaultKind, FaultSource};
+pub use link::LinkQuality;
+pub use node::{link_interface, router_id};
+pub use oracle::{Violation, check};
+pub use topology::{LinkIndex, NodeIndex, PerSide, Side, Topology, TopologyLink};
+pub use trace::Statistics;
+pub use world::{NotSettled, World, WorldConfig};

@@ -1,0 +1,438 @@
+//! A world: engines, the links between them and what is going to happen, in order of time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::link::{Link, LinkQuality};
+use super::node::{self, Node, Start, link_config, link_interface, link_local, link_of};
+use super::topology::{LinkIndex, NodeIndex, PerSide, Side, Topology};
+use super::trace::{Statistics, TraceHash, Traffic};
+use crate::config::SpfDelayConfig;
+use crate::engine::Engine;
+use crate::ids::Family;
+use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Received, Transmit};
+use crate::time::Instant;
+
+/// What a world is made of.
+#[derive(Debug, Clone)]
+pub struct WorldConfig {
+    /// The routers and their links.
+    pub topology: Topology,
+    /// The family that is routed.
+    pub family: Family,
+    /// What every link does to packets unless a fault changes it.
+    pub quality: LinkQuality,
+    /// HelloInterval of every link.
+    pub hello_interval: Duration,
+    /// RouterDeadInterval of every link.
+    pub dead_interval: Duration,
+    /// The back-off of shortest-path runs.
+    pub spf_delay: SpfDelayConfig,
+    /// How many equal-cost next hops a route keeps at most.
+    pub equal_cost_max: usize,
+    /// Whether links have a prefix of their own.
+    pub numbered: bool,
+    /// Whether packets carry an authentication trailer.
+    pub authenticated: bool,
+    /// The routers start at random moments within this time.
+    pub start_within: Duration,
+}
+
+impl WorldConfig {
+    /// Returns a world with good links without prefixes, hellos every second, and every default of the engine.
+    pub fn new(topology: Topology, family: Family) -> Self {
+        Self {
+            topology,
+            family,
+            quality: LinkQuality::GOOD,
+            hello_interval: Duration::from_secs(1),
+            dead_interval: Duration::from_secs(4),
+            spf_delay: SpfDelayConfig::default(),
+            equal_cost_max: 16,
+            numbered: false,
+            authenticated: false,
+            start_within: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The world did not settle in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not settled after {limit:?}: last activity at {last_activity}")]
+pub struct NotSettled {
+    limit: Duration,
+    last_activity: Instant,
+}
+
+/// Something that is going to happen. The order breaks ties between things that happen at the same moment.
+#[derive(Debug)]
+struct Scheduled {
+    at: Instant,
+    order: u64,
+    what: Occurrence,
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Scheduled {}
+
+#[derive(Debug)]
+enum Occurrence {
+    Boot(NodeIndex),
+    Wake(NodeIndex),
+    Arrival { to: NodeIndex, from: Side, link: LinkIndex, destination: Ipv6Addr, octets: Vec<u8> },
+}
+
+/// A world of routers. Everything in it follows from its configuration, its seed and the faults applied.
+#[derive(Debug)]
+pub struct World {
+    config: WorldConfig,
+    now: Instant,
+    rng: fastrand::Rng,
+    nodes: Vec<Node>,
+    links: Vec<Link>,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    last_activity: Instant,
+    trace: TraceHash,
+    statistics: Statistics,
+}
+
+impl World {
+    /// Makes a world whose routers are all about to start.
+    pub fn new(config: WorldConfig, seed: u64) -> Self {
+        let topology = &config.topology;
+        let links: Vec<_> = topology.links.iter().map(|link| Link::new(*link, config.quality)).collect();
+        let mut nodes: Vec<_> = (0..topology.routers)
+            .map(|_| Node { engine: None, links: Vec::new(), starts: 0, wakes: None })
+            .collect();
+        for (index, link) in topology.links.iter().enumerate() {
+            for side in Side::BOTH {
+                if let Some(node) = nodes.get_mut(link.ends.at(side).0) {
+                    node.links.push((LinkIndex(index), side));
+                }
+            }
+        }
+        let mut world = Self {
+            now: Instant::ORIGIN,
+            rng: fastrand::Rng::with_seed(seed),
+            nodes,
+            links,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            last_activity: Instant::ORIGIN,
+            trace: TraceHash::new(seed),
+            statistics: Statistics::default(),
+            config,
+        };
+        let within = u64::try_from(world.config.start_within.as_micros()).unwrap_or(u64::MAX);
+        for node in 0..world.nodes.len() {
+            let at = Instant::from_micros(world.rng.u64(0..=within));
+            world.schedule(at, Occurrence::Boot(NodeIndex(node)));
+        }
+        world
+    }
+
+    /// Returns what the world is made of.
+    pub const fn config(&self) -> &WorldConfig {
+        &self.config
+    }
+
+    /// Returns the present moment.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Returns how many routers there are, running or not.
+    pub const fn routers(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns how many links there are, whole or not.
+    pub const fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Returns the engine of a running router.
+    pub fn engine(&self, node: NodeIndex) -> Option<&Engine> {
+        self.nodes.get(node.0)?.engine.as_ref()
+    }
+
+    /// Returns whether a router is running.
+    pub fn is_running(&self, node: NodeIndex) -> bool {
+        self.engine(node).is_some()
+    }
+
+    /// Returns whether packets cross a link in both directions.
+    pub fn is_whole(&self, link: LinkIndex) -> bool {
+        self.links.get(link.0).is_some_and(Link::is_whole)
+    }
+
+    /// Returns a number that is the same whenever the same things happened.
+    pub const fn trace_hash(&self) -> u64 {
+        self.trace.value()
+    }
+
+    /// Returns what went over the links.
+    pub const fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    pub(super) fn link_states(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Lets everything happen up to a moment.
+    pub fn run_until(&mut self, at: Instant) {
+        while self.next_at().is_some_and(|next| next <= at) {
+            self.step();
+        }
+        self.now = self.now.max(at);
+    }
+
+    /// Lets everything happen for a while.
+    pub fn run_for(&mut self, duration: Duration) {
+        self.run_until(self.now + duration);
+    }
+
+    /// Lets everything happen until the world is settled, and returns how long after the call the last activity was.
+    ///
+    /// Activity is a packet that synchronises databases (any but a Hello or an Acknowledgment), an event of an engine,
+    /// or a router that starts. The world is settled when there was none for RouterDeadInterval (a silent cut shows
+    /// only then) plus RxmtInterval (a lost packet is repeated then; MinLSInterval is no longer) plus two seconds
+    /// (shortest-path runs wait less).
+    pub fn settle(&mut self, limit: Duration) -> Result<Duration, NotSettled> {
+        let begun = self.now;
+        self.last_activity = begun;
+        let quiet = self.config.dead_interval + node::RXMT_INTERVAL + Duration::from_secs(2);
+        loop {
+            let settled_at = self.last_activity + quiet;
+            if self.next_at().is_none_or(|next| next > settled_at) {
+                self.now = settled_at;
+                return Ok(self.last_activity.since(begun));
+            }
+            if self.now > begun + limit {
+                return Err(NotSettled { limit, last_activity: self.last_activity });
+            }
+            self.step();
+        }
+    }
+
+    /// Applies a fault at this moment.
+    pub fn apply(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Cut(link) => self.change_link(*link, |link| link.blocked = PerSide { a: true, b: true }),
+            Fault::CutOneWay(link, side) => {
+                self.change_link(*link, |link| *link.blocked.at_mut(*side) = true)
+            }
+            Fault::CarrierDown(link) => self.set_carrier(*link, false),
+            Fault::Heal(link) => self.heal(*link),
+            Fault::Degrade(link, quality) => self.change_link(*link, |link| link.quality = *quality),
+            Fault::SetCost(link, side, cost) => {
+                self.change_link(*link, |link| *link.costs.at_mut(*side) = *cost);
+                self.reconfigure(*link, *side);
+            }
+            Fault::Crash(node) => self.crash(*node),
+            Fault::Boot(node) => self.boot(*node),
+            Fault::Restart(node) => {
+                self.crash(*node);
+                self.boot(*node);
+            }
+            Fault::Partition(nodes) => self.partition(&nodes.iter().copied().collect()),
+            Fault::HealAll => {
+                (0..self.links.len()).for_each(|link| self.heal(LinkIndex(link)));
+                (0..self.nodes.len()).for_each(|node| self.boot(NodeIndex(node)));
+            }
+        }
+    }
+
+    fn change_link(&mut self, index: LinkIndex, change: impl FnOnce(&mut Link)) {
+        if let Some(link) = self.links.get_mut(index.0) {
+            change(link);
+        }
+    }
+
+    fn heal(&mut self, index: LinkIndex) {
+        let quality = self.config.quality;
+        self.change_link(index, |link| {
+            link.blocked = PerSide::default();
+            link.quality = quality;
+        });
+        self.set_carrier(index, true);
+    }
+
+    fn set_carrier(&mut self, index: LinkIndex, carrier: bool) {
+        let Some(link) = self.links.get_mut(index.0) else { return };
+        if link.carrier == carrier {
+            return;
+        }
+        link.carrier = carrier;
+        let id = link_interface(index);
+        let ends = link.topology.ends;
+        let event = if carrier { InterfaceEvent::Up(id) } else { InterfaceEvent::Down(id) };
+        for side in Side::BOTH {
+            self.handle_interface(*ends.at(side), event.clone());
+        }
+    }
+
+    fn reconfigure(&mut self, index: LinkIndex, side: Side) {
+        let Some(link) = self.links.get(index.0) else { return };
+        let config = link_config(index, side, link, &self.config);
+        let end = *link.topology.ends.at(side);
+        self.handle_interface(end, InterfaceEvent::Configured(config));
+    }
+
+    fn handle_interface(&mut self, node: NodeIndex, event: InterfaceEvent) {
+        let now = self.now;
+        if let Some(engine) = self.nodes.get_mut(node.0).and_then(|node| node.engine.as_mut()) {
+            engine.handle_interface(now, event);
+        }
+        self.attend(node);
+    }
+
+    fn crash(&mut self, node: NodeIndex) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.engine = None;
+        }
+    }
+
+    fn boot(&mut self, index: NodeIndex) {
+        let seed = self.rng.u64(..);
+        let Some(node) = self.nodes.get_mut(index.0).filter(|node| node.engine.is_none()) else { return };
+        node.starts += 1;
+        let start = Start { config: &self.config, now: self.now, seed };
+        node.engine = Some(node::start(index, node, &self.links, &start));
+        self.last_activity = self.now;
+        self.attend(index);
+    }
+
+    fn partition(&mut self, inside: &BTreeSet<NodeIndex>) {
+        for link in &mut self.links {
+            let ends = link.topology.ends;
+            if inside.contains(&ends.a) != inside.contains(&ends.b) {
+                link.blocked = PerSide { a: true, b: true };
+            }
+        }
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse(next)| next.at)
+    }
+
+    fn schedule(&mut self, at: Instant, what: Occurrence) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Scheduled { at, order: self.scheduled, what }));
+    }
+
+    fn step(&mut self) {
+        let Some(Reverse(next)) = self.queue.pop() else { return };
+        self.now = self.now.max(next.at);
+        match next.what {
+            Occurrence::Boot(node) => self.boot(node),
+            Occurrence::Wake(node) => self.wake(node),
+            Occurrence::Arrival { to, from, link, destination, octets } => {
+                let received = Received {
+                    interface: link_interface(link),
+                    source: link_local(link, from),
+                    destination,
+                    octets,
+                };
+                self.arrive(to, link, from, &received);
+            }
+        }
+    }
+
+    fn wake(&mut self, index: NodeIndex) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(index.0) else { return };
+        if node.wakes.is_none_or(|at| at > now) {
+            return;
+        }
+        node.wakes = None;
+        let Some(engine) = &mut node.engine else { return };
+        if engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.statistics.timeouts += 1;
+            self.trace.happening(now, index.0, &[]);
+            engine.handle_timeout(now);
+        }
+        self.attend(index);
+    }
+
+    fn arrive(&mut self, to: NodeIndex, index: LinkIndex, from: Side, received: &Received) {
+        let carried = self.links.get(index.0).is_some_and(|link| link.carries(from));
+        let engine = self.nodes.get_mut(to.0).and_then(|node| node.engine.as_mut());
+        let Some(engine) = engine.filter(|_| carried) else {
+            self.statistics.lost += 1;
+            return;
+        };
+        self.statistics.delivered += 1;
+        self.trace.happening(self.now, to.0, &received.octets);
+        engine.handle_packet(self.now, received);
+        self.attend(to);
+    }
+
+    /// Does what an engine wants done after it was told something.
+    fn attend(&mut self, index: NodeIndex) {
+        let now = self.now;
+        while let Some(engine) = self.nodes.get_mut(index.0).and_then(|node| node.engine.as_mut()) {
+            let Some(transmit) = engine.poll_transmit() else { break };
+            self.transmit(index, transmit);
+        }
+        let Some(node) = self.nodes.get_mut(index.0) else { return };
+        let Some(engine) = &mut node.engine else { return };
+        while let Some(event) = engine.poll_event() {
+            self.last_activity = now;
+            if event == Event::RoutesChanged {
+                self.statistics.route_changes += 1;
+            }
+        }
+        let due = engine.poll_timeout();
+        if let Some(due) = due.filter(|due| node.wakes.is_none_or(|wakes| *due < wakes)) {
+            node.wakes = Some(due);
+            self.schedule(due, Occurrence::Wake(index));
+        }
+    }
+
+    fn transmit(&mut self, sender: NodeIndex, transmit: Transmit) {
+        if self.statistics.sent(&transmit.octets) == Traffic::Synchronising {
+            self.last_activity = self.now;
+        }
+        let Some(index) = link_of(transmit.interface) else { return };
+        let Some(link) = self.links.get_mut(index.0) else { return };
+        let from = if link.topology.ends.a == sender { Side::A } else { Side::B };
+        let to = *link.topology.ends.at(from.other());
+        let destination = transmit.destination;
+        if destination != ALL_SPF_ROUTERS && destination != link_local(index, from.other()) {
+            self.statistics.lost += 1;
+            return;
+        }
+        let [first, second] = link.send(self.now, from, &mut self.rng);
+        let arrival = |octets: Vec<u8>| Occurrence::Arrival { to, from, link: index, destination, octets };
+        if let Some(at) = second {
+            self.schedule(at, arrival(transmit.octets.clone()));
+        }
+        match first {
+            Some(at) => self.schedule(at, arrival(transmit.octets)),
+            None => self.statistics.lost += 1,
+        }
+    }
+}
