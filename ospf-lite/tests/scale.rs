@@ -1,0 +1,77 @@
+//! A thousand routers: cold start, a hundred faults, the true routes everywhere, and what it took.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a failing test should stop where it fails; figures are for reading; a budget needs a clock"
+)]
+
+use std::time::{Duration, Instant};
+
+use ospf_lite::ids::Family;
+use ospf_lite::sim::{FaultKind, FaultSource, Topology, World, WorldConfig, check};
+
+/// Without optimization a tenth of the routers says as much about correctness in the same time.
+const ROUTERS: usize = if cfg!(debug_assertions) { 100 } else { 1000 };
+const FAULTS: usize = 100;
+const BUDGET: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(1200);
+
+fn world(routers: usize, family: Family, seed: u64) -> World {
+    let config = WorldConfig {
+        hello_interval: Duration::from_secs(10),
+        dead_interval: Duration::from_secs(40),
+        start_within: Duration::from_secs(10),
+        ..WorldConfig::new(Topology::random_mesh(routers, 4, seed), family)
+    };
+    World::new(config, seed)
+}
+
+fn figures(what: &str, world: &World, simulated: Duration, begun: Instant) {
+    let sum = world.statistics();
+    println!(
+        "{what}: settled after {:.1} s simulated, {:.1} s real; {} updates, {} acknowledgments, {} hellos, {} route changes, {:.0} MB; trace {:016x}",
+        simulated.as_secs_f64(),
+        begun.elapsed().as_secs_f64(),
+        sum.updates,
+        sum.acknowledgments,
+        sum.hellos,
+        sum.route_changes,
+        sum.octets as f64 / 1e6,
+        world.trace_hash(),
+    );
+}
+
+/// Runs a cold start and a minute with so many faults, checks both, and returns the trace.
+fn run(routers: usize, family: Family, seed: u64) -> u64 {
+    let begun = Instant::now();
+    let mut world = world(routers, family, seed);
+    let simulated = world.settle(LIMIT).unwrap();
+    figures(&format!("{routers} routers, {family}, cold start"), &world, simulated, begun);
+    check(&world).unwrap();
+    println!("checked at {:.1} s", begun.elapsed().as_secs_f64());
+    let mut faults = FaultSource::new(seed, &FaultKind::SINGLE);
+    for _ in 0..FAULTS {
+        let fault = faults.next_fault(&world);
+        world.apply(&fault);
+        world.run_for(faults.pause(Duration::from_millis(1200)));
+    }
+    let simulated = world.settle(LIMIT).unwrap();
+    figures(&format!("{routers} routers, {family}, {FAULTS} faults"), &world, simulated, begun);
+    check(&world).unwrap();
+    println!("checked at {:.1} s", begun.elapsed().as_secs_f64());
+    world.trace_hash()
+}
+
+#[test]
+fn a_thousand_routers_settle_from_cold_start_and_after_a_hundred_faults_within_the_budget() {
+    let begun = Instant::now();
+    run(ROUTERS, Family::Ipv6, 1);
+    assert!(begun.elapsed() < BUDGET, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_trace_of_one_seed_is_identical_in_two_runs() {
+    assert_eq!(run(ROUTERS / 5, Family::Ipv4, 2), run(ROUTERS / 5, Family::Ipv4, 2));
+}
