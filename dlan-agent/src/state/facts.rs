@@ -1,12 +1,12 @@
 //! What the configuration does not say and the router does: devices found, addresses on them, secrets read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ospf_lite::config::AuthenticationKey;
+use vxlan::key::{PresharedKey, PrivateKey};
 use vxlan::link::LinkName;
-use vxlan::wireguard::{PresharedKey, PrivateKey};
 
 use crate::config::{HostId, LanConfig};
 
@@ -18,7 +18,7 @@ pub struct Facts {
     /// The links' pre-shared keys, by neighbor.
     pub link_psks: BTreeMap<HostId, PresharedKey>,
     /// The OSPF secret.
-    pub ospf_secret: Option<Secret>,
+    pub ospf_secret: Option<AuthenticationKey>,
     /// The WANs, by section name.
     pub wans: BTreeMap<String, WanFacts>,
     /// The LANs, by section name.
@@ -60,28 +60,6 @@ pub enum WireGuardKind {
     Kernel,
     /// The embedded one, in a process of its own.
     Embedded,
-}
-
-/// A secret text; it has no readable `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes the octets.
-    pub fn new(octets: Vec<u8>) -> Self {
-        Self(octets)
-    }
-
-    /// Returns the octets.
-    pub fn octets(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 impl Facts {

@@ -13,6 +13,7 @@ use super::identity::{self, IdentityError};
 use super::record::Record;
 use super::rtnl::RtnlError;
 use super::{System, SystemError, settings};
+use crate::config::secret::{SecretError, Whence, read_ospf_secret, read_preshared_key};
 use crate::config::{Config, DeviceSource};
 use crate::state::facts::{Facts, LanFacts, WanFacts, WireGuardKind};
 use crate::state::marks::Marks;
@@ -21,9 +22,12 @@ use crate::state::setting::{Setting, SettingValue};
 /// A fact that could not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
-    /// A key or secret.
+    /// This router's key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// An OpenWrt network name where no OpenWrt answers.
     #[error(
         "wan {wan}: cannot find the device of the network {interface:?}; outside OpenWrt use option device"
@@ -60,10 +64,13 @@ impl System {
         let mut link_psks = BTreeMap::new();
         for link in &config.links {
             if let Some(path) = &link.wg_psk_file {
-                link_psks.insert(link.host_id, identity::preshared_key(path)?);
+                let whence = Whence { section: format!("link {:?}", link.name), option: "wg_psk_file" };
+                link_psks.insert(link.host_id, read_preshared_key(path, &whence)?);
             }
         }
-        let ospf_secret = mesh.ospf_secret_file.as_deref().map(identity::secret).transpose()?;
+        let whence = Whence { section: "mesh".to_owned(), option: "ospf_secret_file" };
+        let ospf_secret = mesh.ospf_secret_file.as_deref();
+        let ospf_secret = ospf_secret.map(|path| read_ospf_secret(path, &whence)).transpose()?;
         let devices = self.rtnl.devices().await.map_err(FactsError::List)?;
         let found = addresses::dump(&self.rtnl, &devices).await.map_err(FactsError::List)?;
         let record = self.record.lock().await;

@@ -1,30 +1,20 @@
-//! This router's key and secrets: read from files that only root may read, the key made at the first start.
+//! This router's key: read from a file that only root may read, and made at the first start.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tracing::{info, warn};
-use vxlan::key::{KeyError, PresharedKey, PrivateKey, RandomnessError};
+use tracing::info;
+use vxlan::key::{PrivateKey, RandomnessError};
 
 use super::file;
-use crate::state::facts::Secret;
+use crate::config::secret::{SecretError, SecretProblem, Whence, read_private_key};
 
-/// The longest secret file that is read, in octets.
-const SECRET_MAX: u64 = 4096;
-
-/// Why there is no key or secret.
+/// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The file could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -34,21 +24,6 @@ pub enum IdentityError {
         #[source]
         source: io::Error,
     },
-    /// There is no key in it.
-    #[error("{} holds no key", path.display())]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
-    /// It is empty.
-    #[error("{} is empty", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
     /// No key could be made.
     #[error("cannot make a key")]
     Randomness(#[from] RandomnessError),
@@ -56,26 +31,11 @@ pub enum IdentityError {
 
 /// Returns this router's key; makes one where there is none, and says so.
 pub fn private_key(path: &Path) -> Result<PrivateKey, IdentityError> {
-    match read_text(path) {
-        Ok(text) => text.trim().parse().map_err(|source| IdentityError::NoKey { path: path.into(), source }),
-        Err(IdentityError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => make_key(path),
-        Err(error) => Err(error),
+    let whence = Whence { section: "mesh".to_owned(), option: "private_key_file" };
+    match read_private_key(path, &whence) {
+        Err(SecretError { problem: SecretProblem::NoFile, .. }) => make_key(path),
+        result => Ok(result?),
     }
-}
-
-/// Reads a pre-shared key.
-pub fn preshared_key(path: &Path) -> Result<PresharedKey, IdentityError> {
-    read_text(path)?.trim().parse().map_err(|source| IdentityError::NoKey { path: path.into(), source })
-}
-
-/// Reads a secret: all of the file but the line ends after it.
-pub fn secret(path: &Path) -> Result<Secret, IdentityError> {
-    let text = read_text(path)?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err(IdentityError::Empty { path: path.into() });
-    }
-    Ok(Secret::new(text.as_bytes().to_vec()))
 }
 
 fn make_key(path: &Path) -> Result<PrivateKey, IdentityError> {
@@ -91,20 +51,10 @@ fn make_key(path: &Path) -> Result<PrivateKey, IdentityError> {
     Ok(key)
 }
 
-fn read_text(path: &Path) -> Result<String, IdentityError> {
-    let failed = |source| IdentityError::Read { path: path.into(), source };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if metadata.len() > SECRET_MAX {
-        return Err(failed(io::Error::other(format!("larger than {SECRET_MAX} octets"))));
-    }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        warn!(path = %path.display(), "others may read this secret: chmod 600 it");
-    }
-    std::fs::read_to_string(path).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -122,18 +72,8 @@ mod tests {
     fn a_broken_key_file_is_an_error_and_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("private.key");
-        std::fs::write(&path, "not a key\n").unwrap();
-        assert!(matches!(private_key(&path), Err(IdentityError::NoKey { .. })));
+        file::write_whole(&path, b"not a key\n", file::PRIVATE).unwrap();
+        assert!(matches!(private_key(&path), Err(IdentityError::Secret(_))));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "not a key\n");
-    }
-
-    #[test]
-    fn a_secret_is_all_but_the_last_line_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret");
-        std::fs::write(&path, " two words \n").unwrap();
-        assert_eq!(secret(&path).unwrap().octets(), b" two words ");
-        std::fs::write(&path, "\n").unwrap();
-        assert!(matches!(secret(&path), Err(IdentityError::Empty { .. })));
     }
 }
