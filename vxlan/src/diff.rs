@@ -9,7 +9,8 @@ use crate::link::{Link, LinkKind, LinkName};
 /// device before the WireGuard device under it, then devices changed in place, then new ones from the bottom up.
 ///
 /// What is equal is not touched. Where a peer is seen at another endpoint than wanted, that is no difference, for peers
-/// roam; a wanted endpoint counts where the device knows none. A change in place keeps the endpoints seen.
+/// roam; a wanted endpoint counts where the device knows none. A wanted port of 0 is any port. A change in place keeps
+/// the endpoints seen, and such a port.
 pub fn diff(observed: &BTreeMap<LinkName, Link>, desired: &BTreeMap<LinkName, Link>) -> Vec<LinkChange> {
     let fresh = fresh(observed, desired);
     let mut removals: Vec<_> = observed
@@ -21,10 +22,10 @@ pub fn diff(observed: &BTreeMap<LinkName, Link>, desired: &BTreeMap<LinkName, Li
     let mut alterations: Vec<_> = desired
         .values()
         .filter(|link| !fresh.contains(&link.name))
-        .filter_map(|link| observed.get(&link.name).map(|seen| (seen, keeping_endpoints(seen, link))))
+        .filter_map(|link| observed.get(&link.name).map(|seen| (seen, keeping_what_is_open(seen, link))))
         .filter(|(seen, wanted)| *seen != wanted)
         .collect();
-    alterations.sort_by_key(|(_, wanted)| layer(wanted));
+    alterations.sort_by_key(|(seen, wanted)| turn(seen, wanted));
 
     let mut creations: Vec<_> = desired.values().filter(|link| fresh.contains(&link.name)).collect();
     creations.sort_by_key(|link| layer(link));
@@ -72,16 +73,29 @@ fn can_become(seen: &Link, wanted: &Link) -> bool {
     }
 }
 
-/// Returns the wanted link with each peer at the endpoint where it is seen, if any.
-fn keeping_endpoints(seen: &Link, wanted: &Link) -> Link {
+/// Returns the wanted link with what it leaves open as it is seen: where each peer is, which port is any.
+fn keeping_what_is_open(seen: &Link, wanted: &Link) -> Link {
     let mut link = wanted.clone();
     if let (Some(seen), LinkKind::WireGuard(wireguard)) = (seen.wireguard(), &mut link.kind) {
+        if wireguard.listen_port == 0 {
+            wireguard.listen_port = seen.listen_port;
+        }
         for (key, peer) in &mut wireguard.peers {
             let at = seen.peers.get(key).and_then(|seen| seen.endpoint);
             peer.endpoint = at.or(peer.endpoint);
         }
     }
     link
+}
+
+/// Returns when a device is changed: no device may have a larger MTU than fits the one below it, so that one grows first
+/// and shrinks last. The inverses, made backwards, keep to that as well.
+fn turn(seen: &Link, wanted: &Link) -> u8 {
+    match wanted.kind {
+        LinkKind::WireGuard(_) if wanted.mtu >= seen.mtu => 0,
+        LinkKind::Vxlan(_) => 1,
+        LinkKind::WireGuard(_) => 2,
+    }
 }
 
 /// Returns how many devices lie below one of this kind.

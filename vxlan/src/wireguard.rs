@@ -13,7 +13,7 @@ pub use crate::key::{KeyError, PresharedKey, PrivateKey, PublicKey, RandomnessEr
 pub struct WireGuardLink {
     /// The device's secret key.
     pub private_key: PrivateKey,
-    /// The UDP port it listens on.
+    /// The UDP port it listens on; a wanted one of 0 is any.
     pub listen_port: u16,
     /// The mark of its outer packets; 0 means none.
     pub fwmark: u32,
