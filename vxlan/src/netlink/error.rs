@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use crate::link::LinkName;
-use crate::mtu::EMBEDDED_MTU_MAX;
 use crate::uapi::client::ClientError;
 
 /// A netlink request that was not carried out.
@@ -96,18 +95,20 @@ pub enum LinksError {
         /// How the names of our devices begin.
         prefix: String,
     },
-    /// An embedded WireGuard device cannot carry packets of this size.
-    #[error(
-        "{device} cannot have an MTU of {mtu}: an embedded WireGuard device has at most {EMBEDDED_MTU_MAX}"
-    )]
+    /// The device cannot carry packets of this size. The kernel would take less without a word.
+    #[error("{device} cannot have an MTU of {mtu}: at most {max} fits {reason}")]
     Mtu {
         /// The device.
         device: LinkName,
         /// The wanted MTU.
         mtu: u32,
+        /// The largest it can have.
+        max: u32,
+        /// What sets the limit.
+        reason: &'static str,
     },
     /// The device is not there.
-    #[error("there is no device {0} of ours")]
+    #[error("there is no device {0}")]
     Absent(LinkName),
     /// The process of an embedded WireGuard device does not do what it is asked.
     #[error("cannot {act} {device}")]

@@ -12,7 +12,7 @@ use super::{Backend, LinksConfig, socket_path};
 use crate::change::LinkChange;
 use crate::key::PublicKey;
 use crate::link::{Link, LinkKind, LinkName};
-use crate::mtu::EMBEDDED_MTU_MAX;
+use crate::mtu::{EMBEDDED_MTU_MAX, OuterFamily, vxlan_mtu};
 use crate::uapi::{DeviceReport, client};
 use crate::vtep::VxlanLink;
 use crate::wireguard::{PeerStatus, WireGuardLink};
@@ -171,8 +171,9 @@ impl Session {
     async fn make_vxlan(&mut self, link: &Link, vxlan: &VxlanLink, is_begun: bool) -> Result<(), LinksError> {
         let name = &link.name;
         if !is_begun {
-            let underlay = self.index(&vxlan.underlay).await?;
-            let message = device::create_vxlan(link, vxlan, underlay);
+            let underlay = self.present(&vxlan.underlay).await?;
+            check_vxlan_mtu(name, link.mtu, &underlay)?;
+            let message = device::create_vxlan(link, vxlan, underlay.index);
             self.rtnl.create(message).await.map_err(changing("create", name))?;
         }
         let index = self.index(name).await?;
@@ -199,8 +200,12 @@ impl Session {
     async fn alter(&mut self, config: &LinksConfig, from: &Link, to: &Link) -> Result<(), LinksError> {
         let name = &to.name;
         let device = self.ours(config, name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
-        if device.kind == DeviceKind::Tun {
-            check_embedded_mtu(name, to.mtu)?;
+        match to.vxlan() {
+            Some(vxlan) if from.mtu != to.mtu => {
+                check_vxlan_mtu(name, to.mtu, &self.present(&vxlan.underlay).await?)?;
+            }
+            None if device.kind == DeviceKind::Tun => check_embedded_mtu(name, to.mtu)?,
+            _ => {}
         }
         if let Some(message) = device::alter(device.index, from, to) {
             self.rtnl.set(message).await.map_err(changing("change", name))?;
@@ -311,14 +316,25 @@ impl Session {
         self.rtnl.device(name.as_str()).await.map_err(observing("devices"))
     }
 
+    async fn present(&mut self, name: &LinkName) -> Result<Device, LinksError> {
+        self.device(name).await?.ok_or_else(|| LinksError::Absent(name.clone()))
+    }
+
     async fn index(&mut self, name: &LinkName) -> Result<u32, LinksError> {
-        let device = self.device(name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
-        Ok(device.index)
+        Ok(self.present(name).await?.index)
     }
 }
 
+fn check_mtu(device: &LinkName, mtu: u32, max: u32, reason: &'static str) -> Result<(), LinksError> {
+    if mtu <= max { Ok(()) } else { Err(LinksError::Mtu { device: device.clone(), mtu, max, reason }) }
+}
+
 fn check_embedded_mtu(device: &LinkName, mtu: u32) -> Result<(), LinksError> {
-    if mtu <= EMBEDDED_MTU_MAX { Ok(()) } else { Err(LinksError::Mtu { device: device.clone(), mtu }) }
+    check_mtu(device, mtu, EMBEDDED_MTU_MAX, "an embedded WireGuard device")
+}
+
+fn check_vxlan_mtu(device: &LinkName, mtu: u32, underlay: &Device) -> Result<(), LinksError> {
+    check_mtu(device, mtu, vxlan_mtu(underlay.mtu, OuterFamily::Ipv4), "the device below")
 }
 
 fn observing(what: &'static str) -> impl Fn(NetlinkError) -> LinksError {
