@@ -1,5 +1,6 @@
 //! The lab's command line.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,9 @@ pub enum Command {
         /// Only the nodes and cables: no agent is started.
         #[arg(long)]
         bare: bool,
+        /// Keep what there is when it does not come up.
+        #[arg(long)]
+        keep: bool,
     },
     /// Take a lab down, whatever state it is in.
     Down {
@@ -57,6 +61,55 @@ pub enum Command {
     Heal {
         /// The link, such as r1-r4.
         link: String,
+    },
+    /// Kill a router's agent, which gets no chance to do anything; everything else in the router stays.
+    KillAgent {
+        /// The router.
+        router: String,
+    },
+    /// Start a router's agent.
+    StartAgent {
+        /// The router.
+        router: String,
+    },
+    /// Send something by TCP from one host to another and check every octet.
+    Transfer {
+        /// The sending host.
+        from: String,
+        /// The receiving host.
+        to: String,
+        /// How much, in MB.
+        #[arg(long, default_value_t = 100)]
+        megabytes: u64,
+        /// By IPv4 instead of IPv6.
+        #[arg(long)]
+        ipv4: bool,
+    },
+    /// Send VXLAN frames made by hand, as an intruder would.
+    InjectVxlan {
+        /// The node they are sent from.
+        node: String,
+        /// Where to.
+        to: Ipv4Addr,
+        /// With which VXLAN network identifier.
+        vni: u32,
+        /// How many.
+        #[arg(long, default_value_t = 10)]
+        count: usize,
+    },
+    /// Run scenarios: bring a mesh up, try what the README promises, report.
+    Test {
+        /// Which; left out: all.
+        scenarios: Vec<String>,
+        /// Only list them.
+        #[arg(long)]
+        list: bool,
+        /// Write a report: JSON if the name ends so, else Markdown.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        /// Where to leave what is known about failures.
+        #[arg(long, value_name = "DIRECTORY", default_value = "target/lab")]
+        traces: PathBuf,
     },
     /// Switch a node off, as a power cut does.
     PowerOff {

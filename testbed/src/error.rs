@@ -41,6 +41,9 @@ pub enum LabError {
     /// Something was asked for that is not there, or that cannot be.
     #[error("{0}")]
     Asked(String),
+    /// What a scenario claims does not hold.
+    #[error("{0}")]
+    Claim(String),
     /// A condition did not come true in time.
     #[error("waited {waited} s in vain: {what}")]
     Waited {

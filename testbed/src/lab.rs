@@ -32,15 +32,9 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Builds all nodes and cables; `progress` hears of each step.
+    /// Builds all nodes and cables of a lab that is not up; `progress` hears of each step.
     pub fn up(topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
         let directory = Path::new(RUN_DIR).join(&topology.name);
-        if !node::holders(Some(&topology.name)).is_empty() {
-            return Err(LabError::Asked(format!(
-                "the lab '{0}' is up already: `dlan-lab down {0}` takes it down",
-                topology.name
-            )));
-        }
         remove_directory(&directory)?;
         make_directory(&directory.join("log"))?;
         write_file(

@@ -3,15 +3,27 @@
 //! `topology` is the file as types, `layout` and `impairment` say what that means for each node (pure), `node` and
 //! `lab` make it so, `run` carries out the command line.
 
+pub mod agent;
+pub mod agent_config;
+pub mod capture;
 pub mod cli;
 pub mod command;
 pub mod console;
 pub mod error;
 pub mod impairment;
+pub mod inject;
 pub mod lab;
 pub mod layout;
 pub mod node;
 pub mod node_init;
+pub mod observe;
+pub mod ping;
+pub mod report;
 pub mod run;
+pub mod runner;
+pub mod scenarios;
 pub mod signals;
+pub mod snapshot;
 pub mod topology;
+pub mod transfer;
+pub mod wait;

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Cli, Command};
 use crate::console::Console;
 use crate::error::LabError;
+use crate::inject;
 use crate::lab::Lab;
 use crate::layout::Role;
 use crate::node;
 use crate::node_init;
+use crate::observe::COLD_START_LIMIT;
+use crate::runner;
 use crate::signals;
-use crate::topology::Topology;
+use crate::topology::{RouterKind, Topology};
+use crate::transfer::Transfer;
 
 /// Topologies that are part of the program.
 const SHIPPED: [(&str, &str); 2] = [
@@ -27,19 +31,46 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     match cli.command {
         Command::NodeInit { first: true, node, etc, .. } => node_init::first(&node, &etc)?,
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
-        Command::Up { topology, bare } => up(console, &topology, bare)?,
+        Command::Up { topology, bare, keep } => up(console, &topology, (bare, keep))?,
         Command::Down { lab } => down(console, lab)?,
         Command::Status => status(console, &Lab::open(lab)?),
         Command::Exec { node, command } => return exec(&Lab::open(lab)?, &node, &command),
         Command::Shell { node } => return exec(&Lab::open(lab)?, &node, &["bash".to_owned()]),
         Command::Cut { link } => set_cut(console, &Lab::open(lab)?, &link, true)?,
         Command::Heal { link } => set_cut(console, &Lab::open(lab)?, &link, false)?,
+        Command::KillAgent { router } => {
+            Lab::open(lab)?.kill_agent(&router)?;
+            console.line(format!("the agent of {router} is killed"));
+        }
+        Command::StartAgent { router } => {
+            Lab::open(lab)?.start_agent(&router)?;
+            console.line(format!("the agent of {router} is started"));
+        }
+        Command::Transfer { from, to, megabytes, ipv4 } => {
+            let done = Transfer::start(&Lab::open(lab)?, &from, &to, !ipv4, megabytes * 1_000_000)?.wait()?;
+            let (seconds, rate) = (done.took.as_secs_f64(), done.megabits_per_second());
+            console.line(format!(
+                "{megabytes} MB from {from} to {to} in {seconds:.1} s: {rate:.0} Mbit/s, every octet checked"
+            ));
+        }
+        Command::InjectVxlan { node, to, vni, count } => {
+            inject::send(Lab::open(lab)?.node(&node)?, to, vni, b"injected by hand", count)?;
+            console.line(format!("{count} frames with VNI {vni} sent from {node} to {to}"));
+        }
+        Command::Test { list: true, .. } => runner::list(console),
+        Command::Test { scenarios, report, traces, .. } => {
+            return runner::run(console, &runner::Orders { names: scenarios, report, traces });
+        }
         Command::PowerOff { node } => {
             Lab::open(lab)?.power_off(&node)?;
             console.line(format!("{node} is off"));
         }
         Command::PowerOn { node } => {
-            Lab::open(lab)?.power_on(&node)?;
+            let mut lab = Lab::open(lab)?;
+            lab.power_on(&node)?;
+            if lab.topology.router(&node).is_some_and(|router| router.kind == RouterKind::Dlan) {
+                lab.start_agent(&node)?;
+            }
             console.line(format!("{node} is on"));
         }
     }
@@ -55,20 +86,39 @@ pub fn read_topology(path: &Path) -> Result<Topology, LabError> {
     }
 }
 
-fn up(console: Console, path: &Path, bare: bool) -> Result<(), LabError> {
+fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<(), LabError> {
     let topology = read_topology(path)?;
     let name = topology.name.clone();
-    signals::take_down_when_interrupted(&name)?;
-    let brought_up = Lab::up(topology, &|step| console.replace(step));
+    if !node::holders(Some(&name)).is_empty() {
+        return Err(LabError::Asked(format!(
+            "the lab '{name}' is up already: `dlan-lab down {name}` takes it down"
+        )));
+    }
+    signals::handle()?;
+    signals::also_takes_down(&name);
+    let brought_up = Lab::up(topology, &|step| console.replace(step)).and_then(|lab| {
+        if bare {
+            return Ok(lab);
+        }
+        lab.start_mesh(&|step| console.replace(step))?;
+        console.replace("waiting for routes");
+        lab.wait_for_routes(COLD_START_LIMIT)?;
+        Ok(lab)
+    });
     console.replace("");
     let lab = match brought_up {
         Ok(lab) => lab,
+        Err(error) if keep => {
+            Console::complain(
+                "it did not come up; what there is of it is kept: `dlan-lab down` takes it away",
+            );
+            return Err(error);
+        }
         Err(error) => {
             Lab::down(&name)?;
             return Err(error);
         }
     };
-    let _ = bare;
     console.line(format!("lab '{name}' is up: {} nodes", lab.nodes.len()));
     Ok(())
 }

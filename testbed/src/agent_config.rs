@@ -1,0 +1,97 @@
+//! A router's `/etc/config/dlan`, as its place in the topology asks for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::layout::{LAN, UNDERLAY_DOMAIN, WAN};
+use crate::topology::{Router, Topology};
+
+/// WireGuard's port on every router.
+pub const LISTEN_PORT: u16 = 51820;
+/// Where the mesh-wide OSPF secret is on every router.
+pub const OSPF_SECRET_FILE: &str = "/etc/dlan/ospf.secret";
+/// Where the mesh-wide pre-shared key is on every router.
+pub const WG_PSK_FILE: &str = "/etc/dlan/wg.psk";
+
+/// Returns the text of a router's configuration; links to routers whose key is not in `keys` are left out.
+pub fn render(topology: &Topology, router: &Router, keys: &BTreeMap<String, String>) -> String {
+    let mesh = &topology.mesh;
+    let mut text = String::new();
+    let mut option = |line: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{line}");
+    };
+    option("config mesh 'mesh'".to_owned());
+    option(format!("\toption host_id '{}'", router.host_id));
+    option(format!("\toption name '{}'", router.name));
+    option(format!("\toption hello_interval '{}'", mesh.hello_interval));
+    option(format!("\toption dead_interval '{}'", mesh.dead_interval));
+    if mesh.ospf_secret {
+        option(format!("\toption ospf_secret_file '{OSPF_SECRET_FILE}'"));
+    }
+    if mesh.wg_psk {
+        option(format!("\toption wg_psk_file '{WG_PSK_FILE}'"));
+    }
+    option(format!("\nconfig wan 'wan0'\n\toption device '{WAN}'\n\toption listen_port '{LISTEN_PORT}'"));
+    // The device has its addresses from the system; the agent adopts the private ones.
+    option(format!("\nconfig lan 'lan0'\n\toption device '{LAN}'"));
+    for link in &topology.links {
+        let neighbor = link.other_end(&router.name).and_then(|name| topology.router(name));
+        let Some((neighbor, key)) = neighbor.and_then(|it| Some((it, keys.get(&it.name)?))) else { continue };
+        option(format!("\nconfig link '{}'", neighbor.name));
+        option(format!("\toption host_id '{}'", neighbor.host_id));
+        option(format!("\toption public_key '{key}'"));
+        if neighbor.home.is_none() || topology.share_a_home(router, neighbor) {
+            option(format!("\toption endpoint '{}.{UNDERLAY_DOMAIN}:{LISTEN_PORT}'", neighbor.name));
+        }
+        option(format!("\toption cost '{}'", link.cost));
+    }
+    text
+}
+
+/// Returns a configuration with the cost of the link to `neighbor` replaced.
+pub fn with_cost(text: &str, neighbor: &str, cost: u16) -> String {
+    let mut inside = false;
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with("config ") {
+            inside = line == format!("config link '{neighbor}'");
+        }
+        if inside && line.trim_start().starts_with("option cost ") {
+            let _ = writeln!(out, "\toption cost '{cost}'");
+        } else {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(name: &str) -> String {
+        let topology =
+            Topology::parse(include_str!("../topologies/reference.toml"), "reference.toml").unwrap();
+        let keys =
+            topology.routers.iter().map(|router| (router.name.clone(), format!("key-of-{}", router.name)));
+        render(&topology, topology.router(name).unwrap(), &keys.collect())
+    }
+
+    #[test]
+    fn only_the_end_that_can_call_has_an_endpoint() {
+        assert_eq!(rendered("r1").matches("option endpoint").count(), 2);
+        let r4 = rendered("r4");
+        assert_eq!(r4.matches("config link").count(), 3);
+        assert_eq!(r4.matches("option endpoint").count(), 1);
+        assert!(rendered("r3").contains("option endpoint 'r2.example.test:51820'"));
+    }
+
+    #[test]
+    fn a_cost_is_replaced_in_its_own_section_only() {
+        let before = rendered("r1");
+        let after = with_cost(&before, "r4", 77);
+        let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
+        assert_eq!(changed, [("\toption cost '10'", "\toption cost '77'")]);
+    }
+}

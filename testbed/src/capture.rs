@@ -1,0 +1,146 @@
+//! What can be read on a network: tcpdump in a node, and a search through what it saw.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::LabError;
+use crate::lab::Lab;
+
+/// A running capture.
+#[derive(Debug)]
+pub struct Capture {
+    child: Child,
+    file: PathBuf,
+    what: String,
+}
+
+/// What a capture saw.
+#[derive(Debug)]
+pub struct Seen {
+    octets: Vec<u8>,
+}
+
+impl Capture {
+    /// Starts capturing on a node's device and returns once it does.
+    pub fn start(lab: &Lab, node: &str, device: &str, filter: &str) -> Result<Self, LabError> {
+        let what = format!("capture on {node}'s {device}");
+        let file = lab.file(&format!("{node}-{device}.pcap"));
+        let broken = |why: String| LabError::Asked(format!("{what}: {why}"));
+        let mut child = Command::new("nsenter")
+            .args([
+                "-t",
+                &lab.node(node)?.pid.to_string(),
+                "-n",
+                "--",
+                "tcpdump",
+                "-n",
+                "-p",
+                "-U",
+                "-Z",
+                "root",
+            ])
+            .args(["-B", "32768", "-i", device, "-w"])
+            .arg(&file)
+            .args(filter.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| broken(source.to_string()))?;
+        let stderr = child.stderr.take();
+        let (say, hear) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in
+                stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()).map_while(Result::ok)
+            {
+                // Nobody listens after the first line that matters.
+                let _ = say.send(line);
+            }
+        });
+        let capture = Self { child, file, what };
+        loop {
+            match hear.recv_timeout(Duration::from_secs(10)) {
+                Ok(line) if line.contains("listening on") => return Ok(capture),
+                Ok(line) if line.contains("dropped privs") || line.contains("verbose") => {}
+                Ok(line) => return Err(LabError::Asked(format!("{}: {line}", capture.what))),
+                Err(_) => return Err(LabError::Asked(format!("{}: it did not start", capture.what))),
+            }
+        }
+    }
+
+    /// Ends the capture and returns what it saw.
+    pub fn stop(mut self) -> Result<Seen, LabError> {
+        let pid = i32::try_from(self.child.id()).unwrap_or_default();
+        // One that has ended already has written what it saw.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+        let _ = self.child.wait();
+        let octets = std::fs::read(&self.file).map_err(|source| LabError::File {
+            act: "read",
+            path: self.file.clone(),
+            source,
+        })?;
+        let _ = std::fs::remove_file(&self.file);
+        Ok(Seen { octets })
+    }
+}
+
+impl Seen {
+    /// Returns whether the words can be read in what was seen.
+    pub fn shows(&self, words: &[u8]) -> bool {
+        let Some(first) = words.first() else { return true };
+        let mut rest = self.octets.as_slice();
+        while let Some(at) = rest.iter().position(|octet| octet == first) {
+            rest = rest.get(at..).unwrap_or_default();
+            if rest.starts_with(words) {
+                return true;
+            }
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        false
+    }
+
+    /// Returns how many packets were seen.
+    pub fn packets(&self) -> usize {
+        // A file header of 24 octets, then per packet 16 octets, the third four of them its length.
+        let mut rest = self.octets.get(24..).unwrap_or_default();
+        let mut count = 0;
+        while let Some([a, b, c, d]) = rest.get(8..12) {
+            let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX);
+            rest = rest.get(length.saturating_add(16)..).unwrap_or_default();
+            count += 1;
+        }
+        count
+    }
+
+    /// Returns how many octets were seen.
+    pub fn octets(&self) -> usize {
+        self.octets.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_wherever_they_are() {
+        let seen = Seen { octets: b"aab".to_vec() };
+        assert!(seen.shows(b"ab") && seen.shows(b"aa") && !seen.shows(b"ba"));
+    }
+
+    #[test]
+    fn packets_are_counted_from_their_headers() {
+        let mut octets = vec![0; 24];
+        for length in [3_u8, 0, 60] {
+            octets.extend([0, 0, 0, 0, 0, 0, 0, 0, length, 0, 0, 0, length, 0, 0, 0]);
+            octets.extend(vec![1; usize::from(length)]);
+        }
+        assert_eq!(Seen { octets }.packets(), 3);
+    }
+}

@@ -1,0 +1,151 @@
+//! What the routers of a lab have come to: kernel routes, adjacencies, counters; and waiting for them.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::LabError;
+use crate::lab::{Lab, read_file};
+use crate::topology::RouterKind;
+use crate::wait;
+
+/// How long the agents may take to bring a mesh up from nothing.
+pub const COLD_START_LIMIT: Duration = Duration::from_secs(60);
+
+impl Lab {
+    /// Waits until every running router has a route to the LANs of every running router it is connected with.
+    pub fn wait_for_routes(&self, limit: Duration) -> Result<(), LabError> {
+        wait::until(limit, "routes to every LAN in every router", || {
+            let missing = self.missing_routes();
+            if missing.is_empty() { Ok(()) } else { Err(format!("missing: {}", missing.join(", "))) }
+        })
+    }
+
+    /// Returns the routes that should be in some router's kernel and are not, as `router -> prefix`.
+    pub fn missing_routes(&self) -> Vec<String> {
+        let cuts = self.cuts();
+        let mut missing = Vec::new();
+        for router in self.topology.routers.iter().filter(|router| self.nodes.contains_key(&router.name)) {
+            let connected = self.topology.reachable_from(&router.name, |link| {
+                cuts.contains(&link.name())
+                    || !self.nodes.contains_key(&link.between.0)
+                    || !self.nodes.contains_key(&link.between.1)
+            });
+            let seen = self.kernel_routes(&router.name).unwrap_or_default();
+            for other in connected.iter().filter(|name| **name != router.name) {
+                let Some(other) = self.topology.router(other) else { continue };
+                for prefix in [other.lan_ipv4.trunc().to_string(), other.lan_ipv6.trunc().to_string()] {
+                    if !seen.contains(&prefix) {
+                        missing.push(format!("{} -> {prefix}", router.name));
+                    }
+                }
+            }
+        }
+        missing
+    }
+
+    /// Returns the destinations that a router's kernel has a usable route to, in any table.
+    pub fn kernel_routes(&self, router: &str) -> Result<Vec<String>, LabError> {
+        let mut seen = Vec::new();
+        for family in ["-4", "-6"] {
+            let text = self.node(router)?.run("ip", &["-j", family, "route", "show", "table", "all"])?;
+            let routes: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+            for route in routes {
+                let kind = route.get("type").and_then(Value::as_str).unwrap_or("unicast");
+                if let (Some(destination), "unicast") = (route.get("dst").and_then(Value::as_str), kind) {
+                    seen.push(destination.to_owned());
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Returns the devices by which a router's route to `prefix` leaves, in order; none without a usable route.
+    pub fn route_devices(&self, router: &str, prefix: &str) -> Result<Vec<String>, LabError> {
+        let family = if prefix.contains(':') { "-6" } else { "-4" };
+        let text = self.node(router)?.run("ip", &["-j", family, "route", "show", prefix, "table", "all"])?;
+        let routes: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+        let device = |value: &Value| value.get("dev").and_then(Value::as_str).map(str::to_owned);
+        let usable = |route: &&Value| route.get("type").is_none_or(|kind| kind == "unicast");
+        let mut devices: Vec<String> = Vec::new();
+        for route in routes.iter().filter(usable) {
+            let hops = route.get("nexthops").and_then(Value::as_array);
+            match hops {
+                Some(hops) => devices.extend(hops.iter().filter_map(device)),
+                None => devices.extend(device(route)),
+            }
+        }
+        devices.sort();
+        devices.dedup();
+        Ok(devices)
+    }
+
+    /// Returns how many packets a router has sent by a device.
+    pub fn sent_packets(&self, router: &str, device: &str) -> Result<u64, LabError> {
+        let path = self.node(router)?.path(&format!("/sys/class/net/{device}/statistics/tx_packets"));
+        Ok(read_file(&path)?.trim().parse().unwrap_or_default())
+    }
+
+    /// Returns how many packets the drop rules of dlan's nftables table in a router have counted.
+    pub fn dropped(&self, router: &str) -> Result<u64, LabError> {
+        let rules = self.node(router)?.run("nft", &["list", "table", "inet", "dlan"])?;
+        let counted = rules
+            .lines()
+            .filter(|line| line.contains("drop"))
+            .filter_map(|line| line.split("counter packets ").nth(1)?.split(' ').next()?.parse::<u64>().ok());
+        Ok(counted.sum())
+    }
+
+    /// Returns whether a router's agent would change nothing.
+    pub fn plans_nothing(&self, router: &str) -> Result<bool, LabError> {
+        let plan = self.dlan_json(router, &["plan"])?;
+        Ok(plan
+            .get("steps")
+            .or_else(|| plan.get("changes"))
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty))
+    }
+
+    /// Waits until every uncut link between running routers is Full at both ends, in both families.
+    pub fn wait_for_adjacencies(&self, limit: Duration) -> Result<(), LabError> {
+        wait::until(limit, "every neighbor to be Full", || {
+            let missing = self.missing_adjacencies();
+            if missing.is_empty() { Ok(()) } else { Err(missing.join(", ")) }
+        })
+    }
+
+    /// Returns the adjacencies that should be Full and are not, with their states.
+    pub fn missing_adjacencies(&self) -> Vec<String> {
+        let cuts = self.cuts();
+        let mut missing = Vec::new();
+        for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
+            if !self.nodes.contains_key(&router.name) {
+                continue;
+            }
+            let links = match self.dlan_json(&router.name, &["links"]) {
+                Ok(Value::Array(links)) => links,
+                Ok(_) => Vec::new(),
+                Err(error) => {
+                    missing.push(error.with_causes());
+                    continue;
+                }
+            };
+            for link in self.topology.links.iter().filter(|link| !cuts.contains(&link.name())) {
+                let Some(neighbor) = link.other_end(&router.name) else { continue };
+                if !self.nodes.contains_key(neighbor) {
+                    continue;
+                }
+                let seen =
+                    links.iter().find(|seen| seen.get("name").and_then(Value::as_str) == Some(neighbor));
+                for family in ["state_ipv6", "state_ipv4"] {
+                    let state =
+                        seen.and_then(|seen| seen.get(family)).and_then(Value::as_str).unwrap_or("missing");
+                    if !state.eq_ignore_ascii_case("full") {
+                        missing.push(format!("{} to {neighbor} {family} {state}", router.name));
+                    }
+                }
+            }
+        }
+        missing
+    }
+}

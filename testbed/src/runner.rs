@@ -1,0 +1,174 @@
+//! Runs scenarios one after the other on as few labs as possible, and says how each went.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::console::Console;
+use crate::error::LabError;
+use crate::lab::Lab;
+use crate::observe::COLD_START_LIMIT;
+use crate::report::{self, Outcome};
+use crate::run::read_topology;
+use crate::scenarios::{self, Scenario, Stage};
+use crate::signals;
+
+/// What to run and where to report.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// Names of scenarios; none means all.
+    pub names: Vec<String>,
+    /// Where to write a report.
+    pub report: Option<PathBuf>,
+    /// Where to leave what is known about failures.
+    pub traces: PathBuf,
+}
+
+/// Runs scenarios and returns the exit code: 0 when every claim holds.
+pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
+    let chosen = choose(&orders.names)?;
+    signals::handle()?;
+    let begun = Instant::now();
+    let mut stage: Option<Stage> = None;
+    let mut outcomes = Vec::new();
+    for (number, scenario) in chosen.iter().enumerate() {
+        let title = format!("[{}/{}] {}", number + 1, chosen.len(), scenario.name);
+        console.line(format!("{}  {}", console.bold(&title), console.faint(scenario.claim)));
+        let outcome = run_one(console, scenario, &mut stage);
+        show(console, &outcome);
+        if outcome.failure.is_some()
+            && let Some(failed) = stage.take()
+        {
+            leave_trace(console, &orders.traces, &outcome, &failed.lab);
+            Lab::down(&failed.lab.topology.name)?;
+        }
+        outcomes.push(outcome);
+        if crate::lab::STOPPING.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(LabError::Interrupted);
+        }
+    }
+    if let Some(stage) = stage.take() {
+        Lab::down(&stage.lab.topology.name)?;
+    }
+    if let Some(path) = &orders.report {
+        report::write(path, &outcomes)?;
+        console.line(format!("report: {}", path.display()));
+    }
+    let failed: Vec<_> =
+        outcomes.iter().filter(|outcome| outcome.failure.is_some()).map(|outcome| outcome.name).collect();
+    console.line(format!("took {:.0} s", begun.elapsed().as_secs_f64()));
+    if !failed.is_empty() {
+        console.line(format!("failed: {}", failed.join(" ")));
+    }
+    console.line(report::summary(&outcomes));
+    Ok(u8::from(!failed.is_empty()))
+}
+
+/// Lists the scenarios.
+pub fn list(console: Console) {
+    for scenario in scenarios::all() {
+        console.line(format!("{:<22} {}", scenario.name, scenario.claim));
+    }
+}
+
+fn choose(names: &[String]) -> Result<Vec<Scenario>, LabError> {
+    let all = scenarios::all();
+    for name in names {
+        if !all.iter().any(|scenario| scenario.name == name) {
+            let known: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
+            return Err(LabError::Asked(format!(
+                "there is no scenario '{name}'; there are {}",
+                known.join(" ")
+            )));
+        }
+    }
+    Ok(all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect())
+}
+
+fn run_one(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> Outcome {
+    let mut outcome = Outcome {
+        name: scenario.name,
+        claim: scenario.claim,
+        seconds: 0.0,
+        evidence: Vec::new(),
+        failure: None,
+    };
+    if let Err(error) = prepare(console, scenario, stage) {
+        outcome.failure = Some(format!("the lab does not come up: {}", error.with_causes()));
+        return outcome;
+    }
+    let Some(stage) = stage else { return outcome };
+    let begun = Instant::now();
+    stage.evidence.clear();
+    outcome.failure = (scenario.run)(stage).err().map(|error| error.with_causes());
+    outcome.seconds = begun.elapsed().as_secs_f64();
+    outcome.evidence = std::mem::take(&mut stage.evidence);
+    outcome
+}
+
+/// Sees to it that the lab a scenario needs is up and whole.
+fn prepare(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> Result<(), LabError> {
+    if stage.as_ref().is_some_and(|stage| stage.lab.topology.name == scenario.topology) {
+        return Ok(());
+    }
+    if let Some(other) = stage.take() {
+        Lab::down(&other.lab.topology.name)?;
+    }
+    let begun = Instant::now();
+    let topology = read_topology(Path::new(scenario.topology))?;
+    signals::also_takes_down(&topology.name);
+    Lab::down(&topology.name)?;
+    let lab = Lab::up(topology, &|step| console.replace(format!("      {step}")))?;
+    let lab = stage.insert(Stage { lab, evidence: Vec::new() });
+    lab.lab.start_mesh(&|step| console.replace(format!("      {step}")))?;
+    console.replace("      waiting for routes");
+    lab.lab.wait_for_routes(COLD_START_LIMIT)?;
+    lab.lab.wait_for_adjacencies(COLD_START_LIMIT)?;
+    console.replace("");
+    let took = begun.elapsed().as_secs_f64();
+    console
+        .line(console.faint(&format!("      mesh '{}' up and converged in {took:.1} s", scenario.topology)));
+    Ok(())
+}
+
+fn show(console: Console, outcome: &Outcome) {
+    for line in &outcome.evidence {
+        console.line(format!("      {line}"));
+    }
+    match &outcome.failure {
+        None => console.line(format!("      {} ({:.1} s)", console.good("holds"), outcome.seconds)),
+        Some(why) => {
+            console.line(format!("      {} ({:.1} s): {why}", console.bad("does not hold"), outcome.seconds));
+        }
+    }
+}
+
+/// Leaves what every router knew when a claim failed.
+fn leave_trace(console: Console, directory: &Path, outcome: &Outcome, lab: &Lab) {
+    let directory = directory.join(outcome.name);
+    let _ = std::fs::remove_dir_all(&directory);
+    if std::fs::create_dir_all(&directory).is_err() {
+        return;
+    }
+    for router in &lab.topology.routers {
+        let Ok(node) = lab.node(&router.name) else { continue };
+        let mut text = String::new();
+        for arguments in [["status"].as_slice(), &["neighbors"], &["routes"], &["lsdb"], &["plan"]] {
+            let said = lab.dlan(&router.name, arguments).unwrap_or_else(|error| error.with_causes());
+            text.push_str(&format!("$ dlan {}\n{said}\n", arguments.join(" ")));
+        }
+        for line in [
+            "ip -d addr",
+            "ip rule",
+            "ip route show table all",
+            "ip -6 route show table all",
+            "nft list ruleset",
+        ] {
+            let said = node.run("sh", &["-c", line]).unwrap_or_else(|error| error.to_string());
+            text.push_str(&format!("$ {line}\n{said}\n"));
+        }
+        // A trace is a help, not a duty.
+        let _ = std::fs::write(directory.join(format!("{}.txt", router.name)), text);
+        let _ = std::fs::copy(lab.log(&router.name), directory.join(format!("{}.log", router.name)));
+    }
+    console.line(format!("      what every router knew: {}", directory.display()));
+}

@@ -1,0 +1,115 @@
+//! What the README promises, as claims that are tried on a running lab: one function each.
+
+mod agents;
+mod costs;
+mod failures;
+mod filters;
+mod leaks;
+mod lifecycle;
+mod peering;
+mod privacy;
+mod reach;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use crate::error::LabError;
+use crate::lab::Lab;
+
+/// A claim and how it is tried.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it claims, in one sentence.
+    pub claim: &'static str,
+    /// The shipped topology it needs.
+    pub topology: &'static str,
+    /// Tries it; the lab must be whole again when it returns `Ok`.
+    pub run: fn(&mut Stage) -> Result<(), LabError>,
+}
+
+/// Where a scenario plays: a running lab, and a list of what was seen there.
+#[derive(Debug)]
+pub struct Stage {
+    /// The lab.
+    pub lab: Lab,
+    /// What was measured, for the report.
+    pub evidence: Vec<String>,
+}
+
+impl Stage {
+    /// Notes something measured for the report.
+    pub fn saw(&mut self, evidence: impl Into<String>) {
+        self.evidence.push(evidence.into());
+    }
+}
+
+/// Returns every scenario, in the order in which they run.
+pub fn all() -> Vec<Scenario> {
+    [
+        reach::SCENARIOS,
+        privacy::SCENARIOS,
+        peering::SCENARIOS,
+        costs::SCENARIOS,
+        filters::SCENARIOS,
+        lifecycle::SCENARIOS,
+        agents::SCENARIOS,
+        failures::SCENARIOS,
+        leaks::SCENARIOS,
+    ]
+    .concat()
+}
+
+/// Fails the scenario with a sentence unless `holds`.
+pub fn claim(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), LabError> {
+    if holds { Ok(()) } else { Err(LabError::Claim(otherwise())) }
+}
+
+/// Runs `body` on every item, `width` at a time, and returns the failures.
+pub fn in_parallel<T: Send>(
+    items: Vec<T>,
+    width: usize,
+    body: impl Fn(&T) -> Result<(), String> + Sync,
+) -> Vec<String> {
+    let queue = Mutex::new(VecDeque::from(items));
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..width {
+            scope.spawn(|| {
+                while let Some(item) = queue.lock().ok().and_then(|mut queue| queue.pop_front()) {
+                    if let (Err(failure), Ok(mut failures)) = (body(&item), failures.lock()) {
+                        failures.push(failure);
+                    }
+                }
+            });
+        }
+    });
+    failures.into_inner().unwrap_or_default()
+}
+
+/// Returns every ordered pair of hosts whose routers run and are connected, in both families.
+pub fn connected_pairs(lab: &Lab) -> Vec<(String, String, bool)> {
+    let cuts = lab.cuts();
+    let mut pairs = Vec::new();
+    for from in &lab.topology.hosts {
+        let connected = lab.topology.reachable_from(&from.router, |link| {
+            cuts.contains(&link.name())
+                || !lab.nodes.contains_key(&link.between.0)
+                || !lab.nodes.contains_key(&link.between.1)
+        });
+        for to in
+            lab.topology.hosts.iter().filter(|to| to.name != from.name && connected.contains(&to.router))
+        {
+            for is_ipv6 in [true, false] {
+                pairs.push((from.name.clone(), to.name.clone(), is_ipv6));
+            }
+        }
+    }
+    pairs
+}
+
+/// Returns a family's name.
+pub fn family(is_ipv6: bool) -> &'static str {
+    if is_ipv6 { "IPv6" } else { "IPv4" }
+}

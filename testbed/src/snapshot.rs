@@ -1,0 +1,126 @@
+//! A node's whole state as lines of text, to be compared before and after.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::LabError;
+use crate::node::Node;
+
+/// Values that change by themselves.
+const VOLATILE: [&str; 12] = [
+    "stats",
+    "stats64",
+    "preferred_life_time",
+    "valid_life_time",
+    "gc_timer",
+    "hello_timer",
+    "tcn_timer",
+    "topology_change_timer",
+    "expires",
+    "used",
+    "age",
+    "operstate",
+];
+
+/// Kernel settings that the kernel writes by itself.
+const VOLATILE_SETTINGS: [&str; 4] = ["nf_conntrack_count", "stable_secret", "route/flush", "/mtu"];
+
+/// A node's state: one line per thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    lines: BTreeSet<String>,
+}
+
+impl Snapshot {
+    /// Takes a node's state: devices, addresses, routes, rules, neighbors made by hand, nftables, settings and files.
+    pub fn take(node: &Node) -> Result<Self, LabError> {
+        let mut lines = BTreeSet::new();
+        for (what, arguments) in [
+            ("link", ["-d", "-j", "link", "show"].as_slice()),
+            ("address", &["-j", "addr", "show"]),
+            ("route", &["-j", "-4", "route", "show", "table", "all"]),
+            ("route", &["-j", "-6", "route", "show", "table", "all"]),
+            ("rule", &["-j", "-4", "rule", "show"]),
+            ("rule", &["-j", "-6", "rule", "show"]),
+            ("nexthop", &["-j", "nexthop", "show"]),
+        ] {
+            let text = node.run("ip", arguments)?;
+            let things: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+            for mut thing in things {
+                strip(&mut thing);
+                lines.insert(format!("{what} {thing}"));
+            }
+        }
+        let ruleset = node.run("nft", &["-s", "list", "ruleset"])?;
+        lines
+            .extend(ruleset.lines().enumerate().map(|(number, line)| format!("nftables {number:04} {line}")));
+        for directory in ["/etc", "/run"] {
+            walk(&node.path(directory), directory, &mut lines);
+        }
+        let settings = node.run("sh", &["-c", "grep -rs '' /proc/sys/net || true"])?;
+        let steady =
+            settings.lines().filter(|line| !VOLATILE_SETTINGS.iter().any(|volatile| line.contains(volatile)));
+        lines.extend(steady.map(|line| format!("setting {line}")));
+        Ok(Self { lines })
+    }
+
+    /// Returns what went (`-`) and what came (`+`) from this state to `after`.
+    pub fn differences(&self, after: &Self) -> Vec<String> {
+        let gone = self.lines.difference(&after.lines).map(|line| format!("- {line}"));
+        let come = after.lines.difference(&self.lines).map(|line| format!("+ {line}"));
+        gone.chain(come).collect()
+    }
+}
+
+/// Takes away what changes by itself.
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !VOLATILE.contains(&name.as_str()));
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// Notes every file below a directory, with its content's length and a sum over it.
+fn walk(path: &Path, shown: &str, lines: &mut BTreeSet<String>) {
+    let Ok(entries) = std::fs::read_dir(path) else { return };
+    for entry in entries.flatten() {
+        let name = format!("{shown}/{}", entry.file_name().to_string_lossy());
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() && name != "/run/host-etc" {
+            lines.insert(format!("directory {name}"));
+            walk(&entry.path(), &name, lines);
+        } else if kind.is_file() {
+            let content = std::fs::read(entry.path()).unwrap_or_default();
+            let sum =
+                content.iter().fold(0_u64, |sum, octet| sum.wrapping_mul(31).wrapping_add(u64::from(*octet)));
+            lines.insert(format!("file {name}, {} octets, sum {sum:016x}", content.len()));
+        } else {
+            lines.insert(format!("file {name}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_by_itself_is_not_compared() {
+        let mut value =
+            serde_json::json!({ "dev": "eth0", "linkinfo": { "gc_timer": 1.5, "kind": "bridge" } });
+        strip(&mut value);
+        assert_eq!(value, serde_json::json!({ "dev": "eth0", "linkinfo": { "kind": "bridge" } }));
+    }
+
+    #[test]
+    fn differences_say_what_went_and_what_came() {
+        let of = |lines: &[&str]| Snapshot { lines: lines.iter().map(|line| (*line).to_owned()).collect() };
+        assert_eq!(of(&["a", "b"]).differences(&of(&["b", "c"])), ["- a", "+ c"]);
+    }
+}
