@@ -5,8 +5,8 @@ use crate::ids::InterfaceId;
 use crate::io::{Event, InterfaceEvent, PrivateContent, Received, Transmit};
 use crate::ospf::area::Area;
 use crate::ospf::graph::Graph;
-use crate::ospf::interface::{self, hello};
-use crate::ospf::neighbor::{self, NeighborInput, exchange};
+use crate::ospf::interface::{events, hello};
+use crate::ospf::neighbor::{self, NeighborInput, loading, retransmit};
 use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::refusal::Refusal;
 use crate::ospf::route::RouteTable;
@@ -32,15 +32,17 @@ pub struct Engine {
 impl Engine {
     /// Makes an engine without interfaces. The same seed and inputs give the same outputs.
     pub fn new(config: Config, now: Instant, seed: u64) -> Self {
-        Self {
-            area: Area::new(config.router_id),
+        let mut engine = Self {
+            area: Area::new(config.router_id, now),
             routing: Routing::default(),
             timers: Timers::default(),
             outbox: Outbox::new(config.authentication_epoch),
             random: Random::new(seed),
             now,
             config,
-        }
+        };
+        engine.handle_timeout(now);
+        engine
     }
 
     /// Takes in a packet.
@@ -50,7 +52,7 @@ impl Engine {
 
     /// Takes in what happened to an interface.
     pub fn handle_interface(&mut self, now: Instant, event: InterfaceEvent) {
-        self.handle(now, |area, _, cx| interface::handle_event(area, event, cx));
+        self.handle(now, |area, _, cx| events::handle_event(area, event, cx));
     }
 
     /// Takes in the owner's content for an LSA type of its own, in place of that type's content before; no parts
@@ -74,7 +76,7 @@ impl Engine {
         self.now = now;
         let cx = &mut Cx { now, config, timers, outbox, random };
         handler(area, routing, cx);
-        exchange::handle_progress(area, cx);
+        loading::handle_progress(area, cx);
         area.handle_settling(cx);
         if area.due.origination {
             originate::update(area, cx);
@@ -180,8 +182,10 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
     match key {
         TimerKey::Hello(id) => hello::handle_timeout(area, id, cx),
         TimerKey::HelloAnswer(id) => hello::handle_answer_timeout(area, id, cx),
-        TimerKey::Inactivity(id) => neighbor::handle_input(area, id, NeighborInput::InactivityTimer, cx),
-        TimerKey::Retransmit(id) => exchange::handle_retransmit_timeout(area, id, cx),
+        TimerKey::Inactivity(id) => {
+            neighbor::events::handle_input(area, id, NeighborInput::InactivityTimer, cx)
+        }
+        TimerKey::Retransmit(id) => retransmit::handle_timeout(area, id, cx),
         TimerKey::Acknowledge(id) => flood::handle_acknowledge_timeout(area, id, cx),
         TimerKey::Aging => aging::handle_timeout(area, cx),
         TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::config::InterfaceConfig;
 use crate::ids::{Distance, InterfaceId, RouterId};
 use crate::ospf::lsa::LsType;
-use crate::ospf::neighbor::NeighborState;
+use crate::ospf::neighbor::fsm::NeighborState;
 
 /// An OSPF packet that arrived, without its IPv6 header.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::ids::{InterfaceId, RouterId};
+use crate::ids::{Family, InterfaceId, RouterId};
 use crate::io::Event;
-use crate::ospf::interface::{Interface, InterfaceState};
+use crate::ospf::interface::Interface;
 use crate::ospf::lsa::LsType;
 use crate::ospf::lsdb::Lsdb;
-use crate::ospf::neighbor::NeighborState;
-use crate::ospf::originate::Originations;
+use crate::ospf::neighbor::{Neighbor, NeighborState};
 use crate::ospf::outbox::Cx;
+use crate::ospf::own::Originations;
+use crate::ospf::refusal::Refusal;
 use crate::time::Instant;
 use crate::timer::TimerKey;
 
 /// How long after its first interface came up a router waits at least before it counts as settled: the neighbors with
 /// the longest way answer the first Hello within it, and their links get into one Router-LSA.
 pub const SETTLE_MIN: Duration = Duration::from_millis(300);
+/// How long a router without point-to-point interfaces waits for one: the usual RouterDeadInterval.
+pub const SETTLE_ALONE: Duration = Duration::from_secs(40);
 /// How long a neighbor that has been heard may take to start the exchange of databases before it is not waited for.
 pub const SETTLE_GRACE: Duration = Duration::from_secs(1);
 
@@ -33,8 +36,16 @@ pub struct Area {
     pub due: Due,
     /// Whether the first database is in.
     settled: bool,
-    /// When the first point-to-point interface came up, and until when to wait for anybody to be heard.
-    started: Option<(Instant, Instant)>,
+    start: Start,
+}
+
+/// What the settling of a router that has just started is reckoned from.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    /// When the first point-to-point interface came up.
+    first_up: Option<Instant>,
+    /// Until when to wait for anybody to be heard, and for databases that do not become equal.
+    patience_until: Instant,
 }
 
 /// What must be done before an input is over.
@@ -50,14 +61,14 @@ pub struct Due {
 
 impl Area {
     /// Makes an area without interfaces.
-    pub fn new(router_id: RouterId) -> Self {
+    pub fn new(router_id: RouterId, now: Instant) -> Self {
         Self {
             interfaces: BTreeMap::new(),
             lsdb: Lsdb::new(router_id),
             originations: Originations::default(),
             due: Due::default(),
             settled: false,
-            started: None,
+            start: Start { first_up: None, patience_until: now + SETTLE_ALONE },
         }
     }
 
@@ -76,48 +87,64 @@ impl Area {
         cx.outbox.raise(Event::DatabaseChanged);
         match ls_type {
             LsType::ROUTER | LsType::NETWORK => self.due.topology = true,
+            // IPv6 next hops are the sources of packets; only IPv4 ones are in Link-LSAs.
+            LsType::LINK => self.due.prefixes |= cx.config.family == Family::Ipv4,
             known if known.is_known() => self.due.prefixes = true,
             _ => {}
         }
     }
 
     /// Notes that an interface came up over which routers may be heard for the first `dead_interval`.
-    pub fn note_start(&mut self, dead_interval: Duration, cx: &mut Cx<'_>) {
-        if !self.settled && self.started.is_none() {
-            self.started = Some((cx.now, cx.now + dead_interval));
-            cx.timers.arm(TimerKey::Settle, cx.now + SETTLE_MIN);
+    pub fn note_start(&mut self, dead_interval: Duration, now: Instant) {
+        if self.start.first_up.is_none() {
+            self.start = Start { first_up: Some(now), patience_until: now + dead_interval };
         }
     }
 
     /// Settles when the first database is in.
     ///
     /// That is when an adjacency is Full, no database is being compared, and no neighbor is about to start; or when
-    /// RouterDeadInterval has passed and no database is being compared: whoever is there is not going to answer.
+    /// RouterDeadInterval has passed: whoever is there is not going to answer.
     pub fn handle_settling(&mut self, cx: &mut Cx<'_>) {
-        let Some((started, heard_until)) = self.started.filter(|_| !self.settled) else {
+        if self.settled {
             return;
-        };
-        let is_full = self.neighbor_states().any(|(state, _)| state == NeighborState::Full);
-        let awaited = self
-            .neighbor_states()
-            .filter(|(state, _)| *state != NeighborState::Full)
-            .map(|(_, since)| since + SETTLE_GRACE)
-            .max();
-        let ready =
-            if is_full { awaited.unwrap_or(Instant::ORIGIN).max(started + SETTLE_MIN) } else { heard_until };
+        }
+        let ready = self.settles_at();
         if cx.now < ready {
             cx.timers.arm(TimerKey::Settle, ready);
-        } else if !self.is_synchronizing() || cx.now >= heard_until {
-            tracing::info!("the first database is in");
-            self.settled = true;
-            self.due.origination = true;
-            cx.timers.disarm(TimerKey::Settle);
+            return;
         }
+        tracing::info!(family = %cx.config.family, "the first database is in");
+        self.settled = true;
+        self.due.origination = true;
+        cx.timers.disarm(TimerKey::Settle);
     }
 
-    /// Returns the interfaces over which packets are exchanged.
-    pub fn links(&self) -> impl Iterator<Item = &Interface> {
-        self.interfaces.values().filter(|interface| interface.state == InterfaceState::PointToPoint)
+    fn settles_at(&self) -> Instant {
+        let Start { first_up, patience_until } = self.start;
+        let is_full = self.neighbor_states().any(|(state, _)| state == NeighborState::Full);
+        let Some(first_up) = first_up.filter(|_| is_full && !self.is_synchronizing()) else {
+            return patience_until;
+        };
+        let others = self.neighbor_states().filter(|(state, _)| *state != NeighborState::Full);
+        let awaited = others.map(|(_, since)| since + SETTLE_GRACE).max().unwrap_or_default();
+        awaited.max(first_up + SETTLE_MIN).min(patience_until)
+    }
+
+    /// Returns how far the conversation with the neighbor of an interface has come.
+    pub fn neighbor_state(&self, id: InterfaceId) -> NeighborState {
+        self.interfaces
+            .get(&id)
+            .and_then(|interface| interface.neighbor.as_ref())
+            .map_or(NeighborState::Down, |neighbor| neighbor.state)
+    }
+
+    /// Returns the neighbor of an interface.
+    pub fn neighbor_mut(&mut self, id: InterfaceId) -> Result<&mut Neighbor, Refusal> {
+        self.interfaces
+            .get_mut(&id)
+            .and_then(|interface| interface.neighbor.as_mut())
+            .ok_or(Refusal::UnknownNeighbor)
     }
 
     fn neighbor_states(&self) -> impl Iterator<Item = (NeighborState, Instant)> {

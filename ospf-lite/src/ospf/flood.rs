@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::InterfaceId;
-use crate::ospf::aging;
 use crate::ospf::area::Area;
+use crate::ospf::install;
 use crate::ospf::interface::Interface;
 use crate::ospf::lsa::{Lsa, LsaHeader, MAX_AGE, SequenceNumber};
-use crate::ospf::lsdb::{Domain, Entry, Installation, LSDB_MAX, Lsdb, LsdbKey, Source};
-use crate::ospf::neighbor::{self, NeighborInput, exchange};
+use crate::ospf::lsdb::{Domain, Entry, LSDB_MAX, Lsdb, LsdbKey, Source};
+use crate::ospf::neighbor::{NeighborInput, events, exchange};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{AgedLsa, LinkStateUpdate, PacketBody};
 use crate::ospf::refusal::Refusal;
@@ -58,7 +58,7 @@ pub fn handle_link_state_update(
                 }
             }
             Verdict::Stop => {
-                neighbor::handle_input(area, id, NeighborInput::BadLsReq, cx);
+                events::handle_input(area, id, NeighborInput::BadLsReq, cx);
                 return Err(Refusal::BadAnswer);
             }
         }
@@ -123,46 +123,12 @@ fn arrived_just_now(entry: &Entry, cx: &Cx<'_>) -> bool {
 /// Step 5b to 5f: installs a newer instance, passes it on and acknowledges it.
 fn take(area: &mut Area, id: InterfaceId, (key, lsa, source): (LsdbKey, Arc<Lsa>, Source), cx: &mut Cx<'_>) {
     let header = lsa.header;
-    install(area, key, (lsa, header.age, source), cx);
+    install::install(area, key, (lsa, header.age, source), cx);
     flood(area, &key, Some(id), cx);
     acknowledge_later(area, id, header, cx);
     if key.lsa.advertising_router == cx.config.router_id {
         // 13.4: an own LSA, from an earlier life perhaps; origination decides what to do about it.
         area.due.origination = true;
-    }
-}
-
-/// Installs an instance, notes whether the content changed, and takes the one before off every list (RFC 2328 section
-/// 13.2).
-pub fn install(area: &mut Area, key: LsdbKey, (lsa, age, source): (Arc<Lsa>, u16, Source), cx: &mut Cx<'_>) {
-    let deadline = aging::deadline(&key, age, cx);
-    let is_live = age < MAX_AGE;
-    let installation = Installation { lsa: Arc::clone(&lsa), age, source, deadline };
-    let old = area.lsdb.install(key, installation, cx.now);
-    let has_changed = match old.filter(|old| !old.is_flushed()) {
-        None => is_live,
-        Some(old) => !is_live || old.lsa().body != lsa.body,
-    };
-    if has_changed {
-        area.note_change(key.lsa.ls_type, cx);
-    }
-    aging::arm(area, cx);
-    match key.domain {
-        Domain::Link(id) => {
-            if let Some(interface) = area.interfaces.get_mut(&id) {
-                drop_from_lists(interface, &key);
-            }
-        }
-        Domain::Area | Domain::As => {
-            area.interfaces.values_mut().for_each(|interface| drop_from_lists(interface, &key));
-        }
-    }
-}
-
-fn drop_from_lists(interface: &mut Interface, key: &LsdbKey) {
-    interface.flooding.remove(key);
-    if let Some(neighbor) = interface.neighbor.as_mut() {
-        neighbor.retransmissions.remove(key);
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use ipnet::IpNet;
 
 use crate::ids::{InterfaceId, LinkStateId, RouterId};
-use crate::ospf::packet::Options;
+use crate::ospf::options::Options;
 
 /// MaxAge: an LSA of this age is being flushed (RFC 2328 appendix B).
 pub const MAX_AGE: u16 = 3600;

@@ -9,67 +9,22 @@ use crate::io::PrivateContent;
 use crate::ospf::aging;
 use crate::ospf::area::Area;
 use crate::ospf::flood;
+use crate::ospf::install;
 use crate::ospf::lsa::{LsType, Lsa, LsaBody, Scope, SequenceNumber};
 use crate::ospf::lsdb::{Lsdb, LsdbKey, Source};
 use crate::ospf::outbox::Cx;
+use crate::ospf::own::{Originations, Throttle};
 use crate::ospf::view::View;
-use crate::ospf::wanted::{LSA_OCTETS_MAX, Places, Private, wanted};
+use crate::ospf::wanted::{LSA_OCTETS_MAX, wanted};
 use crate::time::Instant;
 use crate::timer::TimerKey;
 use crate::wire::size;
 
-/// MinLSInterval (RFC 2328 appendix B).
-pub const MIN_LS_INTERVAL: Duration = Duration::from_secs(5);
-/// How soon the second origination in a row may follow the first. Departure from RFC 2328 section 12.4, which has
-/// MinLSInterval here: after a failure and its repair the network must not wait five seconds. A little over
-/// MinLSArrival, for the two instances may take ways of different length.
-pub const SECOND_INTERVAL: Duration = Duration::from_millis(1100);
-/// How long it must be quiet before an origination counts as the first in a row.
-pub const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a router that has just started waits for its other links once it has one, before it originates its
 /// Router-LSA. Neighbors keep that of its earlier life so long, and one without links would only cost MinLSArrival.
 pub const SETTLE_HOLD: Duration = Duration::from_secs(1);
 /// How many parts the owner's content may have per LSA type. More are refused.
 pub const PRIVATE_PARTS_MAX: usize = 64;
-
-/// What this router originates, and when it last did.
-#[derive(Debug, Default)]
-pub struct Originations {
-    private: Private,
-    places: Places,
-    throttles: BTreeMap<LsdbKey, Throttle>,
-    /// Those to originate again though their content has not changed.
-    refreshes: BTreeSet<LsdbKey>,
-    /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
-    held_until: Option<Instant>,
-}
-
-impl Originations {
-    /// Notes that an own LSA must be refreshed.
-    pub fn refresh(&mut self, key: LsdbKey) {
-        self.refreshes.insert(key);
-    }
-}
-
-/// When an LSA was last originated, and as the how many-th in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Throttle {
-    last: Instant,
-    in_a_row: u8,
-}
-
-impl Throttle {
-    fn allowed_at(self) -> Instant {
-        self.last + if self.in_a_row > 1 { MIN_LS_INTERVAL } else { SECOND_INTERVAL }
-    }
-
-    fn after(old: Option<Self>, now: Instant) -> Self {
-        let in_a_row = old
-            .filter(|old| now.since(old.last) < QUIET_INTERVAL)
-            .map_or(1, |old| old.in_a_row.saturating_add(1));
-        Self { last: now, in_a_row }
-    }
-}
 
 /// One thing to do so that the installed own LSAs become the wanted ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,11 +57,11 @@ pub fn handle_private(area: &mut Area, content: PrivateContent) {
 /// Makes the installed own LSAs the wanted ones, as far as time allows.
 pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     area.due.origination = false;
-    let view = View::new(area, cx.config);
+    let view = View::new(&area.interfaces, cx.config, area.is_settled());
     let places = area.originations.places.next(&view);
     let wanted = wanted(&view, &places, &area.originations.private);
     area.originations.places = places;
-    area.originations.throttles.retain(|_, throttle| cx.now.since(throttle.last) < QUIET_INTERVAL);
+    area.originations.throttles.retain(|_, throttle| throttle.matters(cx.now));
     area.originations.refreshes.retain(|key| wanted.contains_key(key));
     if !view.is_settled && !view.adjacencies.is_empty() && area.originations.held_until.is_none() {
         area.originations.held_until = Some(cx.now + SETTLE_HOLD);
@@ -165,7 +120,7 @@ fn originate(area: &mut Area, key: LsdbKey, body: LsaBody, cx: &mut Cx<'_>) {
     tracing::debug!(key = ?key.lsa, sequence = sequence.0, "originate");
     area.originations.refreshes.remove(&key);
     let lsa = Arc::new(Lsa::originate(key.lsa, sequence, 0, body));
-    flood::install(area, key, (lsa, 0, Source::Originated), cx);
+    install::install(area, key, (lsa, 0, Source::Originated), cx);
     if flood::flood(area, &key, None, cx) {
         // Only what others have to take in counts.
         let old = area.originations.throttles.get(&key).copied();

@@ -4,7 +4,7 @@ use crate::io::{ALL_SPF_ROUTERS, Received};
 use crate::ospf::area::Area;
 use crate::ospf::flood;
 use crate::ospf::interface::{Interface, InterfaceState, hello};
-use crate::ospf::neighbor::exchange;
+use crate::ospf::neighbor::{description as descriptions, loading};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Packet, PacketBody};
 use crate::ospf::refusal::Refusal;
@@ -49,9 +49,9 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
     match packet.body {
         PacketBody::Hello(_) => Ok(()),
         PacketBody::DatabaseDescription(description) => {
-            exchange::handle_database_description(area, id, &description, cx)
+            descriptions::handle_database_description(area, id, &description, cx)
         }
-        PacketBody::LinkStateRequest(keys) => exchange::handle_link_state_request(area, id, &keys, cx),
+        PacketBody::LinkStateRequest(keys) => loading::handle_link_state_request(area, id, &keys, cx),
         PacketBody::LinkStateUpdate(update) => flood::handle_link_state_update(area, id, update, cx),
         PacketBody::LinkStateAcknowledgment(headers) => {
             flood::handle_link_state_acknowledgment(area, id, &headers, cx)

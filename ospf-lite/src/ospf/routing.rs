@@ -45,10 +45,13 @@ impl Routing {
 
     /// Takes in that one of RFC 8405's timers ran out.
     pub fn handle_timeout(&mut self, area: &Area, key: TimerKey, cx: &mut Cx<'_>) {
-        match key {
-            TimerKey::Learn => drop(self.delay.handle_input(SpfDelayInput::LearnTimer, cx)),
-            TimerKey::Holddown => drop(self.delay.handle_input(SpfDelayInput::HolddownTimer, cx)),
-            _ => self.calculate(area, cx),
+        let is_due = match key {
+            TimerKey::Learn => self.delay.handle_input(SpfDelayInput::LearnTimer, cx),
+            TimerKey::Holddown => self.delay.handle_input(SpfDelayInput::HolddownTimer, cx),
+            _ => true,
+        };
+        if is_due {
+            self.calculate(area, cx);
         }
     }
 

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 
 use crate::config::{AdvertisedPrefix, Config, PointToPointConfig};
 use crate::ids::{Cost, Family, InterfaceId, RouterId};
-use crate::ospf::area::Area;
 use crate::ospf::interface::{Interface, InterfaceState};
 use crate::ospf::neighbor::NeighborState;
 
@@ -50,17 +49,17 @@ pub struct LinkView {
 }
 
 impl View {
-    /// Looks at the area as it is.
-    pub fn new(area: &Area, config: &Config) -> Self {
+    /// Looks at the interfaces as they are.
+    pub fn new(interfaces: &BTreeMap<InterfaceId, Interface>, config: &Config, is_settled: bool) -> Self {
         let mut view = Self {
             router_id: config.router_id,
             family: config.family,
-            is_settled: area.is_settled(),
+            is_settled,
             adjacencies: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             links: BTreeMap::new(),
         };
-        for (id, interface) in &area.interfaces {
+        for (id, interface) in interfaces {
             if interface.state != InterfaceState::Down {
                 view.add(*id, interface);
             }

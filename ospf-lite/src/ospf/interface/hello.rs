@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::{Family, InterfaceId, RouterId};
 use crate::ospf::area::Area;
 use crate::ospf::interface::{InterfaceState, router_options};
-use crate::ospf::neighbor::{self, Neighbor, NeighborInput};
+use crate::ospf::neighbor::{Neighbor, NeighborInput, events};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Hello, Options, PacketBody};
 use crate::ospf::refusal::Refusal;
@@ -70,7 +70,7 @@ pub fn handle(
 
     let known = interface.neighbor.as_ref().map(|neighbor| neighbor.router_id);
     if known.is_some_and(|known| known != router_id) {
-        neighbor::handle_input(area, id, NeighborInput::KillNbr, cx);
+        events::handle_input(area, id, NeighborInput::KillNbr, cx);
     }
     let is_first = known != Some(router_id);
     let Some(interface) = area.interfaces.get_mut(&id) else {
@@ -87,14 +87,14 @@ pub fn handle(
     }
 
     cx.timers.arm(TimerKey::Inactivity(id), cx.now + dead_interval);
-    neighbor::handle_input(area, id, NeighborInput::HelloReceived, cx);
+    events::handle_input(area, id, NeighborInput::HelloReceived, cx);
     let is_two_way = hello.neighbors.contains(&cx.config.router_id);
     let input = if is_two_way { NeighborInput::TwoWayReceived } else { NeighborInput::OneWayReceived };
     // The answer goes first: a neighbor takes a Database Description only from a router that it has heard.
     if is_first || !is_two_way {
         answer(area, id, cx);
     }
-    neighbor::handle_input(area, id, input, cx);
+    events::handle_input(area, id, input, cx);
     Ok(())
 }
 

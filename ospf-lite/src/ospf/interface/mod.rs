@@ -1,22 +1,21 @@
-//! An interface: what is known of it and what its events do.
+//! An interface: what is known of it, and the way out over it.
 
-mod fsm;
+pub mod events;
+pub mod fsm;
 pub mod hello;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{InterfaceConfig, InterfaceKind, PointToPointConfig};
-use crate::ids::{Family, InterfaceId};
-use crate::io::{ALL_SPF_ROUTERS, InterfaceEvent, Transmit};
-use crate::ospf::area::Area;
+use crate::ids::Family;
+use crate::io::{ALL_SPF_ROUTERS, Transmit};
 use crate::ospf::lsa::{LsaHeader, LsaKey};
 use crate::ospf::lsdb::LsdbKey;
-use crate::ospf::neighbor::{self, Neighbor, NeighborInput};
+use crate::ospf::neighbor::Neighbor;
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Options, Packet, PacketBody};
 use crate::ospf::refusal::Refusals;
 use crate::time::Instant;
-use crate::timer::TimerKey;
 use crate::wire::packet::{self, Protection};
 use crate::wire::{auth, size};
 
@@ -69,6 +68,11 @@ impl Interface {
         }
     }
 
+    /// Returns the largest packet that crosses the link, unless it is a stub.
+    pub fn mtu(&self) -> Option<u16> {
+        self.link().map(|link| link.mtu)
+    }
+
     /// Returns how many octets a packet's body may have.
     pub fn packet_body_max(&self) -> usize {
         self.link().map_or(0, |link| {
@@ -118,95 +122,4 @@ pub const fn router_options(family: Family, is_settled: bool) -> Options {
         Family::Ipv4 => options,
     };
     if is_settled { options.with(Options::R) } else { options }
-}
-
-/// Takes in what happened to an interface.
-pub fn handle_event(area: &mut Area, event: InterfaceEvent, cx: &mut Cx<'_>) {
-    match event {
-        InterfaceEvent::Configured(config) => handle_configured(area, config, cx),
-        InterfaceEvent::Removed(id) => {
-            handle_input(area, id, InterfaceInput::InterfaceDown, cx);
-            area.interfaces.remove(&id);
-        }
-        InterfaceEvent::Up(id) => handle_input(area, id, InterfaceInput::InterfaceUp, cx),
-        InterfaceEvent::Down(id) => handle_input(area, id, InterfaceInput::InterfaceDown, cx),
-    }
-}
-
-/// Takes a configuration over: in place where the neighbor cannot tell, else by taking the interface down and up.
-fn handle_configured(area: &mut Area, config: InterfaceConfig, cx: &mut Cx<'_>) {
-    let id = config.id;
-    area.due.origination = true;
-    let Some(interface) = area.interfaces.get_mut(&id) else {
-        area.interfaces.insert(id, Interface::new(config));
-        return;
-    };
-    let was_up = interface.state != InterfaceState::Down;
-    if !was_up || keeps_adjacency(&interface.config.kind, &config.kind) {
-        interface.config = config;
-        return;
-    }
-    handle_input(area, id, InterfaceInput::InterfaceDown, cx);
-    if let Some(interface) = area.interfaces.get_mut(&id) {
-        interface.config = config;
-    }
-    handle_input(area, id, InterfaceInput::InterfaceUp, cx);
-}
-
-/// Returns whether a neighbor can go on as it is when `old` becomes `new`.
-fn keeps_adjacency(old: &InterfaceKind, new: &InterfaceKind) -> bool {
-    match (old, new) {
-        (InterfaceKind::Stub, InterfaceKind::Stub) => true,
-        (InterfaceKind::PointToPoint(old), InterfaceKind::PointToPoint(new)) => {
-            old.hello_interval == new.hello_interval
-                && old.dead_interval == new.dead_interval
-                && old.mtu == new.mtu
-                && old.link_local == new.link_local
-                && old.authentication == new.authentication
-        }
-        _ => false,
-    }
-}
-
-fn handle_input(area: &mut Area, id: InterfaceId, input: InterfaceInput, cx: &mut Cx<'_>) {
-    let Some(interface) = area.interfaces.get_mut(&id) else {
-        return;
-    };
-    let from = interface.state;
-    let to = from.next(input, interface.link().is_none());
-    if from == to {
-        return;
-    }
-    tracing::info!(interface = %interface.config.name, %from, %to, "interface state");
-    area.due.origination = true;
-    match to {
-        InterfaceState::Down => stop(area, id, cx),
-        InterfaceState::Stub => interface.state = to,
-        InterfaceState::PointToPoint => {
-            interface.state = to;
-            if let Some(dead_interval) = interface.link().map(|link| link.dead_interval) {
-                area.note_start(dead_interval, cx);
-            }
-            hello::start(area, id, cx);
-        }
-    }
-}
-
-/// Forgets the neighbor, what was to be sent, and the LSAs of the link.
-fn stop(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    neighbor::handle_input(area, id, NeighborInput::LlDown, cx);
-    let keys =
-        [TimerKey::Hello(id), TimerKey::HelloAnswer(id), TimerKey::Acknowledge(id), TimerKey::Flood(id)];
-    keys.into_iter().for_each(|key| cx.timers.disarm(key));
-    if area.lsdb.remove_link(id) > 0 {
-        cx.outbox.raise(crate::io::Event::DatabaseChanged);
-    }
-    if let Some(interface) = area.interfaces.get_mut(&id) {
-        interface.state = InterfaceState::Down;
-        interface.flooding.clear();
-        interface.flooded_at = None;
-        interface.delayed_acknowledgments.clear();
-        interface.direct_acknowledgments.clear();
-        interface.hello_answered = None;
-    }
 }

@@ -1,22 +1,21 @@
-//! A neighbor: what is known of the router at the far end of a link and what its events do.
+//! A neighbor: what is known of the router at the far end of a link.
 
+pub mod description;
+pub mod events;
 pub mod exchange;
-mod fsm;
+pub mod fsm;
+pub mod loading;
+pub mod retransmit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
 
 use crate::ids::{InterfaceId, RouterId};
-use crate::io::Event;
-use crate::ospf::area::Area;
-use crate::ospf::lsa::LsaKey;
+use crate::ospf::lsa::{LsaHeader, LsaKey};
 use crate::ospf::lsdb::LsdbKey;
-use crate::ospf::neighbor::exchange::Exchange;
-use crate::ospf::outbox::Cx;
-use crate::ospf::packet::{Options, PacketKind};
+use crate::ospf::packet::{DatabaseDescription, Options, PacketKind};
 use crate::ospf::refusal::Refusal;
 use crate::time::Instant;
-use crate::timer::TimerKey;
 
 pub use fsm::{Facts, NeighborInput, NeighborState};
 
@@ -84,59 +83,74 @@ impl Neighbor {
     }
 }
 
-/// Takes in what happened to the neighbor of an interface.
-pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: &mut Cx<'_>) {
-    let Some(interface) = area.interfaces.get_mut(&id) else {
-        return;
-    };
-    let Some(neighbor) = interface.neighbor.as_mut() else {
-        return;
-    };
-    let facts = Facts { adjacency_wanted: true, requests_empty: neighbor.exchange.requests.is_empty() };
-    let from = neighbor.state;
-    let to = from.next(input, facts);
-    if from == to {
-        return;
-    }
-    neighbor.state = to;
-    neighbor.since = cx.now;
-    let router_id = neighbor.router_id;
-    tracing::info!(interface = %interface.config.name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
-    cx.outbox.raise(Event::NeighborChanged { interface: id, neighbor: router_id, from, to });
-    handle_edge(area, id, (from, to), cx);
+/// What tells a repeated Database Description from the next (RFC 2328 section 10.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Received {
+    init: bool,
+    more: bool,
+    master: bool,
+    options: Options,
+    sequence: u32,
 }
 
-/// Does what hangs on the step from one state to another (RFC 2328 section 10.3).
-fn handle_edge(
-    area: &mut Area,
-    id: InterfaceId,
-    (from, to): (NeighborState, NeighborState),
-    cx: &mut Cx<'_>,
-) {
-    if from == NeighborState::Full || to == NeighborState::Full {
-        area.due.origination = true;
-        area.due.topology = true;
+impl From<&DatabaseDescription> for Received {
+    fn from(description: &DatabaseDescription) -> Self {
+        let DatabaseDescription { init, more, master, options, sequence, .. } = *description;
+        Self { init, more, master, options, sequence }
     }
-    if from >= NeighborState::ExStart && to <= NeighborState::ExStart {
-        exchange::forget(area, id, cx);
-    }
-    match to {
-        NeighborState::Down => {
-            cx.timers.disarm(TimerKey::Inactivity(id));
-            cx.timers.disarm(TimerKey::HelloAnswer(id));
-            cx.timers.disarm(TimerKey::Acknowledge(id));
-            if let Some(interface) = area.interfaces.get_mut(&id) {
-                interface.neighbor = None;
-                interface.delayed_acknowledgments.clear();
-                interface.direct_acknowledgments.clear();
-            }
+}
+
+/// How far the two databases have been compared.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Whether this router leads the exchange.
+    pub(super) is_master: bool,
+    /// DD sequence number.
+    sequence: u32,
+    /// The last Database Description from the neighbor.
+    received: Option<Received>,
+    /// The last Database Description to the neighbor, kept to be repeated.
+    sent: Option<DatabaseDescription>,
+    pub(super) sent_at: Instant,
+    /// Database summary list: what is still to be described.
+    summary: VecDeque<LsdbKey>,
+    /// Link state request list: what the neighbor has that is newer. At most a whole database.
+    pub requests: BTreeMap<LsaKey, LsaHeader>,
+    /// Those that have been asked for.
+    pub(super) requested: BTreeSet<LsaKey>,
+    pub(super) requested_at: Instant,
+}
+
+impl Exchange {
+    /// Makes one that has not begun.
+    pub const fn new() -> Self {
+        Self {
+            is_master: false,
+            sequence: 0,
+            received: None,
+            sent: None,
+            sent_at: Instant::ORIGIN,
+            summary: VecDeque::new(),
+            requests: BTreeMap::new(),
+            requested: BTreeSet::new(),
+            requested_at: Instant::ORIGIN,
         }
-        NeighborState::ExStart => exchange::start(area, id, cx),
-        NeighborState::Exchange => exchange::summarize(area, id, cx),
-        NeighborState::Attempt
-        | NeighborState::Init
-        | NeighborState::TwoWay
-        | NeighborState::Loading
-        | NeighborState::Full => {}
+    }
+
+    /// Takes an LSA off the request list if `header` is at least as recent as what was to be asked for; returns
+    /// whether it was more recent, or nothing when the LSA is not on the list (RFC 2328 section 13.3, step 1b).
+    pub fn satisfy(&mut self, header: &LsaHeader) -> Option<std::cmp::Ordering> {
+        let order = header.compare_recency(self.requests.get(&header.key)?);
+        if order.is_ge() {
+            self.requests.remove(&header.key);
+            self.requested.remove(&header.key);
+        }
+        Some(order)
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
     }
 }

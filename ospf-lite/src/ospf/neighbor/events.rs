@@ -1,0 +1,65 @@
+//! What the events of a neighbor do: one step of its state machine, and what hangs on the step.
+
+use crate::ids::InterfaceId;
+use crate::io::Event;
+use crate::ospf::area::Area;
+use crate::ospf::neighbor::{Facts, NeighborInput, NeighborState, exchange};
+use crate::ospf::outbox::Cx;
+use crate::timer::TimerKey;
+
+/// Takes in what happened to the neighbor of an interface.
+pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: &mut Cx<'_>) {
+    let Some(interface) = area.interfaces.get_mut(&id) else {
+        return;
+    };
+    let Some(neighbor) = interface.neighbor.as_mut() else {
+        return;
+    };
+    let facts = Facts { adjacency_wanted: true, requests_empty: neighbor.exchange.requests.is_empty() };
+    let from = neighbor.state;
+    let to = from.next(input, facts);
+    if from == to {
+        return;
+    }
+    neighbor.state = to;
+    neighbor.since = cx.now;
+    let router_id = neighbor.router_id;
+    tracing::info!(interface = %interface.config.name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
+    cx.outbox.raise(Event::NeighborChanged { interface: id, neighbor: router_id, from, to });
+    handle_edge(area, id, (from, to), cx);
+}
+
+/// Does what hangs on the step from one state to another (RFC 2328 section 10.3).
+fn handle_edge(
+    area: &mut Area,
+    id: InterfaceId,
+    (from, to): (NeighborState, NeighborState),
+    cx: &mut Cx<'_>,
+) {
+    if from == NeighborState::Full || to == NeighborState::Full {
+        area.due.origination = true;
+        area.due.topology = true;
+    }
+    if from >= NeighborState::ExStart && to <= NeighborState::ExStart {
+        exchange::forget(area, id, cx);
+    }
+    match to {
+        NeighborState::Down => {
+            cx.timers.disarm(TimerKey::Inactivity(id));
+            cx.timers.disarm(TimerKey::HelloAnswer(id));
+            cx.timers.disarm(TimerKey::Acknowledge(id));
+            if let Some(interface) = area.interfaces.get_mut(&id) {
+                interface.neighbor = None;
+                interface.delayed_acknowledgments.clear();
+                interface.direct_acknowledgments.clear();
+            }
+        }
+        NeighborState::ExStart => exchange::start(area, id, cx),
+        NeighborState::Exchange => exchange::summarize(area, id, cx),
+        NeighborState::Attempt
+        | NeighborState::Init
+        | NeighborState::TwoWay
+        | NeighborState::Loading
+        | NeighborState::Full => {}
+    }
+}

@@ -1,0 +1,64 @@
+//! What this router originates, and how often it may (RFC 2328 section 12.4).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::ospf::lsdb::LsdbKey;
+use crate::ospf::wanted::{Places, Private};
+use crate::time::Instant;
+
+/// MinLSInterval (RFC 2328 appendix B).
+pub const MIN_LS_INTERVAL: Duration = Duration::from_secs(5);
+/// How soon the second origination in a row may follow the first. Departure from RFC 2328 section 12.4, which has
+/// MinLSInterval here: after a failure and its repair the network must not wait five seconds. A little over
+/// MinLSArrival, for the two instances may take ways of different length.
+pub const SECOND_INTERVAL: Duration = Duration::from_millis(1100);
+/// How long it must be quiet before an origination counts as the first in a row.
+pub const QUIET_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What this router originates, and when it last did.
+#[derive(Debug, Default)]
+pub struct Originations {
+    /// The owner's content.
+    pub private: Private,
+    /// Under which Link State ID each link and prefix is.
+    pub places: Places,
+    /// When each was last originated, as long as that matters.
+    pub throttles: BTreeMap<LsdbKey, Throttle>,
+    /// Those to originate again though their content has not changed.
+    pub refreshes: BTreeSet<LsdbKey>,
+    /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
+    pub held_until: Option<Instant>,
+}
+
+impl Originations {
+    /// Notes that an own LSA must be refreshed.
+    pub fn refresh(&mut self, key: LsdbKey) {
+        self.refreshes.insert(key);
+    }
+}
+
+/// When an LSA was last originated, and as the how many-th in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    last: Instant,
+    in_a_row: u8,
+}
+
+impl Throttle {
+    /// Returns whether the next origination still counts as one of the row.
+    pub fn matters(self, now: Instant) -> bool {
+        now.since(self.last) < QUIET_INTERVAL
+    }
+
+    /// Returns when the next instance may follow.
+    pub fn allowed_at(self) -> Instant {
+        self.last + if self.in_a_row > 1 { MIN_LS_INTERVAL } else { SECOND_INTERVAL }
+    }
+
+    /// Returns what an origination at `now` leaves.
+    pub fn after(old: Option<Self>, now: Instant) -> Self {
+        let in_a_row = old.filter(|old| old.matters(now)).map_or(1, |old| old.in_a_row.saturating_add(1));
+        Self { last: now, in_a_row }
+    }
+}
