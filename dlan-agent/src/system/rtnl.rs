@@ -91,7 +91,10 @@ impl Devices {
 impl Rtnl {
     /// Opens a connection in the network namespace of the calling thread; within a runtime.
     pub fn open() -> io::Result<Self> {
-        let (connection, handle, _) = rtnetlink::new_connection()?;
+        let (mut connection, handle, _) = rtnetlink::new_connection()?;
+        // Without them, an answer cannot be told from a socket that closed.
+        connection.set_forward_ack(true);
+        connection.set_forward_done(true);
         tokio::spawn(connection);
         Ok(Self { handle })
     }
@@ -145,10 +148,11 @@ impl Rtnl {
                 NetlinkPayload::Error(error) if error.code.is_some() => {
                     return Err(RtnlError::Refused(error.to_io()));
                 }
+                NetlinkPayload::Done(_) => return Ok(is_steady.then_some(found)),
                 _ => {}
             }
         }
-        Ok(is_steady.then_some(found))
+        Err(RtnlError::Closed)
     }
 
     /// Asks for the devices.

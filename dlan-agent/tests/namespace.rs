@@ -1,0 +1,345 @@
+//! The real kernel, in namespaces of its own: routes, rules, addresses, settings, the filter and managed files come,
+//! change and go, and nobody else's are touched. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod fixture;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dlan_agent::desired::desired;
+use dlan_agent::plan::Plan;
+use dlan_agent::state::State;
+use dlan_agent::state::facts::{Facts, WanFacts};
+use dlan_agent::state::marks::Marks;
+use dlan_agent::state::route::{Route, RouteAction, RouteHop, RouteKey};
+use dlan_agent::state::setting::Setting;
+use dlan_agent::system::{System, SystemConfig};
+use vxlan::link::LinkName;
+
+/// Tells a test that it is in its own namespaces.
+const INSIDE: &str = "DLAN_TEST_INSIDE";
+
+/// Runs a test's body in network and mount namespaces of its own: the test program again, for this test only.
+fn in_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOnce(Router) -> F) {
+    if std::env::var_os(INSIDE).is_none() {
+        assert!(nix::unistd::Uid::effective().is_root(), "this test needs root: it makes network namespaces");
+        let status = Command::new("unshare")
+            .args(["--net", "--mount", "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(INSIDE, "1")
+            .status()
+            .expect("unshare, of util-linux");
+        assert!(status.success(), "{test} failed in its namespace");
+        return;
+    }
+    run("mount", &["-t", "tmpfs", "none", "/etc/iproute2"]);
+    run("ip", &["link", "set", "lo", "up"]);
+    for name in ["dlan-vx2", "dlan-vx3", "wan0", "lan0"] {
+        let end = format!("far-{name}");
+        run("ip", &["link", "add", name, "type", "veth", "peer", "name", &end]);
+        for device in [name, &end] {
+            // No address comes by itself while a test looks.
+            run("ip", &["link", "set", device, "addrgenmode", "none", "up"]);
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { body(Router::open(dir.path())).await });
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {words}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A router whose links are devices that others made, so that only what is not a link is at stake.
+struct Router {
+    system: System,
+    marks: Marks,
+}
+
+impl Router {
+    fn open(dir: &Path) -> Self {
+        let config = SystemConfig {
+            run_dir: dir.join("run"),
+            state_dir: dir.join("state"),
+            ..SystemConfig::default()
+        };
+        Self { system: System::open(config).unwrap(), marks: Marks::of(&fixture::config().mesh) }
+    }
+
+    /// What the configuration wants, but for the links themselves and what belongs to the WireGuard device.
+    fn wanted(&self, routes: &[(&str, &[(&str, &str)])]) -> State {
+        let config = fixture::config();
+        let mut facts = fixture::facts(&config);
+        let wan = WanFacts { device: Some(name("wan0")), lives_by_ra: true, prefixes: BTreeSet::new() };
+        facts.wans = BTreeMap::from([("wan0".to_owned(), wan)]);
+        self.wanted_with(&facts, routes)
+    }
+
+    fn wanted_with(&self, facts: &Facts, routes: &[(&str, &[(&str, &str)])]) -> State {
+        let mut state = desired(&fixture::config(), facts, &fixture::routing(routes)).unwrap();
+        state.links.clear();
+        let wg = name("dlan-wg");
+        state.routes.retain(|_, route| route.action.hops().all(|hop| hop.device != wg));
+        let unmade = |setting: &Setting| {
+            setting.device().is_none_or(|device| *device != wg && *device != name("dlan-vx4"))
+        };
+        state.settings.retain(|setting, _| unmade(setting));
+        state
+    }
+
+    async fn observe(&self) -> State {
+        self.system.observe(&self.marks).await.unwrap_or_else(|error| panic!("{}", error.with_causes()))
+    }
+
+    /// Brings the wanted about, and sees that it is.
+    async fn reach(&self, wanted: &State) {
+        let plan = Plan::new(&self.observe().await, wanted).unwrap();
+        let outcome = self.system.apply(&plan).await;
+        assert!(outcome.is_success(), "{outcome}");
+        let rest = Plan::new(&self.observe().await, wanted).unwrap();
+        assert!(rest.is_empty(), "still to do after an apply:\n{rest}");
+    }
+
+    async fn down(&self) {
+        let outcome = self.system.down(Some(&self.marks)).await.unwrap();
+        assert!(outcome.is_success(), "{outcome}");
+    }
+}
+
+fn name(device: &str) -> LinkName {
+    LinkName::new(device).unwrap()
+}
+
+/// Everything that `dlan down` must leave as it was.
+fn everything() -> Vec<(&'static str, String)> {
+    let ip = |arguments: &[&str]| run("ip", arguments);
+    let settings = [
+        "net/ipv4/ip_forward",
+        "net/ipv6/conf/all/forwarding",
+        "net/ipv4/fib_multipath_hash_policy",
+        "net/ipv6/fib_multipath_hash_policy",
+        "net/ipv6/conf/wan0/accept_ra",
+        "net/ipv4/conf/dlan-vx2/rp_filter",
+        "net/ipv4/conf/dlan-vx2/send_redirects",
+    ];
+    let values = settings.map(|path| std::fs::read_to_string(format!("/proc/sys/{path}")).unwrap());
+    vec![
+        ("addresses", ip(&["-o", "address", "show"])),
+        ("IPv4 routes", ip(&["-N", "-4", "route", "show", "table", "all"])),
+        ("IPv6 routes", ip(&["-N", "-6", "route", "show", "table", "all"])),
+        ("IPv4 rules", ip(&["-N", "-4", "rule"])),
+        ("IPv6 rules", ip(&["-N", "-6", "rule"])),
+        ("filter", run("nft", &["list", "ruleset"])),
+        ("files", run("find", &["/etc/iproute2"])),
+        ("settings", values.concat()),
+    ]
+}
+
+fn add_strangers() {
+    let ip = |line: &str| run("ip", &line.split(' ').collect::<Vec<_>>());
+    ip("address add 10.9.9.9/32 dev lo");
+    ip("address add 192.168.7.1/24 dev lan0");
+    ip("route add 10.2.0.0/24 via 192.168.7.2 metric 32 proto static table 141");
+    ip("route add 10.77.0.0/16 dev lan0 proto 141 table 200");
+    ip("-6 route add fd77::/64 dev lan0 proto static table 141");
+    ip("rule add pref 77 lookup 200");
+    ip("rule add pref 30141 fwmark 0x7 lookup 200");
+    run("nft", &["add", "table", "inet", "stranger"]);
+    run("nft", &["add", "chain", "inet", "stranger", "dlan", "{ type filter hook input priority 0; }"]);
+}
+
+#[test]
+fn everything_comes_and_goes_and_strangers_stay() {
+    in_namespace("everything_comes_and_goes_and_strangers_stay", |router| async move {
+        add_strangers();
+        let before = everything();
+        let wanted = router.wanted(&[
+            ("10.3.0.0/24", &[("dlan-vx2", "fe80::1")]),
+            ("10.4.0.0/24", &[("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2")]),
+            ("fd79:3::/64", &[("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2")]),
+        ]);
+        router.reach(&wanted).await;
+        let value = |path: &str| std::fs::read_to_string(format!("/proc/sys/net/{path}")).unwrap();
+        assert_eq!(value("ipv4/ip_forward"), "1\n");
+        assert_eq!(value("ipv6/conf/wan0/accept_ra"), "2\n");
+        let route = run("ip", &["-4", "route", "get", "10.3.0.7"]);
+        assert!(
+            route.contains("via inet6 fe80::1 dev dlan-vx2") && route.contains("src 10.1.1.1"),
+            "{route}"
+        );
+        let marked =
+            Command::new("ip").args(["route", "get", "10.4.0.7", "mark", "0xd1a4"]).output().unwrap();
+        assert!(!String::from_utf8_lossy(&marked.stdout).contains("dlan-vx"), "outer packets keep to main");
+        assert!(run("ip", &["route", "show", "table", "dlan"]).contains("proto dlan"));
+        router.down().await;
+        for (before, after) in before.iter().zip(everything()) {
+            assert_eq!(*before, after);
+        }
+        assert!(router.observe().await == State::default());
+    });
+}
+
+#[test]
+fn a_second_apply_changes_nothing() {
+    in_namespace("a_second_apply_changes_nothing", |router| async move {
+        let wanted = router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])]);
+        router.reach(&wanted).await;
+        assert!(Plan::new(&router.observe().await, &wanted).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn routes_change_their_ways_in_place() {
+    in_namespace("routes_change_their_ways_in_place", |router| async move {
+        let (one, other) = (("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2"));
+        let same_device = ("dlan-vx2", "fe80::9");
+        let stages: [&[(&str, &str)]; 7] = [
+            &[one],
+            &[one, other],
+            &[other],
+            &[same_device],
+            &[same_device, one, other],
+            &[one, other],
+            &[one],
+        ];
+        for ways in stages {
+            let routes = [("10.3.0.0/24", ways), ("fd79:3::/64", ways)];
+            router.reach(&router.wanted(&routes)).await;
+            for family in ["-4", "-6"] {
+                let shown = run("ip", &[family, "-o", "route", "show", "table", "141", "metric", "32"]);
+                assert_eq!(shown.lines().count(), 1, "{shown}");
+                for (device, via) in ways {
+                    assert!(shown.contains(device) && shown.contains(via), "{ways:?}: {shown}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_somebody_takes_away_is_seen_and_comes_back() {
+    in_namespace("what_somebody_takes_away_is_seen_and_comes_back", |router| async move {
+        let wanted = router.wanted(&[
+            ("10.3.0.0/24", &[("dlan-vx2", "fe80::1")]),
+            ("10.4.0.0/24", &[("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2")]),
+        ]);
+        router.reach(&wanted).await;
+        let damages: [&[&str]; 9] = [
+            &["ip", "route", "del", "10.3.0.0/24", "table", "141", "metric", "32"],
+            &["ip", "route", "flush", "table", "141"],
+            &["ip", "-6", "rule", "del", "pref", "30142"],
+            &["ip", "address", "del", "10.1.1.1/32", "dev", "lo"],
+            &["nft", "flush", "ruleset"],
+            &["nft", "flush", "chain", "inet", "dlan", "vxlan"],
+            &["nft", "add", "rule", "inet", "dlan", "input", "accept"],
+            &["sysctl", "-q", "-w", "net.ipv4.ip_forward=0"],
+            &["ip", "link", "set", "dlan-vx2", "down"],
+        ];
+        for damage in damages {
+            run(damage[0], &damage[1..]);
+            let plan = Plan::new(&router.observe().await, &wanted).unwrap();
+            assert!(!plan.is_empty(), "{damage:?} went unseen");
+            run("ip", &["link", "set", "dlan-vx2", "up"]);
+            router.reach(&wanted).await;
+        }
+    });
+}
+
+#[test]
+fn a_failing_step_leaves_the_router_as_it_was() {
+    in_namespace("a_failing_step_leaves_the_router_as_it_was", |router| async move {
+        add_strangers();
+        router.reach(&router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])])).await;
+        let before = everything();
+        let observed = router.observe().await;
+        // The route of a stranger has this place in our table.
+        let wanted = router.wanted(&[
+            ("10.2.0.0/24", &[("dlan-vx3", "fe80::2")]),
+            ("10.3.0.0/24", &[("dlan-vx3", "fe80::2")]),
+            ("10.5.0.0/24", &[("dlan-vx3", "fe80::2")]),
+        ]);
+        let outcome = router.system.apply(&Plan::new(&observed, &wanted).unwrap()).await;
+        assert!(outcome.rolled_back && outcome.rollback_failures.is_empty(), "{outcome}");
+        assert_eq!(outcome.failures.len(), 1, "{outcome}");
+        assert!(outcome.failures[0].step.contains("10.2.0.0/24"), "{outcome}");
+        assert!(outcome.failures[0].error.contains("File exists"), "{outcome}");
+        for (before, after) in before.iter().zip(everything()) {
+            assert_eq!(*before, after);
+        }
+    });
+}
+
+#[test]
+fn counts_of_dropped_packets_outlive_another_ruleset() {
+    in_namespace("counts_of_dropped_packets_outlive_another_ruleset", |router| async move {
+        router.reach(&router.wanted(&[])).await;
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let _ = socket.send_to(b"no frame", "127.0.0.1:4789");
+        let leaving = router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"];
+        assert_eq!(leaving, 1);
+        router.reach(&router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])])).await;
+        assert_eq!(router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"], 1);
+    });
+}
+
+#[test]
+fn a_change_by_somebody_else_makes_a_hint() {
+    in_namespace("a_change_by_somebody_else_makes_a_hint", |router| async move {
+        router.reach(&router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])])).await;
+        let mut hints = router.system.watch();
+        // Until the sockets listen, and what came before them has been heard.
+        while tokio::time::timeout(Duration::from_millis(300), hints.next()).await.is_ok() {}
+        let damages: [&[&str]; 4] = [
+            &["ip", "route", "del", "10.3.0.0/24", "table", "141", "metric", "32"],
+            &["ip", "rule", "del", "pref", "30142"],
+            &["nft", "flush", "ruleset"],
+            &["ip", "address", "add", "10.99.0.1/24", "dev", "lan0"],
+        ];
+        for damage in damages {
+            run(damage[0], &damage[1..]);
+            let hint = tokio::time::timeout(Duration::from_secs(5), hints.next()).await;
+            assert!(hint.is_ok(), "no hint after {damage:?}");
+            while tokio::time::timeout(Duration::from_millis(100), hints.next()).await.is_ok() {}
+        }
+    });
+}
+
+#[test]
+fn thousands_of_routes_are_set_in_a_moment() {
+    in_namespace("thousands_of_routes_are_set_in_a_moment", |router| async move {
+        router.reach(&router.wanted(&[])).await;
+        let mut wanted = router.observe().await;
+        let next_hops =
+            BTreeSet::from([RouteHop { device: name("dlan-vx2"), via: Some("fe80::1".parse().unwrap()) }]);
+        for number in 0..5000_u32 {
+            let network = std::net::Ipv4Addr::from(0x0a80_0000 + number * 256);
+            let key = RouteKey { table: 141, prefix: format!("{network}/24").parse().unwrap(), metric: 32 };
+            let action = RouteAction::Unicast { next_hops: next_hops.clone(), source: None };
+            wanted.routes.insert(key, Route { protocol: 141, action });
+        }
+        let plan = Plan::routes(&router.observe().await, &wanted);
+        let begin = Instant::now();
+        let outcome = router.system.apply(&plan).await;
+        assert_eq!((outcome.applied, outcome.failures.len()), (5000, 0), "{outcome}");
+        let took = begin.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?} for 5,000 routes");
+        assert!(Plan::new(&router.observe().await, &wanted).unwrap().is_empty());
+    });
+}
