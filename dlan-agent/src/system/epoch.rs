@@ -51,7 +51,7 @@ fn advance_in(state_dir: &Path, run_dir: &Path, boot_id: &str) -> Result<u32, Ep
             (count, 0)
         }
     };
-    file::write_whole(&starts_path, starts.to_string().as_bytes(), file::PRIVATE)
+    file::write_volatile(&starts_path, starts.to_string().as_bytes(), file::PRIVATE)
         .map_err(|source| EpochError { path: starts_path, source })?;
     Ok(count << START_BITS | starts)
 }

@@ -3,7 +3,7 @@
 //! They are a few kilobytes at most, on memory file systems or written only when something changed, so that waiting
 //! for them does not hold up the runtime.
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,17 @@ pub const PRIVATE: u32 = 0o600;
 /// The mode of files that anyone may read.
 pub const PUBLIC: u32 = 0o644;
 
-/// Writes a file by way of a neighbor that takes its place.
+/// Writes a file that is to outlive a power cut, by way of a neighbor that takes its place.
 pub fn write_whole(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    write(path, text, mode, File::sync_all)
+}
+
+/// Writes a file of the run directory, which does not outlive the kernel anyway.
+pub fn write_volatile(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    write(path, text, mode, |_| Ok(()))
+}
+
+fn write(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".part");
     let aside = PathBuf::from(aside);
@@ -22,7 +31,7 @@ pub fn write_whole(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     // A file left behind keeps its mode when it is opened again.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text)?;
-    file.sync_all()?;
+    sync(&file)?;
     std::fs::rename(&aside, path)
 }
 

@@ -64,7 +64,7 @@ impl Record {
     /// Writes the record.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec(self).map_err(io::Error::other)?;
-        file::write_whole(&run_dir.join(FILE_NAME), &text, file::PRIVATE)
+        file::write_volatile(&run_dir.join(FILE_NAME), &text, file::PRIVATE)
     }
 
     /// Removes the record.
