@@ -12,7 +12,7 @@ use rtnetlink::packet_core::{
     NetlinkPayload,
 };
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -60,7 +60,20 @@ impl Rtnl {
 
     /// Returns the device of that name, if there is one.
     pub(super) async fn device(&mut self, name: &str) -> Result<Option<Device>, NetlinkError> {
-        Ok(self.devices().await?.into_values().find(|device| device.name == name))
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetLink(link));
+        request.header.flags = NLM_F_REQUEST;
+        let mut replies = self.handle.request(request).map_err(|_| NetlinkError::Closed)?;
+        let reply = replies.next().await.ok_or(NetlinkError::Closed)?;
+        match (check(&reply.payload), &reply.payload) {
+            (Ok(()), NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link))) => {
+                Ok(Device::read(link))
+            }
+            (Err(error), _) if error.is_absent() => Ok(None),
+            (Err(error), _) => Err(error),
+            (Ok(()), _) => Err(NetlinkError::Closed),
+        }
     }
 
     /// Returns the addresses of all devices, by the device's number.
