@@ -121,7 +121,7 @@ async fn run_device(
     let listener = listen(&path)?;
     tracing::info!(%device, mtu, pid = std::process::id(), "embedded WireGuard runs");
     if is_detached {
-        release_output()?;
+        let_go()?;
     }
 
     let (ended, mut has_ended) = tokio::sync::oneshot::channel();
@@ -193,15 +193,16 @@ fn listen(path: &Path) -> Result<UnixListener, UserspaceError> {
     attempt().map_err(|source| UserspaceError::Listen { path: path.to_owned(), source })
 }
 
-/// Lets go of the caller's output: a closed pipe there must not end this process.
-fn release_output() -> Result<(), UserspaceError> {
+/// Lets go of the caller's directory and output: a closed pipe there must not end this process.
+fn let_go() -> Result<(), UserspaceError> {
     let attempt = || {
+        std::env::set_current_dir("/")?;
         let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
         nix::unistd::dup2_stdout(&null)?;
         nix::unistd::dup2_stderr(&null)?;
         io::Result::Ok(())
     };
-    attempt().map_err(|source| UserspaceError::System { act: "let go of standard output", source })
+    attempt().map_err(|source| UserspaceError::System { act: "let go of the caller", source })
 }
 
 /// Answers clients, one request of the engine at a time, until the engine fails to answer: what it says after that could

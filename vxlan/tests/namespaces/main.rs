@@ -6,10 +6,13 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::getsid;
 use support::{
-    DEVICE, Namespace, apply_all, desired, exchange, ip, link_table, peer_of, settle, socket_on, vxlan_to,
-    wireguard,
+    DEVICE, Namespace, apply_all, desired, exchange, ip, link_table, peer_of, process_of, settle, socket_on,
+    vxlan_to, wireguard,
 };
 use vxlan::change::LinkChange;
 use vxlan::diff::diff;
@@ -156,13 +159,36 @@ fn change_of_one_peer_leaves_the_session_of_another() {
 }
 
 #[test]
+fn process_stands_apart_from_who_started_it_and_ends_when_told() {
+    let namespace = Namespace::new();
+    let key = PrivateKey::generate().unwrap();
+    settle(&namespace, &desired(&key, &key, 1, 2, None));
+    let process = process_of(&namespace);
+    assert_eq!(getsid(Some(process)).unwrap(), process, "a session of its own");
+    assert_eq!(std::fs::metadata(namespace.socket()).unwrap().permissions().mode() & 0o777, 0o600);
+    for descriptor in ["1", "2"] {
+        let target = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}")).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"));
+    }
+    namespace.block(async |links| {
+        let mut monitor = Monitor::open().unwrap();
+        kill(process, Signal::SIGTERM).unwrap();
+        while !matches!(monitor.next().await, LinkEvent::LinkRemoved { name, .. } if name.as_str() == DEVICE)
+        {
+        }
+        assert_eq!(links.observe().await.unwrap(), link_table([]));
+    });
+    assert!(!namespace.socket().exists());
+}
+
+#[test]
 fn killed_process_is_seen_as_the_device_gone_and_told() {
     let namespace = Namespace::new();
     let wanted = desired(&PrivateKey::generate().unwrap(), &PrivateKey::generate().unwrap(), 1, 2, None);
     settle(&namespace, &wanted);
     namespace.block(async |links| {
         let mut monitor = Monitor::open().unwrap();
-        support::kill(&namespace);
+        kill(process_of(&namespace), Signal::SIGKILL).unwrap();
         let mut gone = BTreeSet::new();
         while gone.len() < wanted.len() {
             if let LinkEvent::LinkRemoved { name, .. } = monitor.next().await {

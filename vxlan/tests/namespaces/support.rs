@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::Pid;
 use vxlan::change::LinkChange;
 use vxlan::diff::diff;
 use vxlan::link::{Link, LinkKind, LinkName};
@@ -118,20 +119,19 @@ pub fn run_embedded_process() {
     vxlan::userspace::run(&device, var("TEST_MTU").parse().unwrap(), Path::new(&directory)).unwrap();
 }
 
-/// Kills the process of a namespace's embedded device, found by the directory it was given.
-pub fn kill(namespace: &Namespace) {
+/// Returns the process of a namespace's embedded device, found by the directory it was given.
+pub fn process_of(namespace: &Namespace) -> Pid {
     let wanted = format!("TEST_DIRECTORY={}", namespace.directory.path().display());
-    let mut killed = 0;
+    let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
         let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
         if environment.split(|octet| *octet == 0).any(|variable| variable == wanted.as_bytes()) {
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
-                .unwrap();
-            killed += 1;
+            found.push(Pid::from_raw(pid));
         }
     }
-    assert_eq!(killed, 1, "one process runs the device");
+    let [process] = found[..] else { panic!("one process runs the device: {found:?}") };
+    process
 }
 
 /// Runs iproute2 in the namespace of the calling thread.
