@@ -97,6 +97,14 @@ pub enum Command {
         #[arg(long, default_value_t = 10)]
         count: usize,
     },
+    /// Draw the mesh: in the terminal, or as SVG.
+    Draw {
+        /// Write an SVG document there instead.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// Draw a topology file instead of the lab that is up.
+        topology: Option<PathBuf>,
+    },
     /// Run scenarios: bring a mesh up, try what the README promises, report.
     Test {
         /// Which; left out: all.

@@ -68,6 +68,11 @@ impl Console {
         self.paint("31;1", text)
     }
 
+    /// Returns `text` in bold green.
+    pub fn way(self, text: &str) -> String {
+        self.paint("32;1", text)
+    }
+
     /// Returns `text` in grey.
     pub fn faint(self, text: &str) -> String {
         self.paint("2", text)

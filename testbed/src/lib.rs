@@ -17,6 +17,7 @@ pub mod layout;
 pub mod node;
 pub mod node_init;
 pub mod observe;
+pub mod picture;
 pub mod ping;
 pub mod report;
 pub mod run;

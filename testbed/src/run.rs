@@ -7,11 +7,12 @@ use crate::cli::{Cli, Command};
 use crate::console::Console;
 use crate::error::LabError;
 use crate::inject;
-use crate::lab::Lab;
+use crate::lab::{Lab, write_file};
 use crate::layout::Role;
 use crate::node;
 use crate::node_init;
 use crate::observe::COLD_START_LIMIT;
+use crate::picture::{self, Shown};
 use crate::runner;
 use crate::signals;
 use crate::topology::{RouterKind, Topology};
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
             inject::send(Lab::open(lab)?.node(&node)?, to, vni, b"injected by hand", count)?;
             console.line(format!("{count} frames with VNI {vni} sent from {node} to {to}"));
         }
+        Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console),
         Command::Test { scenarios, report, traces, .. } => {
             return runner::run(console, &runner::Orders { names: scenarios, report, traces });
@@ -121,6 +123,29 @@ fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<(), L
     };
     console.line(format!("lab '{name}' is up: {} nodes", lab.nodes.len()));
     Ok(())
+}
+
+fn draw(
+    console: Console,
+    lab: Option<&str>,
+    svg: Option<&Path>,
+    topology: Option<&Path>,
+) -> Result<(), LabError> {
+    let (topology, shown) = match topology {
+        Some(path) => (read_topology(path)?, Shown::default()),
+        None => {
+            let lab = Lab::open(lab)?;
+            let shown = Shown::of(&lab);
+            (lab.topology, shown)
+        }
+    };
+    match svg {
+        Some(path) => write_file(path, &picture::svg::draw(&topology, &shown)),
+        None => {
+            console.line(picture::text::draw(&topology, &shown, console));
+            Ok(())
+        }
+    }
 }
 
 fn down(console: Console, lab: Option<String>) -> Result<(), LabError> {

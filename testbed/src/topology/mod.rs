@@ -70,9 +70,6 @@ pub struct Home {
     pub lan_ipv4: Ipv4Net,
     /// The same for IPv6: a public prefix behind a stateful filter, as providers delegate it.
     pub lan_ipv6: Ipv6Net,
-    /// Column and row in pictures.
-    #[serde(default)]
-    pub at: Option<(u8, u8)>,
 }
 
 /// A machine on a home network that nobody in the mesh controls.
@@ -122,7 +119,7 @@ pub struct Router {
     /// Which program routes.
     #[serde(default)]
     pub kind: RouterKind,
-    /// Column and row in pictures.
+    /// Column and row in pictures, from the upper left; left out: in the lowest row, as the file has them.
     #[serde(default)]
     pub at: Option<(u8, u8)>,
 }
