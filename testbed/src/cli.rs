@@ -97,6 +97,15 @@ pub enum Command {
         #[arg(long, default_value_t = 10)]
         count: usize,
     },
+    /// Bring the reference mesh up, show it, break it, show it heal, and end at a prompt.
+    Demo {
+        /// End and clean up instead of a prompt.
+        #[arg(long)]
+        once: bool,
+        /// Where the picture goes.
+        #[arg(long, value_name = "FILE", default_value = "target/demo.svg")]
+        svg: PathBuf,
+    },
     /// Draw the mesh: in the terminal, or as SVG.
     Draw {
         /// Write an SVG document there instead.

@@ -9,6 +9,7 @@ pub mod capture;
 pub mod cli;
 pub mod command;
 pub mod console;
+pub mod demo;
 pub mod error;
 pub mod impairment;
 pub mod inject;

@@ -80,6 +80,26 @@ impl Lab {
         Ok(devices)
     }
 
+    /// Returns the routers that traffic from one router to another's LAN passes, both included, as the kernels route it.
+    pub fn way(&self, from: &str, to: &str) -> Result<Vec<String>, LabError> {
+        let prefix =
+            self.topology.router(to).map(|router| router.lan_ipv6.trunc().to_string()).unwrap_or_default();
+        let mut way = vec![from.to_owned()];
+        while let Some(here) = way.last().filter(|here| *here != to) {
+            let devices = self.route_devices(here, &prefix)?;
+            let next = devices.first().and_then(|device| device.strip_prefix("dlan-vx")?.parse::<u16>().ok());
+            let next = self.topology.routers.iter().find(|router| Some(router.host_id) == next);
+            match next {
+                Some(next) if !way.contains(&next.name) => way.push(next.name.clone()),
+                _ => {
+                    let sofar = way.join(" - ");
+                    return Err(LabError::Asked(format!("the way from {from} to {to} ends after {sofar}")));
+                }
+            }
+        }
+        Ok(way)
+    }
+
     /// Returns how many packets a router has sent by a device.
     pub fn sent_packets(&self, router: &str, device: &str) -> Result<u64, LabError> {
         let path = self.node(router)?.path(&format!("/sys/class/net/{device}/statistics/tx_packets"));

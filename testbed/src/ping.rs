@@ -95,6 +95,17 @@ impl Lab {
         Ok(if is_ipv6 { ipv6.into() } else { ipv4.into() })
     }
 
+    /// Returns how long a host takes to answer another's ping, in milliseconds; `None` without an answer.
+    pub fn round_trip(&self, from: &str, to: &str, is_ipv6: bool) -> Result<Option<f64>, LabError> {
+        let address = self.address_of(to, is_ipv6)?.to_string();
+        let mut command =
+            self.node(from)?.command("ping", &["-n", "-c", "3", "-i", "0.05", "-W", "2", &address]);
+        let output = crate::command::output(&mut command, "")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let last = text.lines().rfind(|line| line.contains(" time="));
+        Ok(last.and_then(|line| line.split("time=").nth(1)?.split(' ').next()?.parse().ok()))
+    }
+
     /// Returns whether a host answers another's ping within two seconds.
     pub fn pings(&self, from: &str, to: &str, is_ipv6: bool) -> Result<bool, LabError> {
         let address = self.address_of(to, is_ipv6)?.to_string();

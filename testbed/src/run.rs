@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{Cli, Command};
 use crate::console::Console;
+use crate::demo;
 use crate::error::LabError;
 use crate::inject;
 use crate::lab::{Lab, write_file};
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
             inject::send(Lab::open(lab)?.node(&node)?, to, vni, b"injected by hand", count)?;
             console.line(format!("{count} frames with VNI {vni} sent from {node} to {to}"));
         }
+        Command::Demo { once, svg } => demo::run(console, once, &svg)?,
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console),
         Command::Test { scenarios, report, traces, .. } => {
