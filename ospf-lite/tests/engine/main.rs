@@ -5,3 +5,4 @@ mod adjacency;
 mod flooding;
 mod harness;
 mod origination;
+mod rfc5340;
