@@ -270,3 +270,103 @@ impl Lsdb {
         Some(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ospf::lsa::{LsaBody, SequenceNumber};
+
+    const OWN: RouterId = RouterId(1);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ORIGIN + Duration::from_secs(seconds)
+    }
+
+    fn key(domain: Domain, router: u32) -> LsdbKey {
+        let ls_type = LsType::from_bits(0xbff0);
+        let link_state_id = LinkStateId(1);
+        LsdbKey { domain, lsa: LsaKey { ls_type, link_state_id, advertising_router: RouterId(router) } }
+    }
+
+    fn installation(key: &LsdbKey, age: u16, deadline: Option<Instant>) -> Installation {
+        let lsa = Lsa::originate(key.lsa, SequenceNumber::INITIAL, age, LsaBody::Unknown(vec![1; 4]));
+        Installation { lsa: Arc::new(lsa), age, source: Source::Flooded, deadline }
+    }
+
+    #[test]
+    fn an_age_runs_with_the_clock_up_to_max_age() {
+        let mut lsdb = Lsdb::new(OWN);
+        let key = key(Domain::Area, 2);
+        lsdb.install(key, installation(&key, 100, None), at(10));
+        let entry = lsdb.get(&key).unwrap();
+        assert_eq!(
+            [at(10), at(11), at(3_509), at(9_999)].map(|now| entry.age(now)),
+            [100, 101, 3_599, MAX_AGE]
+        );
+        assert_eq!(entry.header(at(20)).age, 110);
+    }
+
+    #[test]
+    fn a_deadline_comes_once_and_not_for_an_instance_that_was_superseded() {
+        let mut lsdb = Lsdb::new(OWN);
+        let key = key(Domain::Area, 2);
+        lsdb.install(key, installation(&key, 0, Some(at(5))), at(0));
+        lsdb.install(key, installation(&key, 0, Some(at(7))), at(1));
+        assert_eq!(lsdb.next_deadline(), Some(at(7)));
+        assert_eq!(lsdb.pop_due(at(6)), None);
+        assert_eq!(lsdb.pop_due(at(7)), Some(key));
+        assert_eq!(lsdb.pop_due(at(9)), None);
+        lsdb.remove(&key);
+        assert!(lsdb.is_empty() && lsdb.next_deadline().is_none());
+    }
+
+    #[test]
+    fn a_flushed_lsa_is_kept_but_does_not_count() {
+        let mut lsdb = Lsdb::new(OWN);
+        let key = key(Domain::Area, 2);
+        lsdb.install(key, installation(&key, 0, Some(at(5))), at(0));
+        assert!(lsdb.flush(&key, at(1)));
+        assert!(!lsdb.flush(&key, at(2)));
+        assert_eq!((lsdb.len(), lsdb.live().count(), lsdb.next_deadline()), (1, 0, None));
+        assert_eq!(lsdb.get(&key).unwrap().age(at(1)), MAX_AGE);
+        assert!(lsdb.flushed().contains(&key));
+        lsdb.install(key, installation(&key, 3, None), at(3));
+        assert!(lsdb.flushed().is_empty());
+    }
+
+    #[test]
+    fn equal_keys_on_two_links_are_two_lsas_and_go_with_their_link() {
+        let mut lsdb = Lsdb::new(OWN);
+        let [one, other] = [3, 4].map(|id| key(Domain::Link(InterfaceId(id)), 1));
+        for key in [one, other] {
+            lsdb.install(key, installation(&key, 0, None), at(0));
+        }
+        assert_eq!((lsdb.len(), lsdb.own().len()), (2, 2));
+        assert_eq!(lsdb.remove_link(InterfaceId(3)), 1);
+        assert!(lsdb.get(&one).is_none() && lsdb.get(&other).is_some());
+        assert_eq!(lsdb.own().len(), 1);
+    }
+
+    #[test]
+    fn an_instance_is_sent_back_once_per_interval() {
+        let mut lsdb = Lsdb::new(OWN);
+        let key = key(Domain::Area, 2);
+        lsdb.install(key, installation(&key, 0, None), at(0));
+        let entry = lsdb.get_mut(&key).unwrap();
+        let second = Duration::from_secs(1);
+        assert_eq!([at(5), at(5), at(6)].map(|now| entry.send_back(now, second)), [true, false, true]);
+    }
+
+    #[test]
+    fn an_unknown_type_without_the_u_bit_belongs_to_its_link() {
+        let domain = |bits| {
+            let lsa = LsaKey { ls_type: LsType::from_bits(bits), ..key(Domain::Area, 2).lsa };
+            Domain::of(&lsa, InterfaceId(7))
+        };
+        let link = Some(Domain::Link(InterfaceId(7)));
+        assert_eq!([domain(0x3ff0), domain(0x5ff0), domain(0x0008)], [link; 3]);
+        assert_eq!([domain(0xbff0), domain(0x2001)], [Some(Domain::Area); 2]);
+        assert_eq!([domain(0xdff0), domain(0x4005)], [Some(Domain::As); 2]);
+        assert_eq!([domain(0xe001), domain(0x6001)], [None; 2]);
+    }
+}

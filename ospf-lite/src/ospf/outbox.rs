@@ -85,3 +85,48 @@ pub struct Cx<'a> {
     /// The engine's source of chance.
     pub random: &'a mut Random,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{InterfaceId, RouterId};
+    use crate::ospf::neighbor::fsm::NeighborState;
+
+    #[test]
+    fn cryptographic_sequence_numbers_grow_from_the_epoch_on() {
+        let mut outbox = Outbox::new(7);
+        assert_eq!(outbox.next_authentication_sequence(), (7 << 32) + 1);
+        assert_eq!(outbox.next_authentication_sequence(), (7 << 32) + 2);
+        assert!(Outbox::new(8).next_authentication_sequence() > outbox.next_authentication_sequence());
+    }
+
+    #[test]
+    fn a_hint_is_not_repeated_while_it_waits() {
+        let mut outbox = Outbox::new(0);
+        for event in [Event::RoutesChanged, Event::DatabaseChanged, Event::RoutesChanged] {
+            outbox.raise(event);
+        }
+        assert_eq!(outbox.poll_event(), Some(Event::RoutesChanged));
+        assert_eq!(outbox.poll_event(), Some(Event::DatabaseChanged));
+        assert_eq!(outbox.poll_event(), None);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded() {
+        let mut outbox = Outbox::new(0);
+        let destination = crate::io::ALL_SPF_ROUTERS;
+        for _ in 0..=TRANSMITS_MAX {
+            outbox.transmit(Transmit { interface: InterfaceId(1), destination, octets: Vec::new() });
+        }
+        let event = |id| Event::NeighborChanged {
+            interface: InterfaceId(id),
+            neighbor: RouterId(1),
+            from: NeighborState::Down,
+            to: NeighborState::Init,
+        };
+        (0..5_000).for_each(|id| outbox.raise(event(id)));
+        assert_eq!(std::iter::from_fn(|| outbox.poll_transmit()).count(), TRANSMITS_MAX);
+        let events: Vec<Event> = std::iter::from_fn(|| outbox.poll_event()).collect();
+        assert_eq!((events.len(), events.last()), (EVENTS_MAX, Some(&event(4_999))));
+    }
+}

@@ -62,3 +62,22 @@ impl Throttle {
         Self { last: now, in_a_row }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origination_slows_down_in_a_row_and_recovers_when_it_is_quiet() {
+        let start = Instant::ORIGIN + Duration::from_secs(100);
+        let first = Throttle::after(None, start);
+        assert_eq!(first.allowed_at(), start + SECOND_INTERVAL);
+        let second = Throttle::after(Some(first), first.allowed_at());
+        assert_eq!(second.allowed_at(), first.allowed_at() + MIN_LS_INTERVAL);
+        let third = Throttle::after(Some(second), second.allowed_at());
+        assert_eq!(third.allowed_at(), second.allowed_at() + MIN_LS_INTERVAL);
+        let quiet = third.last + QUIET_INTERVAL;
+        assert!(!third.matters(quiet));
+        assert_eq!(Throttle::after(Some(third), quiet).allowed_at(), quiet + SECOND_INTERVAL);
+    }
+}

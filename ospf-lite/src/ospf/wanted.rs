@@ -159,3 +159,36 @@ fn encoded(prefix: &AdvertisedPrefix) -> Prefix {
     let options = if prefix.local_address { PrefixOptions::LA } else { PrefixOptions::default() };
     Prefix { net: prefix.prefix, options }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(keys: impl IntoIterator<Item = u32>) -> BTreeMap<u32, usize> {
+        keys.into_iter().map(|key| (key, 16)).collect()
+    }
+
+    #[test]
+    fn parts_are_filled_in_order_and_never_past_their_room() {
+        let places = assign(&BTreeMap::new(), &sizes(0..10), 64);
+        let parts: Vec<u32> = places.values().copied().collect();
+        assert_eq!(parts, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_the_others_in_their_place() {
+        let before = assign(&BTreeMap::new(), &sizes(0..10), 64);
+        let without = assign(&before, &sizes((0..10).filter(|key| *key != 1)), 64);
+        assert!(without.iter().all(|(key, part)| before.get(key) == Some(part)));
+        let with_another = assign(&without, &sizes((0..11).filter(|key| *key != 1)), 64);
+        assert_eq!(with_another.get(&10), Some(&0));
+        assert!(without.iter().all(|(key, part)| with_another.get(key) == Some(part)));
+    }
+
+    #[test]
+    fn a_size_above_the_room_of_what_is_left_goes_into_the_next_part() {
+        let sizes = BTreeMap::from([(1, 60), (2, 10), (3, 4)]);
+        let places = assign(&BTreeMap::new(), &sizes, 64);
+        assert_eq!(places, BTreeMap::from([(1, 0), (2, 1), (3, 0)]));
+    }
+}
