@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ospf_lite::time::Instant;
-use vxlan::wireguard::PublicKey;
+use vxlan::wireguard::{PeerStatus, PublicKey};
 
 use crate::config::{Config, Endpoint};
 
@@ -42,15 +42,6 @@ pub enum EndpointAction {
     },
 }
 
-/// What WireGuard says of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PeerSeen {
-    /// Where it sends to.
-    pub endpoint: Option<SocketAddr>,
-    /// How long ago the last handshake was.
-    pub handshake_age: Option<Duration>,
-}
-
 #[derive(Debug, Clone)]
 struct Entry {
     endpoint: Endpoint,
@@ -63,7 +54,7 @@ struct Entry {
     due: Instant,
     /// Since when an answer to a lookup is awaited.
     asked: Option<Instant>,
-    seen: PeerSeen,
+    seen: PeerStatus,
     /// When the address was last handed out.
     set_at: Option<Instant>,
 }
@@ -126,7 +117,7 @@ impl Endpoints {
     }
 
     /// Takes in what WireGuard says of its peers.
-    pub fn handle_peers(&mut self, now: Instant, peers: &BTreeMap<PublicKey, PeerSeen>) {
+    pub fn handle_peers(&mut self, now: Instant, peers: &BTreeMap<PublicKey, PeerStatus>) {
         for (peer, entry) in &mut self.entries {
             entry.seen = peers.get(peer).copied().unwrap_or_default();
             if entry.is_silent() && entry.asked.is_none() {
@@ -215,7 +206,7 @@ impl Entry {
             error: None,
             retry: RETRY_FIRST,
             asked: None,
-            seen: PeerSeen::default(),
+            seen: PeerStatus::default(),
             set_at: None,
         }
     }
@@ -269,10 +260,11 @@ mod tests {
         Ok(addresses.iter().map(|address| address.parse().unwrap()).collect())
     }
 
-    fn peers(endpoint: &str, age: Option<u64>) -> BTreeMap<PublicKey, PeerSeen> {
-        let seen = PeerSeen {
+    fn peers(endpoint: &str, age: Option<u64>) -> BTreeMap<PublicKey, PeerStatus> {
+        let seen = PeerStatus {
             endpoint: Some(endpoint.parse().unwrap()),
             handshake_age: age.map(Duration::from_secs),
+            ..PeerStatus::default()
         };
         BTreeMap::from([(PEER, seen)])
     }

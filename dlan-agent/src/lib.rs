@@ -1,12 +1,15 @@
 //! The router's keeper as a library: everything but argument parsing and the process itself.
 
 pub mod addressing;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod desired;
 pub mod endpoints;
+pub mod lock;
 pub mod path;
+pub mod ping;
 pub mod plan;
 pub mod problems;
 pub mod reconcile;
