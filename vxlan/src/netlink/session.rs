@@ -1,6 +1,7 @@
 //! What `Links` does with its open connections: the order of requests that observing, creating and changing takes.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::device::{self, Device, DeviceKind};
@@ -15,7 +16,7 @@ use crate::link::{Link, LinkKind, LinkName};
 use crate::mtu::{EMBEDDED_MTU_MAX, OuterFamily, vxlan_mtu};
 use crate::uapi::{DeviceReport, client};
 use crate::vtep::VxlanLink;
-use crate::wireguard::{PeerStatus, WireGuardLink};
+use crate::wireguard::{Peer, PeerStatus, WireGuardLink};
 
 /// Open connections to the kernel.
 #[derive(Debug)]
@@ -99,21 +100,35 @@ impl Session {
             LinkChange::Remove(link) => self.remove(config, &link.name).await,
             LinkChange::Alter { from, to } => self.alter(config, from, to).await,
             LinkChange::SetEndpoint { device: name, peer, value, endpoint } => {
-                let device =
-                    self.ours(config, name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
-                match (&device.kind, &self.kernel) {
-                    (DeviceKind::WireGuard, Some(kernel)) => {
-                        let outcome = kernel.set_endpoint(name, peer, *endpoint).await;
-                        outcome.map_err(changing("set an endpoint of", name))
-                    }
-                    _ => {
-                        let mut peer_value = (**value).clone();
-                        peer_value.endpoint = Some(*endpoint);
-                        let socket = socket_path(&config.socket_directory, name);
-                        let outcome = embedded::replace_peer(&socket, peer, &peer_value).await;
-                        outcome.map_err(telling("set an endpoint of", name))
-                    }
-                }
+                self.set_endpoint(config, name, (peer, value), *endpoint).await
+            }
+        }
+    }
+
+    /// Tells a device where to send to a peer. One that sends there already is left alone: the embedded device cannot
+    /// change a peer without ending its session.
+    async fn set_endpoint(
+        &mut self,
+        config: &LinksConfig,
+        name: &LinkName,
+        (key, peer): (&PublicKey, &Peer),
+        endpoint: SocketAddr,
+    ) -> Result<(), LinksError> {
+        let seen = self.peers(config, name).await?;
+        if seen.get(key).is_some_and(|seen| seen.endpoint == Some(endpoint)) {
+            return Ok(());
+        }
+        let device = self.ours(config, name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
+        match (&device.kind, &self.kernel) {
+            (DeviceKind::WireGuard, Some(kernel)) => {
+                let outcome = kernel.set_endpoint(name, key, endpoint).await;
+                outcome.map_err(changing("set an endpoint of", name))
+            }
+            _ => {
+                let peer = Peer { endpoint: Some(endpoint), ..peer.clone() };
+                let socket = socket_path(&config.socket_directory, name);
+                let outcome = embedded::replace_peer(&socket, key, &peer).await;
+                outcome.map_err(telling("set an endpoint of", name))
             }
         }
     }
