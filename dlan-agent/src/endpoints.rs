@@ -63,6 +63,8 @@ struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
     entries: BTreeMap<PublicKey, Entry>,
+    /// What WireGuard said of its peers last.
+    peers: BTreeMap<PublicKey, PeerStatus>,
     actions: VecDeque<EndpointAction>,
 }
 
@@ -74,11 +76,18 @@ impl Endpoints {
             .iter()
             .filter_map(|link| link.endpoint.as_ref().map(|endpoint| (&link.public_key, endpoint)))
             .collect();
+        self.handle_endpoints(now, &wanted);
+    }
+
+    fn handle_endpoints(&mut self, now: Instant, wanted: &BTreeMap<&PublicKey, &Endpoint>) {
         self.entries
             .retain(|peer, entry| wanted.get(peer).is_some_and(|endpoint| **endpoint == entry.endpoint));
         for (peer, endpoint) in wanted {
-            let entry = self.entries.entry(*peer);
-            entry.or_insert_with(|| Entry::new(now, endpoint.clone()));
+            if !self.entries.contains_key(*peer) {
+                let seen = self.peers.get(*peer).copied().unwrap_or_default();
+                self.entries.insert(**peer, Entry::new(now, (*endpoint).clone(), seen));
+                self.set_first(now, peer);
+            }
         }
         self.handle_timeout(now);
     }
@@ -111,13 +120,14 @@ impl Endpoints {
             }
             None => {
                 entry.chosen = 0;
-                self.set_chosen(now, peer);
+                if before.is_some() { self.set_chosen(now, peer) } else { self.set_first(now, peer) }
             }
         }
     }
 
     /// Takes in what WireGuard says of its peers.
     pub fn handle_peers(&mut self, now: Instant, peers: &BTreeMap<PublicKey, PeerStatus>) {
+        self.peers.clone_from(peers);
         for (peer, entry) in &mut self.entries {
             entry.seen = peers.get(peer).copied().unwrap_or_default();
             if entry.is_silent() && entry.asked.is_none() {
@@ -185,6 +195,20 @@ impl Endpoints {
         self.set_chosen(now, peer);
     }
 
+    /// Begins with the address at which the peer answers already, if it is one of its name's. A peer that answers from
+    /// elsewhere has roamed and is left there.
+    fn set_first(&mut self, now: Instant, peer: &PublicKey) {
+        let Some(entry) = self.entries.get_mut(peer) else { return };
+        if !entry.is_silent() {
+            let answering = |address: &SocketAddr| Some(*address) == entry.seen.endpoint;
+            match entry.addresses.iter().position(answering) {
+                Some(at) => entry.chosen = at,
+                None => return,
+            }
+        }
+        self.set_chosen(now, peer);
+    }
+
     fn set_chosen(&mut self, now: Instant, peer: &PublicKey) {
         let Some(entry) = self.entries.get_mut(peer) else { return };
         let Some(address) = entry.chosen_address() else { return };
@@ -194,11 +218,11 @@ impl Endpoints {
 }
 
 impl Entry {
-    fn new(now: Instant, endpoint: Endpoint) -> Self {
+    fn new(now: Instant, endpoint: Endpoint, seen: PeerStatus) -> Self {
         let literal = endpoint.host.parse::<IpAddr>().ok();
         let addresses = literal.map(|address| SocketAddr::new(address, endpoint.port));
         Self {
-            // A written address is in use from the start: the device is created with it.
+            // A written address needs no lookup.
             due: if addresses.is_some() { now + SILENT_INTERVAL } else { now },
             endpoint,
             addresses: addresses.into_iter().collect(),
@@ -206,7 +230,7 @@ impl Entry {
             error: None,
             retry: RETRY_FIRST,
             asked: None,
-            seen: PeerStatus::default(),
+            seen,
             set_at: None,
         }
     }
@@ -242,9 +266,14 @@ mod tests {
     }
 
     fn machine(host: &str) -> Endpoints {
-        let entry = Entry::new(at(0), Endpoint { host: host.to_owned(), port: 51820 });
-        let mut endpoints = Endpoints { entries: BTreeMap::from([(PEER, entry)]), actions: VecDeque::new() };
-        endpoints.handle_timeout(at(0));
+        machine_after(host, &BTreeMap::new())
+    }
+
+    fn machine_after(host: &str, peers: &BTreeMap<PublicKey, PeerStatus>) -> Endpoints {
+        let mut endpoints = Endpoints::default();
+        endpoints.handle_peers(at(0), peers);
+        let endpoint = Endpoint { host: host.to_owned(), port: 51820 };
+        endpoints.handle_endpoints(at(0), &BTreeMap::from([(&PEER, &endpoint)]));
         endpoints
     }
 
@@ -317,12 +346,23 @@ mod tests {
     #[test]
     fn a_peer_that_roamed_and_fell_silent_is_called_where_it_is_configured() {
         let mut endpoints = machine("192.0.2.4");
-        assert_eq!(actions(&mut endpoints), []);
+        assert_eq!(actions(&mut endpoints), [set("192.0.2.4:51820")]);
         endpoints.handle_peers(at(1), &peers("198.51.100.9:1024", Some(1)));
         endpoints.handle_timeout(at(20));
         assert_eq!(actions(&mut endpoints), []);
         endpoints.handle_peers(at(400), &peers("198.51.100.9:1024", Some(200)));
         assert_eq!(actions(&mut endpoints), [set("192.0.2.4:51820")]);
+    }
+
+    #[test]
+    fn an_agent_that_starts_again_leaves_answering_peers_where_they_are() {
+        let both = ["[2001:db8::4]:51820", "192.0.2.4:51820"];
+        let mut endpoints = machine_after("r4.example.org", &peers(both[1], Some(1)));
+        actions(&mut endpoints);
+        endpoints.handle_resolved(at(1), &PEER, answer(&both));
+        assert_eq!(actions(&mut endpoints), [set(both[1])]);
+        let mut roamed = machine_after("192.0.2.4", &peers("198.51.100.9:1024", Some(1)));
+        assert_eq!(actions(&mut roamed), []);
     }
 
     #[test]

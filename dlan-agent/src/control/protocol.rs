@@ -58,8 +58,8 @@ pub enum Reply {
     Lsdb(Vec<LsaReport>),
     /// To [`Request::Topology`].
     Topology(Topology),
-    /// To [`Request::Path`].
-    Path(PathReport),
+    /// To [`Request::Path`]: a way for each of the addresses; none when the name is not a router's.
+    Path(Vec<PathReport>),
     /// To [`Request::Plan`].
     Plan(PlanReport),
     /// To [`Request::Apply`].

@@ -12,6 +12,18 @@ pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
     if let Some(reason) = &link.resolve_error {
         problems.push(unresolved(link, reason));
     }
+    if let Some(configured) = link.mtu_configured {
+        problems.push(note(
+            format!(
+                "link {}: MTU {} is in use, the neighbor's; {configured} is configured",
+                link.name, link.mtu
+            ),
+            format!(
+                "set `mtu` of link {} to {} here, or to {configured} at the neighbor",
+                link.name, link.mtu
+            ),
+        ));
+    }
     if let Some(problem) = refused(link).or_else(|| mtu(link)) {
         problems.push(problem);
     } else if uptime_seconds > link.dead_seconds {

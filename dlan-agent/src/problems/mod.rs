@@ -71,6 +71,8 @@ pub struct LinkFacts {
     pub handshake_seconds: Option<u64>,
     /// This end's MTU.
     pub mtu: u16,
+    /// The MTU the configuration asks for, when the neighbor's smaller one is in use instead.
+    pub mtu_configured: Option<u16>,
     /// This end's cost.
     pub cost: u16,
     /// HelloInterval in seconds.
@@ -119,7 +121,7 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
     }
     if let Some(failure) = &facts.apply_failure {
         problems.push(error(
-            format!("the router could not be brought to its configuration: {failure}"),
+            format!("the router could not be brought to its configuration: {}", first_line(failure)),
             "see what is left to do with `dlan plan`; the agent tries again by itself",
         ));
     }
@@ -142,6 +144,15 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => first.to_owned(),
+        more => format!("{first} (and {more} more lines in the log)"),
+    }
 }
 
 fn error(what: String, next_step: impl Into<String>) -> Problem {

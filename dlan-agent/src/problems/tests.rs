@@ -17,6 +17,7 @@ fn link() -> LinkFacts {
         resolve_error: None,
         handshake_seconds: Some(30),
         mtu: 1370,
+        mtu_configured: None,
         cost: 10,
         hello_seconds: 10,
         dead_seconds: 40,
@@ -57,7 +58,13 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
+    (
+        |facts| facts.links[0].mtu_configured = Some(1420),
+        Severity::Note,
+        "MTU 1370 is in use, the neighbor's; 1420 is configured",
+        "to 1370 here, or to 1420 at the neighbor",
+    ),
     (
         |facts| facts.config_errors = vec!["/etc/config/dlan:3: bad".to_owned(), "more".to_owned()],
         Severity::Error,

@@ -16,6 +16,8 @@ pub enum Probe {
     },
     /// It did not.
     Silent,
+    /// This system does not let the command ask.
+    NotSent,
 }
 
 /// Returns the way; `probe` is nothing when none was sent.
@@ -42,6 +44,9 @@ pub fn path(path: &PathReport, probe: Option<Probe>) -> String {
         }
         Some(Probe::Silent) => {
             let _ = writeln!(text, "{to} does not answer");
+        }
+        Some(Probe::NotSent) => {
+            let _ = writeln!(text, "{to} was not asked: sending an ICMP echo is not allowed here");
         }
         None => {}
     }

@@ -1,0 +1,260 @@
+//! Between the router's configuration and its OSPF engines: which interfaces they have, and what their routes mean to the
+//! kernel. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ospf_lite::config::{
+    AdvertisedPrefix, AuthenticationKey, InterfaceConfig, InterfaceKind, PointToPointConfig,
+    SecurityAssociation,
+};
+use ospf_lite::driver::DeviceInterface;
+use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::io::{NextHop, Route};
+use ospf_lite::query::MtuMismatch;
+use vxlan::link::LinkName;
+
+use crate::addressing::{self, AddressingError, LinkAddressing};
+use crate::config::{Config, HostId, LinkConfig, MeshConfig};
+use crate::desired::{LOOPBACK_DEVICE, RoutingInput};
+use crate::state::facts::Facts;
+use crate::state::route::RouteHop;
+
+/// InfTransDelay: what an LSA ages on a link, at least a second by the standard.
+const INF_TRANS_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// An interface as both engines shall have it, before the kernel has said which number its device has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedInterface {
+    /// The device.
+    pub device: LinkName,
+    /// For the IPv6 family.
+    pub ipv6: InterfaceConfig,
+    /// For the IPv4 family.
+    pub ipv4: InterfaceConfig,
+}
+
+/// Returns the interfaces: the links, the LANs that are there, and the loopback identity.
+pub fn interfaces(
+    config: &Config,
+    facts: &Facts,
+) -> Result<BTreeMap<InterfaceId, WantedInterface>, AddressingError> {
+    let mesh = &config.mesh;
+    let authentication: Vec<SecurityAssociation> =
+        facts.ospf_secret.iter().map(|secret| security_association(mesh, secret)).collect();
+    let mut wanted = Vec::new();
+    for link in &config.links {
+        wanted.push(link_interface(mesh, link, addressing::link(mesh, link.host_id)?, &authentication));
+    }
+    let identity = addressing::loopback(mesh, mesh.host_id)?.host_prefixes();
+    let identity = identity.map(|prefix| AdvertisedPrefix { prefix, metric: 0, local_address: true });
+    if let Ok(device) = LinkName::new(LOOPBACK_DEVICE) {
+        wanted.push(stub(addressing::LOOPBACK_INTERFACE_ID, device, &identity));
+    }
+    for (index, lan) in config.lans.iter().enumerate() {
+        let prefixes: Vec<AdvertisedPrefix> = facts
+            .lan_prefixes(lan)
+            .into_iter()
+            .map(|(_, prefix)| AdvertisedPrefix { prefix, metric: mesh.lan_metric, local_address: false })
+            .collect();
+        wanted.push(stub(addressing::lan_interface_id(index), lan.device.clone(), &prefixes));
+    }
+    Ok(wanted.into_iter().map(|interface| (interface.ipv6.id, interface)).collect())
+}
+
+fn security_association(mesh: &MeshConfig, secret: &AuthenticationKey) -> SecurityAssociation {
+    SecurityAssociation { id: mesh.ospf_sa_id, algorithm: mesh.ospf_algorithm, key: secret.clone() }
+}
+
+fn link_interface(
+    mesh: &MeshConfig,
+    link: &LinkConfig,
+    at: LinkAddressing,
+    authentication: &[SecurityAssociation],
+) -> WantedInterface {
+    let kind = InterfaceKind::PointToPoint(PointToPointConfig {
+        cost: link.cost,
+        hello_interval: link.hello_interval,
+        dead_interval: link.dead_interval,
+        rxmt_interval: mesh.rxmt_interval,
+        inf_trans_delay: INF_TRANS_DELAY,
+        mtu: link.mtu,
+        link_local: at.link_local,
+        ipv4_address: at.ipv4.map(|own| own.addr()),
+        authentication: authentication.to_vec(),
+    });
+    // Routers of the predecessor send from their link address, so each /30 must be reachable, at the link's cost.
+    let subnet = at.ipv4.map(|own| AdvertisedPrefix {
+        prefix: IpNet::V4(own.trunc()),
+        metric: link.cost.get(),
+        local_address: false,
+    });
+    let interface = |prefixes| InterfaceConfig {
+        id: at.interface_id,
+        name: at.device.to_string(),
+        prefixes,
+        kind: kind.clone(),
+    };
+    WantedInterface {
+        ipv6: interface(Vec::new()),
+        ipv4: interface(subnet.into_iter().collect()),
+        device: at.device.clone(),
+    }
+}
+
+fn stub(id: InterfaceId, device: LinkName, prefixes: &[AdvertisedPrefix]) -> WantedInterface {
+    let of = |family| InterfaceConfig {
+        id,
+        name: device.to_string(),
+        prefixes: prefixes
+            .iter()
+            .copied()
+            .filter(|announced| family_of(&announced.prefix) == family)
+            .collect(),
+        kind: InterfaceKind::Stub,
+    };
+    WantedInterface { ipv6: of(Family::Ipv6), ipv4: of(Family::Ipv4), device }
+}
+
+/// Returns the family a prefix belongs to.
+pub const fn family_of(prefix: &IpNet) -> Family {
+    match prefix {
+        IpNet::V6(_) => Family::Ipv6,
+        IpNet::V4(_) => Family::Ipv4,
+    }
+}
+
+/// A device as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceSeen {
+    /// The kernel's number of the device.
+    pub ifindex: u32,
+    /// Whether it can carry packets.
+    pub up: bool,
+}
+
+/// What the engines must be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterfaceChange {
+    /// An interface is there, or is another than before.
+    Configure(Box<DeviceInterface>),
+    /// It can carry packets.
+    Up(InterfaceId),
+    /// It cannot.
+    Down(InterfaceId),
+    /// It is gone.
+    Remove(InterfaceId),
+}
+
+/// What the engines have been told of the router's interfaces.
+#[derive(Debug, Clone, Default)]
+pub struct InterfaceFeed {
+    told: BTreeMap<InterfaceId, (DeviceInterface, bool)>,
+}
+
+impl InterfaceFeed {
+    /// Returns what must be told so that the engines have the wanted interfaces, as far as their devices are there, and
+    /// takes it as told.
+    pub fn diff(
+        &mut self,
+        wanted: &BTreeMap<InterfaceId, WantedInterface>,
+        seen: &BTreeMap<LinkName, DeviceSeen>,
+    ) -> Vec<InterfaceChange> {
+        let mut changes = Vec::new();
+        let mut target = BTreeMap::new();
+        for (id, interface) in wanted {
+            if let Some(device) = seen.get(&interface.device) {
+                let wanted = DeviceInterface {
+                    ifindex: device.ifindex,
+                    name: interface.device.to_string(),
+                    ipv6: interface.ipv6.clone(),
+                    ipv4: interface.ipv4.clone(),
+                };
+                target.insert(*id, (wanted, device.up));
+            }
+        }
+        for id in self.told.keys().filter(|id| !target.contains_key(id)) {
+            changes.push(InterfaceChange::Remove(*id));
+        }
+        for (id, (interface, up)) in &target {
+            let told = self.told.get(id);
+            let was_up = told.is_some_and(|(_, up)| *up);
+            if told.is_none_or(|(told, _)| told != interface) {
+                changes.push(InterfaceChange::Configure(Box::new(interface.clone())));
+            }
+            match (was_up, *up) {
+                (false, true) => changes.push(InterfaceChange::Up(*id)),
+                (true, false) => changes.push(InterfaceChange::Down(*id)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        self.told = target;
+        changes
+    }
+
+    /// Returns the device behind an interface.
+    pub fn device(&self, id: InterfaceId) -> Option<&str> {
+        self.told.get(&id).map(|(interface, _)| interface.name.as_str())
+    }
+}
+
+/// The engines' routes, and what it takes to read them.
+#[derive(Debug, Clone, Default)]
+pub struct EngineRoutes {
+    /// The routes of both families.
+    pub routes: Vec<Route>,
+    /// The neighbors whose router information is in the database: dlan routers, which route IPv4 over IPv6 next hops.
+    pub dlan_routers: BTreeSet<RouterId>,
+    /// Whether both families' first databases are in.
+    pub settled: bool,
+}
+
+/// Returns the routes as the kernel shall have them; this router's own prefixes are left out.
+pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInput {
+    let mut routes: BTreeMap<IpNet, BTreeSet<RouteHop>> = BTreeMap::new();
+    for route in &engine.routes {
+        let hops = route.next_hops.iter().filter_map(|hop| {
+            let device = LinkName::new(feed.device(hop.interface)?).ok()?;
+            let via = gateway(&route.prefix, hop, &engine.dlan_routers)?;
+            Some(RouteHop { device, via: Some(via) })
+        });
+        let hops: BTreeSet<RouteHop> = hops.collect();
+        if !hops.is_empty() {
+            routes.insert(route.prefix, hops);
+        }
+    }
+    RoutingInput { routes, learned: BTreeSet::new(), settled: engine.settled }
+}
+
+/// Returns where to send packets for the prefix: to the neighbor's link-local address, or for IPv4 towards a router that is
+/// not dlan to its IPv4 address. Nothing when such a router told none.
+pub fn gateway(prefix: &IpNet, hop: &NextHop, dlan_routers: &BTreeSet<RouterId>) -> Option<IpAddr> {
+    match family_of(prefix) {
+        Family::Ipv4 if !dlan_routers.contains(&hop.neighbor) => hop.ipv4.map(IpAddr::V4),
+        Family::Ipv4 | Family::Ipv6 => Some(IpAddr::V6(hop.link_local)),
+    }
+}
+
+/// Returns the links on which the neighbor's MTU is the smaller one, with that MTU: this end follows, down to `least`.
+pub fn lowered_mtus(
+    config: &Config,
+    mismatches: &BTreeMap<InterfaceId, MtuMismatch>,
+    least: u16,
+) -> BTreeMap<HostId, u16> {
+    let lowered = |link: &LinkConfig| {
+        let mismatch = mismatches.get(&addressing::link_interface_id(link.host_id))?;
+        let is_smaller = (least..mismatch.ours).contains(&mismatch.theirs);
+        is_smaller.then_some((link.host_id, mismatch.theirs))
+    };
+    config.links.iter().filter_map(lowered).collect()
+}
+
+/// Returns the configuration with these MTUs in place of the links' own.
+pub fn with_mtus(config: &Config, mtus: &BTreeMap<HostId, u16>) -> Config {
+    let mut config = config.clone();
+    for link in &mut config.links {
+        link.mtu = mtus.get(&link.host_id).map_or(link.mtu, |mtu| link.mtu.min(*mtu));
+    }
+    config
+}
