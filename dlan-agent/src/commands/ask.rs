@@ -1,0 +1,149 @@
+//! The commands that ask the agent.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::output::Output;
+use super::{ASK_DEADLINE, offline, request};
+use crate::cli::{EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_OK, PathArgs, TopologyArgs};
+use crate::control::CONTROL_SOCKET;
+use crate::control::client::{self, ClientError};
+use crate::control::protocol::{Reply, Request};
+use crate::control::report::PathReport;
+use crate::ping;
+use crate::show::{self, Probe};
+use crate::topology::{dot, svg};
+
+/// How long the destination's answer is waited for.
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Asks, and prints the answer.
+pub(super) async fn simple(output: &Output, question: Request) -> u8 {
+    match request(output, &question).await {
+        Ok(reply) => print(output, &reply),
+        Err(code) => code,
+    }
+}
+
+/// Prints the status screen; without an agent what the kernel still does.
+pub(super) async fn status(output: &Output, config: &Path) -> u8 {
+    match client::ask(Path::new(CONTROL_SOCKET), &Request::Status {}, ASK_DEADLINE).await {
+        Err(ClientError::NotRunning { .. }) => match offline::status(output, config).await {
+            Ok(status) => {
+                output.result(&status, || show::status(&status, output.width()));
+                EXIT_NOT_RUNNING
+            }
+            Err(code) => code,
+        },
+        _ => simple(output, Request::Status {}).await,
+    }
+}
+
+/// Prints what would change, with or without an agent.
+pub(super) async fn plan(output: &Output, config: &Path) -> u8 {
+    match client::ask(Path::new(CONTROL_SOCKET), &Request::Plan {}, ASK_DEADLINE).await {
+        Err(ClientError::NotRunning { .. }) => offline::plan(output, config).await,
+        _ => simple(output, Request::Plan {}).await,
+    }
+}
+
+/// Prints the mesh in the form that was asked for.
+pub(super) async fn topology(output: &Output, args: &TopologyArgs) -> u8 {
+    match request(output, &Request::Topology {}).await {
+        Ok(Reply::Topology(topology)) if args.dot => output.text(&dot::render(&topology)),
+        Ok(Reply::Topology(topology)) if args.svg => output.text(&svg::render(&topology)),
+        Ok(reply) => return print(output, &reply),
+        Err(code) => return code,
+    }
+    EXIT_OK
+}
+
+/// A way with what came of trying it.
+#[derive(Serialize)]
+struct Tried {
+    #[serde(flatten)]
+    path: PathReport,
+    probe: Option<Probe>,
+}
+
+/// Prints the ways to a host, and whether it answers.
+pub(super) async fn path(output: &Output, args: &PathArgs) -> u8 {
+    let mut ways = match request(output, &Request::Path { host: args.host.clone() }).await {
+        Ok(Reply::Path(ways)) => ways,
+        Ok(_) => return unexpected(output),
+        Err(code) => return code,
+    };
+    // Not a router of the mesh: the system's resolver may know the name.
+    if ways.is_empty() {
+        for address in resolve(&args.host).await {
+            match request(output, &Request::Path { host: address.to_string() }).await {
+                Ok(Reply::Path(found)) => ways.extend(found),
+                Ok(_) => return unexpected(output),
+                Err(code) => return code,
+            }
+        }
+    }
+    if ways.is_empty() {
+        output.error(&format!("{}: neither a router of the mesh nor a name with an address", args.host));
+        return EXIT_FAILED;
+    }
+    let mut tried = Vec::new();
+    for path in ways {
+        let probe = if args.no_probe { None } else { Some(probe(path.destination).await) };
+        tried.push(Tried { path, probe });
+    }
+    output.result(&tried, || tried.iter().map(|tried| show::path(&tried.path, tried.probe)).collect());
+    let gets_through = |tried: &Tried| match tried.probe {
+        Some(probe) => probe != Probe::Silent,
+        None => tried.path.prefix.is_some(),
+    };
+    if tried.iter().all(gets_through) { EXIT_OK } else { EXIT_FAILED }
+}
+
+async fn resolve(host: &str) -> Vec<IpAddr> {
+    let found = tokio::time::timeout(ASK_DEADLINE, tokio::net::lookup_host((host, 0))).await;
+    let mut addresses: Vec<IpAddr> = match found {
+        Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    addresses.dedup();
+    addresses
+}
+
+async fn probe(to: IpAddr) -> Probe {
+    let nonce = u64::from(std::process::id());
+    match ping::echo(SocketAddr::new(to, 0), nonce, PROBE_DEADLINE).await {
+        Ok(Some(elapsed)) => {
+            Probe::Answered { micros: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX) }
+        }
+        Ok(None) => Probe::Silent,
+        Err(_) => Probe::NotSent,
+    }
+}
+
+/// Prints a reply and returns the exit code it stands for.
+fn print(output: &Output, reply: &Reply) -> u8 {
+    match reply {
+        Reply::Status(status) => output.result(status, || show::status(status, output.width())),
+        Reply::Links(links) => output.result(links, || show::links(links)),
+        Reply::Neighbors(neighbors) => output.result(neighbors, || show::neighbors(neighbors)),
+        Reply::Routes(routes) => output.result(routes, || show::routes(routes)),
+        Reply::Lsdb(lsas) => output.result(lsas, || show::lsdb(lsas)),
+        Reply::Topology(topology) => output.result(topology, || show::topology(topology)),
+        Reply::Plan(plan) => output.result(plan, || show::plan(plan)),
+        Reply::Apply(report) => {
+            output.result(report, || show::apply(report));
+            return if report.done { EXIT_OK } else { EXIT_FAILED };
+        }
+        Reply::Path(_) | Reply::Stopping | Reply::Refused(_) => return unexpected(output),
+    }
+    EXIT_OK
+}
+
+fn unexpected(output: &Output) -> u8 {
+    output.error("the agent answered something else than was asked");
+    EXIT_FAILED
+}

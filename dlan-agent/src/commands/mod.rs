@@ -1,0 +1,143 @@
+//! Carries out the commands: asks the agent, or does without one where that makes sense.
+
+mod ask;
+mod configuration;
+mod first;
+mod offline;
+mod output;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::{
+    Cli, Command, ConfigCommand, EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_OK, EXIT_USAGE,
+    WireguardArgs,
+};
+use crate::control::CONTROL_SOCKET;
+use crate::control::client::{self, ClientError};
+use crate::control::protocol::{Refusal, RefusalKind, Reply, Request};
+use crate::daemon::{self, AgentPaths};
+use output::Output;
+
+/// How long an answer of the agent is waited for.
+const ASK_DEADLINE: Duration = Duration::from_secs(20);
+/// How long an apply may take: it builds links and verifies them.
+const APPLY_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Carries out a command and returns the process's exit code.
+pub fn run(cli: Cli) -> u8 {
+    if let Command::Wireguard(args) = &cli.command {
+        return wireguard(args);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Output::new(false).error(&format!("cannot start: {error}"));
+            return EXIT_FAILED;
+        }
+    };
+    runtime.block_on(carry_out(cli))
+}
+
+/// Says what is wrong with the command line, and returns the process's exit code.
+pub fn usage(text: &str) -> ExitCode {
+    Output::new(false).error(text);
+    ExitCode::from(EXIT_USAGE)
+}
+
+async fn carry_out(cli: Cli) -> u8 {
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Agent(_) => agent(&output, &cli.config).await,
+        Command::Init(args) => first::init(&output, &cli.config, &args),
+        Command::Key => first::key(&output, &cli.config),
+        Command::Config(ConfigCommand::Check { file }) => {
+            configuration::check(&output, file.as_deref().unwrap_or(&cli.config))
+        }
+        Command::Config(ConfigCommand::Show { effective }) => {
+            configuration::show(&output, &cli.config, effective)
+        }
+        Command::Status => ask::status(&output, &cli.config).await,
+        Command::Links => ask::simple(&output, Request::Links {}).await,
+        Command::Neighbors => ask::simple(&output, Request::Neighbors {}).await,
+        Command::Routes => ask::simple(&output, Request::Routes {}).await,
+        Command::Lsdb => ask::simple(&output, Request::Lsdb {}).await,
+        Command::Topology(args) => ask::topology(&output, &args).await,
+        Command::Path(args) => ask::path(&output, &args).await,
+        Command::Plan => ask::plan(&output, &cli.config).await,
+        Command::Apply => ask::simple(&output, Request::Apply {}).await,
+        Command::Down => offline::down(&output, &cli.config).await,
+        // Done before there is a runtime.
+        Command::Wireguard(_) => EXIT_FAILED,
+    }
+}
+
+async fn agent(output: &Output, config: &Path) -> u8 {
+    use daemon::{AgentError, StartError};
+    let Err(error) = daemon::run(AgentPaths::new(config)).await else { return EXIT_OK };
+    output.error(&output::with_causes(&error));
+    match error {
+        AgentError::Start(StartError::Rejected(_) | StartError::NoConfig) => EXIT_CONFIG_REJECTED,
+        AgentError::Start(StartError::System(_))
+        | AgentError::Lock(_)
+        | AgentError::Bind(_)
+        | AgentError::Signals(_)
+        | AgentError::Driver(_) => EXIT_FAILED,
+    }
+}
+
+/// Asks the agent. What goes wrong is printed, and its exit code returned.
+async fn request(output: &Output, request: &Request) -> Result<Reply, u8> {
+    let deadline = if matches!(request, Request::Apply {}) { APPLY_DEADLINE } else { ASK_DEADLINE };
+    match client::ask(Path::new(CONTROL_SOCKET), request, deadline).await {
+        Ok(Reply::Refused(refusal)) => Err(refused(output, &refusal)),
+        Ok(reply) => Ok(reply),
+        Err(error) => {
+            output.error(&output::with_causes(&error));
+            Err(match error {
+                ClientError::NotRunning { .. } => {
+                    output.hint("start it with `dlan agent`, or by the system's service manager");
+                    EXIT_NOT_RUNNING
+                }
+                ClientError::Io { .. } | ClientError::Deadline { .. } | ClientError::Protocol(_) => {
+                    EXIT_FAILED
+                }
+            })
+        }
+    }
+}
+
+fn refused(output: &Output, refusal: &Refusal) -> u8 {
+    output.refusal(refusal);
+    match refusal.kind {
+        RefusalKind::ConfigRejected => EXIT_CONFIG_REJECTED,
+        RefusalKind::BadRequest
+        | RefusalKind::OtherVersion
+        | RefusalKind::Busy
+        | RefusalKind::Unknown
+        | RefusalKind::Failed => EXIT_FAILED,
+    }
+}
+
+#[cfg(feature = "userspace-wireguard")]
+fn wireguard(args: &WireguardArgs) -> u8 {
+    match vxlan::userspace::run(
+        &args.device,
+        args.mtu,
+        std::path::Path::new(vxlan::netlink::SOCKET_DIRECTORY),
+    ) {
+        Ok(()) => EXIT_OK,
+        Err(error) => {
+            Output::new(false).error(&output::with_causes(&error));
+            EXIT_FAILED
+        }
+    }
+}
+
+#[cfg(not(feature = "userspace-wireguard"))]
+fn wireguard(_args: &WireguardArgs) -> u8 {
+    Output::new(false)
+        .error("this program was built without the embedded WireGuard (feature userspace-wireguard)");
+    EXIT_FAILED
+}

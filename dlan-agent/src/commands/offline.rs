@@ -1,0 +1,170 @@
+//! What can be done while no agent runs: look at the kernel, plan, and take everything down.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::output::Output;
+use super::{ASK_DEADLINE, configuration};
+use crate::checkpoint::CHECKPOINT_FILE;
+use crate::cli::{EXIT_FAILED, EXIT_OK};
+use crate::config::{self, Config};
+use crate::control::CONTROL_SOCKET;
+use crate::control::client::{self, ClientError};
+use crate::control::protocol::{Reply, Request};
+use crate::control::report::{PlanReport, Problem, Severity, Status};
+use crate::daemon::snapshot::{self, AgentView};
+use crate::daemon::{last_good, system_config};
+use crate::reconcile::Reconciler;
+use crate::show;
+use crate::state::State;
+use crate::state::facts::Facts;
+use crate::state::marks::Marks;
+use crate::system::System;
+
+/// How long an agent that was told to end may take.
+const END_DEADLINE: Duration = Duration::from_secs(10);
+/// How often it is looked whether it has ended.
+const END_POLL: Duration = Duration::from_millis(50);
+
+/// Returns what the kernel still does.
+pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
+    let (config, config_errors) = match config::load(file) {
+        Ok(loaded) => (loaded.config, Vec::new()),
+        Err(errors) => {
+            let text = errors.to_string();
+            match last_good(Path::new(CHECKPOINT_FILE)) {
+                Some(loaded) => (loaded.config, text.lines().map(str::to_owned).collect()),
+                None => {
+                    output.error(
+                        "no agent is running, and there is no configuration that says what to look for",
+                    );
+                    output.lines_to_error(&text);
+                    return Err(super::EXIT_NOT_RUNNING);
+                }
+            }
+        }
+    };
+    let system = open(output)?;
+    let known = observe(output, &system, &config).await?;
+    // The key is only looked for, not made: nothing changes by asking.
+    let facts =
+        if config.mesh.private_key_file.exists() { system.gather(&config, 0).await.ok() } else { None };
+    let seen = system.links().peers(&config.mesh.wg_device).await.unwrap_or_default();
+    let links = config.links.iter();
+    let peers = links.filter_map(|link| Some((link.host_id, *seen.get(&link.public_key)?))).collect();
+    let view = AgentView {
+        uptime_seconds: None,
+        mtu_configured: BTreeMap::new(),
+        config_errors,
+        facts,
+        known,
+        peers,
+        resolve_errors: BTreeMap::new(),
+        refused: BTreeMap::new(),
+        repaired: None,
+        apply_failure: None,
+        round_trips: BTreeMap::new(),
+        config,
+    };
+    let mut status = snapshot::status(&view, None);
+    status.problems.insert(0, not_running(&view));
+    Ok(status)
+}
+
+fn not_running(view: &AgentView) -> Problem {
+    let what = if view.known.links.is_empty() {
+        "no agent is running, and nothing of dlan's is on this router".to_owned()
+    } else {
+        "no agent is running: what stands goes on, but no route follows a change in the mesh".to_owned()
+    };
+    let next_step = match view.config_errors.first() {
+        Some(error) => format!("correct the configuration ({error}), then start the agent"),
+        None => "start it with `dlan agent`, or by the system's service manager".to_owned(),
+    };
+    Problem { severity: Severity::Error, what, next_step }
+}
+
+/// Prints what an agent would do when it is started.
+pub(super) async fn plan(output: &Output, file: &Path) -> u8 {
+    match try_plan(output, file).await {
+        Ok(report) => {
+            output.result(&report, || format!("{}No agent is running.\n", show::plan(&report)));
+            EXIT_OK
+        }
+        Err(code) => code,
+    }
+}
+
+async fn try_plan(output: &Output, file: &Path) -> Result<PlanReport, u8> {
+    let config = configuration::load(output, file)?.config;
+    let system = open(output)?;
+    let observed = observe(output, &system, &config).await?;
+    let facts: Facts =
+        system.gather(&config, 0).await.map_err(|error| failed(output, &error.with_causes()))?;
+    let plan = Reconciler::new().preview(&config, &facts, &observed);
+    let plan = plan.map_err(|error| failed(output, &error.to_string()))?;
+    Ok(PlanReport {
+        steps: plan.steps().len(),
+        text: plan.to_string(),
+        plan: serde_json::to_value(&plan).unwrap_or_default(),
+    })
+}
+
+/// Ends the agent, and removes everything that carries dlan's mark.
+pub(super) async fn down(output: &Output, file: &Path) -> u8 {
+    if let Err(code) = end_agent(output).await {
+        return code;
+    }
+    let config = config::load(file).ok().or_else(|| last_good(Path::new(CHECKPOINT_FILE)));
+    let marks = config.map(|loaded| Marks::of(&loaded.config.mesh));
+    let system = match open(output) {
+        Ok(system) => system,
+        Err(code) => return code,
+    };
+    match system.down(marks.as_ref()).await {
+        Ok(outcome) if outcome.is_success() => {
+            output.result(&outcome, || match outcome.applied {
+                0 => "Nothing of dlan's was there.\n".to_owned(),
+                count => format!("Removed: {count} steps. Configuration and keys stay.\n"),
+            });
+            EXIT_OK
+        }
+        Ok(outcome) => {
+            output.result(&outcome, || outcome.to_string());
+            EXIT_FAILED
+        }
+        Err(error) => failed(output, &error.with_causes()),
+    }
+}
+
+/// Tells a running agent to end, and waits until it has.
+async fn end_agent(output: &Output) -> Result<(), u8> {
+    let socket = Path::new(CONTROL_SOCKET);
+    match client::ask(socket, &Request::Stop {}, ASK_DEADLINE).await {
+        Err(ClientError::NotRunning { .. }) => return Ok(()),
+        Ok(Reply::Stopping) => {}
+        Ok(Reply::Refused(refusal)) => return Err(super::refused(output, &refusal)),
+        Ok(_) => return Err(failed(output, "the agent answered something else than was asked")),
+        Err(error) => return Err(failed(output, &error.to_string())),
+    }
+    let ended = async {
+        while socket.exists() {
+            tokio::time::sleep(END_POLL).await;
+        }
+    };
+    tokio::time::timeout(END_DEADLINE, ended).await.map_err(|_| failed(output, "the agent does not end"))
+}
+
+fn open(output: &Output) -> Result<System, u8> {
+    System::open(system_config()).map_err(|error| failed(output, &error.with_causes()))
+}
+
+async fn observe(output: &Output, system: &System, config: &Config) -> Result<State, u8> {
+    system.observe(&Marks::of(&config.mesh)).await.map_err(|error| failed(output, &error.with_causes()))
+}
+
+fn failed(output: &Output, text: &str) -> u8 {
+    output.error(text);
+    EXIT_FAILED
+}

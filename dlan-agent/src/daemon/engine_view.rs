@@ -1,0 +1,237 @@
+//! Reads what the two engines know into values of the agent: the only place that looks into them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ospf_lite::driver::Engines;
+use ospf_lite::engine::Engine;
+use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::io::Route;
+use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE};
+use ospf_lite::ospf::neighbor::NeighborState;
+use ospf_lite::ospf::refusal::Refusal;
+use ospf_lite::query::MtuMismatch;
+
+use crate::control::report::{AddressFamily, LsaReport, Topology};
+use crate::router_information::{ROUTER_INFORMATION, RouterInformation};
+use crate::routing::EngineRoutes;
+use crate::topology::{TopologyBuilder, dotted};
+
+/// What both engines know, but for the LSAs one by one.
+#[derive(Debug, Clone)]
+pub struct EngineView {
+    /// The mesh.
+    pub topology: Topology,
+    /// The neighbors of both families.
+    pub neighbors: Vec<NeighborSeen>,
+    /// The neighbors that each dlan router has links configured to, where it tells.
+    pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
+    /// The routes of both families, IPv6 first.
+    pub routes: Vec<Route>,
+    /// The routers whose router information is in the database.
+    pub dlan_routers: BTreeSet<RouterId>,
+}
+
+/// A neighbor in one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighborSeen {
+    /// The family.
+    pub family: Family,
+    /// The interface it is heard on.
+    pub interface: InterfaceId,
+    /// The device of the interface.
+    pub device: String,
+    /// Its Router ID.
+    pub router_id: RouterId,
+    /// Its state.
+    pub state: NeighborState,
+    /// The source of its packets.
+    pub address: Ipv6Addr,
+    /// How long until it counts as dead.
+    pub dead_in: Duration,
+    /// The MTUs of both ends, when they differ.
+    pub mtu_mismatch: Option<MtuMismatch>,
+    /// LSAs it has not acknowledged.
+    pub retransmissions: usize,
+}
+
+/// Returns the routes and what it takes to read them: little enough to do it at each change.
+pub fn read_routes(engines: &Engines) -> EngineRoutes {
+    EngineRoutes {
+        routes: routes(engines),
+        dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
+        settled: engines.ipv6.is_settled() && engines.ipv4.is_settled(),
+    }
+}
+
+/// Signs of trouble, cheap enough to be looked for every few seconds.
+#[derive(Debug, Clone)]
+pub struct Signs {
+    /// What each interface refused since the start, both families added.
+    pub refusals: BTreeMap<(InterfaceId, Refusal), u64>,
+    /// The links whose ends have different MTUs.
+    pub mtu_mismatches: BTreeMap<InterfaceId, MtuMismatch>,
+}
+
+/// Returns the signs of trouble.
+pub fn read_signs(engines: &Engines) -> Signs {
+    let mut refusals = BTreeMap::new();
+    let mut mtu_mismatches = BTreeMap::new();
+    for (_, engine) in families(engines) {
+        for (interface, refusal, count) in engine.refusals() {
+            *refusals.entry((interface, refusal)).or_insert(0) += count;
+        }
+        let mismatch =
+            |neighbor: ospf_lite::query::NeighborView<'_>| Some((neighbor.interface, neighbor.mtu_mismatch?));
+        mtu_mismatches.extend(engine.neighbors().filter_map(mismatch));
+    }
+    Signs { refusals, mtu_mismatches }
+}
+
+/// Returns everything but the LSAs one by one. `names` are those of the configuration.
+pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView {
+    let mut topology = TopologyBuilder::new(engines.ipv6.config().router_id, names);
+    let mut neighbors = Vec::new();
+    let mut declared = BTreeMap::new();
+    for (family, engine) in families(engines) {
+        for (_, lsa) in living(engine) {
+            topology.add(address_family(family), lsa);
+            if let Some(links) = RouterInformation::decode(lsa).and_then(|information| information.links) {
+                let router = dotted(lsa.header.key.advertising_router);
+                declared.insert(router, links.into_iter().collect::<BTreeSet<u16>>());
+            }
+        }
+        neighbors.extend(engine.neighbors().map(|neighbor| NeighborSeen {
+            family,
+            interface: neighbor.interface,
+            device: neighbor.interface_name.to_owned(),
+            router_id: neighbor.router_id,
+            state: neighbor.state,
+            address: neighbor.link_local,
+            dead_in: neighbor.dead_in,
+            mtu_mismatch: neighbor.mtu_mismatch,
+            retransmissions: neighbor.retransmissions,
+        }));
+    }
+    EngineView {
+        topology: topology.finish(),
+        neighbors,
+        declared: declared.into_iter().collect(),
+        routes: routes(engines),
+        dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
+    }
+}
+
+/// Returns the LSAs of both databases.
+pub fn read_lsdb(engines: &Engines, names: &BTreeMap<RouterId, String>) -> Vec<LsaReport> {
+    let mut known = names.clone();
+    for (_, engine) in families(engines) {
+        for (header, lsa) in living(engine) {
+            if let Some(information) = RouterInformation::decode(lsa) {
+                known.insert(header.key.advertising_router, information.name);
+            }
+        }
+    }
+    let reports = families(engines).flat_map(|(family, engine)| {
+        engine
+            .database()
+            .map(|view| lsa_report(address_family(family), view.header, view.lsa, &known))
+            .collect::<Vec<_>>()
+    });
+    reports.collect()
+}
+
+/// Returns a family in the form of the reports.
+pub const fn address_family(family: Family) -> AddressFamily {
+    match family {
+        Family::Ipv6 => AddressFamily::Ipv6,
+        Family::Ipv4 => AddressFamily::Ipv4,
+    }
+}
+
+fn families(engines: &Engines) -> impl Iterator<Item = (Family, &Engine)> {
+    [Family::Ipv6, Family::Ipv4].into_iter().map(|family| (family, engines.of(family)))
+}
+
+fn routes(engines: &Engines) -> Vec<Route> {
+    families(engines).flat_map(|(_, engine)| engine.routes().values().cloned()).collect()
+}
+
+/// Returns the LSAs that are not being flushed, with their headers.
+fn living(engine: &Engine) -> impl Iterator<Item = (LsaHeader, &Lsa)> {
+    engine.database().filter(|view| view.header.age < MAX_AGE).map(|view| (view.header, view.lsa.as_ref()))
+}
+
+/// The type alone marks a dlan router: this is asked at each change of the database.
+fn dlan_routers(engine: &Engine) -> impl Iterator<Item = RouterId> {
+    let keys = living(engine).map(|(header, _)| header.key);
+    keys.filter(|key| key.ls_type == ROUTER_INFORMATION).map(|key| key.advertising_router)
+}
+
+fn lsa_report(
+    family: AddressFamily,
+    header: LsaHeader,
+    lsa: &Lsa,
+    names: &BTreeMap<RouterId, String>,
+) -> LsaReport {
+    let key = header.key;
+    LsaReport {
+        family,
+        ls_type: type_name(key.ls_type),
+        link_state_id: Ipv4Addr::from(key.link_state_id.0),
+        advertising_router: dotted(key.advertising_router),
+        name: names.get(&key.advertising_router).cloned(),
+        sequence: format!("{:08x}", header.sequence.0),
+        age: header.age,
+        length: header.length,
+        content: content(lsa, names),
+    }
+}
+
+fn type_name(ls_type: LsType) -> String {
+    let name = match ls_type {
+        LsType::ROUTER => "Router",
+        LsType::NETWORK => "Network",
+        LsType::INTER_AREA_PREFIX => "Inter-Area-Prefix",
+        LsType::INTER_AREA_ROUTER => "Inter-Area-Router",
+        LsType::AS_EXTERNAL => "AS-External",
+        LsType::LINK => "Link",
+        LsType::INTRA_AREA_PREFIX => "Intra-Area-Prefix",
+        ROUTER_INFORMATION => "dlan router",
+        other => return format!("0x{:04X}", other.bits()),
+    };
+    name.to_owned()
+}
+
+/// Says what an LSA says in one line.
+fn content(lsa: &Lsa, names: &BTreeMap<RouterId, String>) -> String {
+    let label = |id: RouterId| names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+    match &lsa.body {
+        LsaBody::Router(body) => {
+            let links = body.links.iter();
+            joined(links.map(|link| format!("to {} cost {}", label(link.neighbor_router_id), link.metric)))
+        }
+        LsaBody::Network(body) => joined(body.attached_routers.iter().map(|router| label(*router))),
+        LsaBody::InterAreaPrefix(body) => format!("{} metric {}", body.prefix.net, body.metric),
+        LsaBody::InterAreaRouter(body) => format!("{} metric {}", label(body.destination), body.metric),
+        LsaBody::AsExternal(body) => format!("{} metric {}", body.prefix.net, body.metric),
+        LsaBody::Link(body) => {
+            let prefixes = body.prefixes.iter().map(|prefix| prefix.net.to_string());
+            joined(std::iter::once(body.address.to_string()).chain(prefixes))
+        }
+        LsaBody::IntraAreaPrefix(body) => {
+            joined(body.prefixes.iter().map(|(prefix, metric)| format!("{} metric {metric}", prefix.net)))
+        }
+        LsaBody::Unknown(octets) => match RouterInformation::decode(lsa) {
+            Some(information) => {
+                format!("{} {} host id {}", information.name, information.version, information.host_id)
+            }
+            None => format!("{} octets", octets.len()),
+        },
+    }
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}

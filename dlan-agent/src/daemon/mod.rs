@@ -1,0 +1,370 @@
+//! The composition root: builds the parts and ties them together; what to do is decided by the parts.
+
+mod calls;
+mod engine_view;
+mod ospf;
+mod requests;
+pub mod snapshot;
+mod startup;
+mod work;
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ospf_lite::driver::{Clock, DriverEnded, DriverEvent, DriverHandle};
+use ospf_lite::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tracing::{error, info, warn};
+
+use self::calls::Waiting;
+use self::requests::refused;
+use self::work::Done;
+use crate::config::{self, Config, HostId, Loaded};
+use crate::control::protocol::{RefusalKind, Reply, Request};
+use crate::control::server::{BindError, Call, Server};
+use crate::endpoints::{EndpointAction, Endpoints};
+use crate::lock::{AgentLock, LockError};
+use crate::problems::watch::RefusalWatch;
+use crate::reconcile::Reconciler;
+use crate::routing::{self, InterfaceFeed};
+use crate::system::System;
+
+pub use self::startup::{AgentPaths, StartError, last_good, system_config};
+
+/// How often WireGuard and the engines are asked how things stand.
+const TICK: Duration = Duration::from_secs(5);
+/// Results of tasks that wait for the main loop.
+const DONE_MAX: usize = 64;
+/// Calls of the control socket that wait for the main loop.
+const CALLS_MAX: usize = 16;
+
+/// Why the agent ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Another agent runs.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The signals cannot be had.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// The OSPF task ended by itself.
+    #[error("the agent cannot go on")]
+    Driver(#[from] DriverEnded),
+}
+
+/// Runs the agent until it is told to end; links and routes stay.
+pub async fn run(paths: AgentPaths) -> Result<(), AgentError> {
+    LocalSet::new().run_until(run_here(paths)).await
+}
+
+async fn run_here(paths: AgentPaths) -> Result<(), AgentError> {
+    let _lock = AgentLock::take(&paths.run_directory)?;
+    let start = startup::start(&paths)?;
+    let server = Server::bind(&paths.control_socket)?;
+    let (calls_in, calls) = mpsc::channel(CALLS_MAX);
+    tokio::spawn(server.serve(calls_in));
+    let signals = Signals::listen().map_err(AgentError::Signals)?;
+    let mut daemon = Daemon::new(paths, start);
+    info!(version = env!("CARGO_PKG_VERSION"), name = %daemon.config.mesh.name, "agent runs");
+    let ended = daemon.run(calls, signals).await;
+    info!("agent ends; links and routes stay");
+    ended
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+struct Engine {
+    driver: DriverHandle,
+    events: mpsc::Receiver<DriverEvent>,
+}
+
+struct Daemon {
+    paths: AgentPaths,
+    clock: Clock,
+    system: Arc<System>,
+    done_in: mpsc::Sender<Done>,
+    done: mpsc::Receiver<Done>,
+    reconciler: Reconciler,
+    endpoints: Endpoints,
+    feed: InterfaceFeed,
+    engine: Option<Engine>,
+    /// The configuration that was last read whole, with its text.
+    config: Config,
+    text: String,
+    config_errors: Vec<String>,
+    /// The smaller MTUs of neighbors, used in place of the configured ones.
+    lowered: BTreeMap<HostId, u16>,
+    refusals: RefusalWatch,
+    peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
+    repaired: Option<(Instant, Vec<String>)>,
+    waiting: Vec<Waiting>,
+    is_asking_peers: bool,
+    /// Whether WireGuard was asked at all: before that nobody is called, for an adopted device may have its peers.
+    has_asked_peers: bool,
+    epoch: u32,
+    /// Whether the engines' interfaces may differ from what was told.
+    interfaces_due: bool,
+    next_tick: Instant,
+}
+
+enum Wake {
+    Ended,
+    Reload,
+    Call(Call),
+    Done(Done),
+    Driver(DriverEvent),
+    DriverEnded,
+    Timeout,
+}
+
+impl Daemon {
+    fn new(paths: AgentPaths, start: startup::Start) -> Self {
+        let (done_in, done) = mpsc::channel(DONE_MAX);
+        let clock = Clock::start();
+        let mut daemon = Self {
+            system: Arc::new(start.system),
+            paths,
+            clock,
+            done_in,
+            done,
+            reconciler: Reconciler::new(),
+            endpoints: Endpoints::default(),
+            feed: InterfaceFeed::default(),
+            engine: None,
+            config: start.loaded.config,
+            text: start.loaded.text,
+            config_errors: start.errors,
+            lowered: BTreeMap::new(),
+            refusals: RefusalWatch::default(),
+            peers: BTreeMap::new(),
+            repaired: None,
+            waiting: Vec::new(),
+            is_asking_peers: false,
+            has_asked_peers: false,
+            epoch: start.epoch,
+            interfaces_due: false,
+            next_tick: clock.now(),
+        };
+        daemon.bring_about();
+        daemon
+    }
+
+    async fn run(&mut self, mut calls: mpsc::Receiver<Call>, mut signals: Signals) -> Result<(), AgentError> {
+        work::watch(&self.system, &self.done_in);
+        self.is_asking_peers = true;
+        work::peers(&self.system, &self.done_in, self.config.mesh.wg_device.clone());
+        loop {
+            self.pump().await?;
+            match self.wait(&mut calls, &mut signals).await {
+                Wake::Ended => return Ok(()),
+                Wake::Reload => self.reload(),
+                Wake::Call(Call { request: Request::Stop {}, answer }) => {
+                    // The client may have gone away; the agent ends all the same.
+                    let _ = answer.send(Reply::Stopping);
+                    self.let_answers_out().await;
+                    return Ok(());
+                }
+                Wake::Call(call) => self.handle_call(call),
+                Wake::Done(done) => self.handle_done(done).await?,
+                Wake::Driver(event) => self.handle_driver(event).await?,
+                Wake::DriverEnded => return Err(DriverEnded.into()),
+                Wake::Timeout => self.handle_timeout().await?,
+            }
+        }
+    }
+
+    async fn wait(&mut self, calls: &mut mpsc::Receiver<Call>, signals: &mut Signals) -> Wake {
+        let now = self.clock.now();
+        let deadlines = [self.reconciler.poll_timeout(), self.endpoints.poll_timeout(), Some(self.next_tick)];
+        let rest = deadlines.into_iter().flatten().min().map_or(TICK, |at| at.since(now));
+        let event = async {
+            match &mut self.engine {
+                Some(engine) => engine.events.recv().await.map_or(Wake::DriverEnded, Wake::Driver),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = signals.terminate.recv() => Wake::Ended,
+            _ = signals.interrupt.recv() => Wake::Ended,
+            _ = signals.hangup.recv() => Wake::Reload,
+            event = event => event,
+            Some(done) = self.done.recv() => Wake::Done(done),
+            Some(call) = calls.recv() => Wake::Call(call),
+            () = tokio::time::sleep(rest) => Wake::Timeout,
+        }
+    }
+
+    /// Hands out everything that the machines want done.
+    async fn pump(&mut self) -> Result<(), AgentError> {
+        self.feed_engine().await?;
+        while let Some(action) = self.endpoints.poll_action() {
+            match action {
+                EndpointAction::Resolve { peer, endpoint } => work::resolve(&self.done_in, peer, endpoint),
+                EndpointAction::SetEndpoint { peer, address } => {
+                    let link = self.config.links.iter().find(|link| link.public_key == peer);
+                    if let Some(neighbor) = link.map(|link| link.host_id) {
+                        info!(%neighbor, %address, "endpoint");
+                        self.reconciler.handle_endpoint(self.clock.now(), neighbor, address);
+                    }
+                }
+            }
+        }
+        while let Some(action) = self.reconciler.poll_action() {
+            work::act(&self.system, &self.done_in, action, self.epoch);
+        }
+        while let Some(report) = self.reconciler.poll_report() {
+            self.handle_report(report);
+        }
+        Ok(())
+    }
+
+    async fn handle_timeout(&mut self) -> Result<(), AgentError> {
+        let now = self.clock.now();
+        self.reconciler.handle_timeout(now);
+        self.endpoints.handle_timeout(now);
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.ask_peers();
+            self.read_routes().await?;
+            self.read_engines().await?;
+        }
+        Ok(())
+    }
+
+    fn ask_peers(&mut self) {
+        let device = &self.config.mesh.wg_device;
+        let is_there = self.reconciler.known().is_some_and(|known| known.links.contains_key(device));
+        if is_there && !std::mem::replace(&mut self.is_asking_peers, true) {
+            work::peers(&self.system, &self.done_in, device.clone());
+        }
+    }
+
+    async fn handle_done(&mut self, done: Done) -> Result<(), AgentError> {
+        let now = self.clock.now();
+        match done {
+            Done::Gathered(Ok(facts)) => {
+                if self.engine.is_none() {
+                    let (driver, events) = startup::driver(&self.config, &facts);
+                    self.engine = Some(Engine { driver, events });
+                    self.tell_router_information().await?;
+                }
+                self.reconciler.handle_facts(now, *facts);
+                self.interfaces_due = true;
+            }
+            Done::Gathered(Err(error)) => self.reconciler.handle_facts_failed(now, error),
+            Done::Observed(Ok(state)) => {
+                self.reconciler.handle_observed(now, *state);
+                self.interfaces_due = true;
+            }
+            Done::Observed(Err(error)) => self.reconciler.handle_observe_failed(now, error),
+            Done::Applied(outcome) => {
+                self.reconciler.handle_applied(now, outcome);
+                self.interfaces_due = true;
+            }
+            Done::Hint => self.reconciler.handle_hint(now),
+            Done::Resolved(peer, answer) => {
+                if let Err(error) = &answer {
+                    warn!(%error, "endpoint not resolved");
+                }
+                self.endpoints.handle_resolved(now, &peer, answer);
+            }
+            Done::Peers(answer) => self.handle_peers(now, answer),
+            Done::Previewed(preview) => {
+                let plan = self.reconciler.preview(&preview.config, &preview.facts, &preview.observed);
+                let reply = plan.map_or_else(
+                    |error| refused(RefusalKind::Failed, error.to_string()),
+                    |plan| Reply::Plan(work::plan_report(&plan)),
+                );
+                let _ = preview.answer.send(reply);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_peers(&mut self, now: Instant, answer: Result<work::Peers, String>) {
+        self.is_asking_peers = false;
+        match answer {
+            Ok(peers) => {
+                self.endpoints.handle_peers(now, &peers);
+                let links = self.config.links.iter();
+                let of_link = |link: &config::LinkConfig| Some((link.host_id, *peers.get(&link.public_key)?));
+                self.peers = links.filter_map(of_link).collect();
+            }
+            // At the start there may be no device yet.
+            Err(_) if !self.has_asked_peers => {}
+            Err(error) => warn!(%error, "WireGuard does not say how its peers are"),
+        }
+        if !std::mem::replace(&mut self.has_asked_peers, true) {
+            self.endpoints.handle_config(now, &self.config);
+        }
+    }
+
+    /// Makes the configuration in `self.config` the one to bring about, and returns its number.
+    fn bring_about(&mut self) -> u64 {
+        let now = self.clock.now();
+        let config = routing::with_mtus(&self.config, &self.lowered);
+        if self.has_asked_peers {
+            self.endpoints.handle_config(now, &config);
+        }
+        self.interfaces_due = true;
+        self.reconciler.handle_config(now, config)
+    }
+
+    fn reload(&mut self) {
+        match config::load(&self.paths.config) {
+            Ok(loaded) => {
+                self.take_config(loaded);
+            }
+            Err(errors) => self.reject_config(&errors),
+        }
+    }
+
+    fn take_config(&mut self, loaded: Loaded) -> u64 {
+        self.config_errors.clear();
+        let before = std::mem::replace(&mut self.config, loaded.config);
+        self.text = loaded.text;
+        // A lowered MTU stays while the operator leaves the link's own as it was.
+        let mtu = |config: &Config, neighbor: &HostId| {
+            config.links.iter().find(|link| link.host_id == *neighbor).map(|link| link.mtu)
+        };
+        self.lowered.retain(|neighbor, _| mtu(&before, neighbor) == mtu(&self.config, neighbor));
+        work::tell(&self.engine.as_ref().map(|engine| engine.driver.clone()), &self.config);
+        self.bring_about()
+    }
+
+    fn reject_config(&mut self, errors: &config::ConfigErrors) {
+        self.config_errors = errors.to_string().lines().map(str::to_owned).collect();
+        for error in &self.config_errors {
+            error!(%error, "configuration rejected, nothing changes");
+        }
+    }
+
+    /// Lets the task that writes the last answer have its turn before the runtime ends.
+    async fn let_answers_out(&self) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,117 @@
+//! What the main loop tells the OSPF task, and what it does with what it hears from there.
+
+use std::time::Duration;
+
+use ospf_lite::driver::DriverEvent;
+use ospf_lite::ids::Family;
+use ospf_lite::io::Event;
+use tracing::{error, info, warn};
+
+use super::{AgentError, Daemon, engine_view, work};
+use crate::router_information::RouterInformation;
+use crate::routing::{self, InterfaceChange};
+
+/// IPv6's minimum: an MTU is never lowered below it.
+const MTU_MIN: u16 = 1280;
+/// How soon after a neighbor changed state it is looked at more closely.
+const LOOK_AFTER: Duration = Duration::from_millis(500);
+
+impl Daemon {
+    pub(super) async fn handle_driver(&mut self, event: DriverEvent) -> Result<(), AgentError> {
+        let mut routes_due = self.note_driver_event(event);
+        // Whatever waits already is part of the same change.
+        while let Some(event) = self.engine.as_mut().and_then(|engine| engine.events.try_recv().ok()) {
+            routes_due |= self.note_driver_event(event);
+        }
+        if routes_due {
+            self.read_routes().await?;
+        }
+        Ok(())
+    }
+
+    /// Logs what a person may want to know, and returns whether the routes may be others.
+    pub(super) fn note_driver_event(&mut self, event: DriverEvent) -> bool {
+        match event {
+            DriverEvent::Engine(family, Event::NeighborChanged { interface, neighbor, from, to }) => {
+                let device = self.feed.device(interface).unwrap_or_default();
+                info!(%family, device, %neighbor, %from, %to, "neighbor state");
+                // An MTU that differs shows up here first.
+                self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AFTER);
+                false
+            }
+            DriverEvent::Engine(_, Event::RoutesChanged | Event::DatabaseChanged) => true,
+            DriverEvent::SocketNotOpened(interface, error) => {
+                warn!(
+                    device = self.feed.device(interface),
+                    error = work::chain(&error),
+                    "no OSPF socket, tried again"
+                );
+                false
+            }
+            DriverEvent::SocketFailed(interface, error) => {
+                warn!(device = self.feed.device(interface), %error, "OSPF socket failed, opened again");
+                false
+            }
+        }
+    }
+
+    pub(super) async fn read_routes(&mut self) -> Result<(), AgentError> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let routes = engine.driver.inspect(engine_view::read_routes).await?;
+        self.reconciler.handle_routes(self.clock.now(), routing::routing_input(&routes, &self.feed));
+        Ok(())
+    }
+
+    /// Looks for what keeps being refused, and for neighbors with a smaller MTU.
+    pub(super) async fn read_engines(&mut self) -> Result<(), AgentError> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let signs = engine.driver.inspect(engine_view::read_signs).await?;
+        self.refusals.handle_counters(self.clock.now(), &signs.refusals);
+        let lowered = routing::lowered_mtus(&self.config, &signs.mtu_mismatches, MTU_MIN);
+        for (neighbor, mtu) in lowered {
+            if self.lowered.get(&neighbor) != Some(&mtu) {
+                warn!(%neighbor, mtu, "the neighbor's MTU is smaller and is used on the link");
+                self.lowered.insert(neighbor, mtu);
+                self.bring_about();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the engines of interfaces that came, went or changed.
+    pub(super) async fn feed_engine(&mut self) -> Result<(), AgentError> {
+        if !std::mem::take(&mut self.interfaces_due) {
+            return Ok(());
+        }
+        let (Some(engine), Some(facts), Some(known), Some(config)) =
+            (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
+        else {
+            return Ok(());
+        };
+        let wanted = match routing::interfaces(config, facts) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                error!(%error, "interfaces cannot be addressed");
+                return Ok(());
+            }
+        };
+        let seen = work::devices(config, facts, known);
+        for change in self.feed.diff(&wanted, &seen) {
+            match change {
+                InterfaceChange::Configure(interface) => engine.driver.configure(*interface).await?,
+                InterfaceChange::Up(id) => engine.driver.up(id).await?,
+                InterfaceChange::Down(id) => engine.driver.down(id).await?,
+                InterfaceChange::Remove(id) => engine.driver.remove(id).await?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tell_router_information(&self) -> Result<(), AgentError> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        for family in [Family::Ipv6, Family::Ipv4] {
+            engine.driver.private(family, RouterInformation::new(&self.config).encode()).await?;
+        }
+        Ok(())
+    }
+}

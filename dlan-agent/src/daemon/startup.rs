@@ -1,0 +1,126 @@
+//! What an agent starts with: its files, its configuration or the last good one, its OSPF task.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::{Path, PathBuf};
+
+use ospf_lite::config::Config as EngineConfig;
+use ospf_lite::driver::{self, DriverConfig, DriverEvent, DriverHandle};
+use ospf_lite::ids::Family;
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+use vxlan::netlink::{LinksConfig, Program};
+
+use crate::addressing;
+use crate::checkpoint::{self, CHECKPOINT_FILE};
+use crate::config::{self, Config, ConfigErrors, Loaded, Source};
+use crate::control::CONTROL_SOCKET;
+use crate::lock::RUN_DIRECTORY;
+use crate::state::facts::Facts;
+use crate::system::{System, SystemConfig, SystemError};
+
+/// The agent's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentPaths {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The last good configuration.
+    pub checkpoint: PathBuf,
+    /// For the lock.
+    pub run_directory: PathBuf,
+    /// Where it is asked.
+    pub control_socket: PathBuf,
+}
+
+impl AgentPaths {
+    /// Returns the files of a router with this configuration file.
+    pub fn new(config: &Path) -> Self {
+        Self {
+            config: config.to_owned(),
+            checkpoint: CHECKPOINT_FILE.into(),
+            run_directory: RUN_DIRECTORY.into(),
+            control_socket: CONTROL_SOCKET.into(),
+        }
+    }
+}
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is rejected and there is no good one from before.
+    #[error("{0}\nThe configuration is rejected, and there is no last good one to run")]
+    Rejected(ConfigErrors),
+    /// There is no configuration at all.
+    #[error("there is no configuration: write a first one with `dlan init`")]
+    NoConfig,
+    /// The system does not let the agent work.
+    #[error("the system does not let the agent work")]
+    System(#[source] Box<SystemError>),
+}
+
+/// What to run.
+pub(super) struct Start {
+    pub(super) system: System,
+    /// This start's number, see [`System::advance_epoch`].
+    pub(super) epoch: u32,
+    pub(super) loaded: Loaded,
+    /// The errors of the configuration on disk, when the last good one runs in its place.
+    pub(super) errors: Vec<String>,
+}
+
+/// Opens the system, and reads the configuration or, when it is rejected, the last good one.
+pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
+    let (loaded, errors) = configuration(paths)?;
+    let system = System::open(system_config()).map_err(|error| StartError::System(Box::new(error)))?;
+    let epoch = system.advance_epoch().map_err(|error| StartError::System(Box::new(error)))?;
+    Ok(Start { system, epoch, loaded, errors })
+}
+
+/// Returns how the system is used: embedded WireGuard is this program again, where it was built in.
+pub fn system_config() -> SystemConfig {
+    let program = Program { path: "/proc/self/exe".into(), arguments: vec!["wireguard".into()] };
+    let program = cfg!(feature = "userspace-wireguard").then_some(program);
+    SystemConfig { links: LinksConfig { program, ..LinksConfig::default() }, ..SystemConfig::default() }
+}
+
+fn configuration(paths: &AgentPaths) -> Result<(Loaded, Vec<String>), StartError> {
+    let errors = match config::load(&paths.config) {
+        Ok(loaded) => return Ok((loaded, Vec::new())),
+        Err(errors) => errors,
+    };
+    let Some(loaded) = last_good(&paths.checkpoint) else {
+        return Err(if paths.config.exists() { StartError::Rejected(errors) } else { StartError::NoConfig });
+    };
+    let errors: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
+    for error in &errors {
+        error!(%error, "configuration rejected, the last good one runs");
+    }
+    Ok((loaded, errors))
+}
+
+/// Returns the configuration that was last brought about whole, if this version can read it.
+pub fn last_good(path: &Path) -> Option<Loaded> {
+    let text = match checkpoint::read(path) {
+        Ok(text) => text?,
+        Err(error) => {
+            warn!(%error, "the last good configuration is lost");
+            return None;
+        }
+    };
+    let file = path.display().to_string();
+    let parsed = config::parse(Source { file: &file, text: &text, hostname: &config::hostname() });
+    parsed
+        .inspect_err(|errors| error!(%errors, "the last good configuration is not one for this version"))
+        .ok()
+}
+
+/// Starts the OSPF task.
+pub(super) fn driver(config: &Config, facts: &Facts) -> (DriverHandle, mpsc::Receiver<DriverEvent>) {
+    let engine = |family| EngineConfig {
+        equal_cost_max: config.mesh.equal_cost_max.into(),
+        authentication_epoch: facts.epoch,
+        ..EngineConfig::new(addressing::router_id(config.mesh.host_id), family)
+    };
+    // The hash of nothing under a key from the system's randomness.
+    let seed = RandomState::new().build_hasher().finish();
+    driver::spawn(DriverConfig { ipv6: engine(Family::Ipv6), ipv4: engine(Family::Ipv4), seed })
+}

@@ -1,0 +1,197 @@
+//! What takes time, done in tasks of the main thread beside the main loop: each hands its result back as a [`Done`].
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::net::if_::if_nametoindex;
+use ospf_lite::driver::DriverHandle;
+use ospf_lite::ids::Family;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use vxlan::link::LinkName;
+use vxlan::wireguard::{PeerStatus, PublicKey};
+
+use super::requests::refused;
+use crate::config::{Config, Endpoint};
+use crate::control::protocol::{RefusalKind, Reply};
+use crate::control::report::PlanReport;
+use crate::desired::LOOPBACK_DEVICE;
+use crate::plan::Plan;
+use crate::plan::outcome::Outcome;
+use crate::reconcile::Action;
+use crate::router_information::RouterInformation;
+use crate::routing::DeviceSeen;
+use crate::state::State;
+use crate::state::facts::Facts;
+use crate::state::marks::Marks;
+use crate::system::System;
+
+/// How long a name server may take.
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What WireGuard says of its peers.
+pub(super) type Peers = BTreeMap<PublicKey, PeerStatus>;
+
+/// A result of a task.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// The facts for a configuration.
+    Gathered(Result<Box<Facts>, String>),
+    /// The system as it is.
+    Observed(Result<Box<State>, String>),
+    /// What became of a plan.
+    Applied(Outcome),
+    /// Something in the kernel changed.
+    Hint,
+    /// What a lookup came to.
+    Resolved(PublicKey, Result<Vec<SocketAddr>, String>),
+    /// What WireGuard says of its peers.
+    Peers(Result<Peers, String>),
+    /// What it takes to say what a configuration would change.
+    Previewed(Box<Preview>),
+}
+
+/// What it takes to say what a configuration would change.
+#[derive(Debug)]
+pub(super) struct Preview {
+    pub(super) config: Config,
+    pub(super) facts: Facts,
+    pub(super) observed: State,
+    pub(super) answer: oneshot::Sender<Reply>,
+}
+
+/// Does what the reconciler wants done.
+pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Action, epoch: u32) {
+    let (system, done) = (Arc::clone(system), done.clone());
+    tokio::task::spawn_local(async move {
+        let result = match action {
+            Action::Gather(config) => Done::Gathered(
+                system.gather(&config, epoch).await.map(Box::new).map_err(|error| error.with_causes()),
+            ),
+            Action::Observe(marks) => Done::Observed(
+                system.observe(&marks).await.map(Box::new).map_err(|error| error.with_causes()),
+            ),
+            Action::Apply(plan) => Done::Applied(system.apply(&plan).await),
+        };
+        // Without a main loop nobody wants it.
+        let _ = done.send(result).await;
+    });
+}
+
+/// Passes the kernel's notifications on as hints, for as long as the agent runs.
+pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
+    let (system, done) = (Arc::clone(system), done.clone());
+    tokio::task::spawn_local(async move {
+        let mut hints = system.watch();
+        loop {
+            hints.next().await;
+            if done.send(Done::Hint).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Asks WireGuard how its peers are.
+pub(super) fn peers(system: &Arc<System>, done: &mpsc::Sender<Done>, device: LinkName) {
+    let (system, done) = (Arc::clone(system), done.clone());
+    tokio::task::spawn_local(async move {
+        let answer = system.links().peers(&device).await.map_err(|error| chain(&error));
+        let _ = done.send(Done::Peers(answer)).await;
+    });
+}
+
+/// Looks a name up.
+pub(super) fn resolve(done: &mpsc::Sender<Done>, peer: PublicKey, endpoint: Endpoint) {
+    let done = done.clone();
+    tokio::task::spawn_local(async move {
+        let _ = done.send(Done::Resolved(peer, lookup(&endpoint).await)).await;
+    });
+}
+
+async fn lookup(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, String> {
+    match timeout(LOOKUP_DEADLINE, tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(format!("{}: {error}", endpoint.host)),
+        Err(_) => Err(format!("{}: no answer within {} s", endpoint.host, LOOKUP_DEADLINE.as_secs())),
+    }
+}
+
+/// Gathers and observes for a configuration that may be applied later.
+pub(super) fn preview(
+    (system, done): (&Arc<System>, &mpsc::Sender<Done>),
+    config: Config,
+    epoch: u32,
+    answer: oneshot::Sender<Reply>,
+) {
+    let (system, done) = (Arc::clone(system), done.clone());
+    tokio::task::spawn_local(async move {
+        let looked = async {
+            let facts = system.gather(&config, epoch).await.map_err(|error| error.with_causes())?;
+            let marks = Marks::of(&config.mesh);
+            let observed = system.observe(&marks).await.map_err(|error| error.with_causes())?;
+            Ok((facts, observed))
+        };
+        let looked: Result<_, String> = looked.await;
+        match looked {
+            Ok((facts, observed)) => {
+                let preview = Preview { config, facts, observed, answer };
+                let _ = done.send(Done::Previewed(Box::new(preview))).await;
+            }
+            Err(error) => {
+                let _ = answer.send(refused(RefusalKind::Failed, error));
+            }
+        }
+    });
+}
+
+/// Tells the mesh about a changed configuration.
+pub(super) fn tell(driver: &Option<DriverHandle>, config: &Config) {
+    let Some(driver) = driver.clone() else { return };
+    let content = RouterInformation::new(config).encode();
+    tokio::task::spawn_local(async move {
+        for family in [Family::Ipv6, Family::Ipv4] {
+            // The main loop sees by itself when the driver has ended.
+            let _ = driver.private(family, content.clone()).await;
+        }
+    });
+}
+
+/// Returns the devices that are there: the links as last seen, the LANs as found, and the loopback.
+pub(super) fn devices(config: &Config, facts: &Facts, known: &State) -> BTreeMap<LinkName, DeviceSeen> {
+    let links = known.links.values().map(|link| (link.name.clone(), link.up));
+    let found = |lan: &crate::config::LanConfig| facts.lans.get(&lan.name).is_some_and(|found| found.exists);
+    let lans = config.lans.iter().filter(|lan| found(lan)).map(|lan| (lan.device.clone(), true));
+    let loopback = LinkName::new(LOOPBACK_DEVICE).ok().map(|name| (name, true));
+    let all = links.chain(lans).chain(loopback);
+    all.filter_map(|(name, up)| {
+        let ifindex = if_nametoindex(name.as_str()).ok()?;
+        Some((name, DeviceSeen { ifindex, up }))
+    })
+    .collect()
+}
+
+/// Returns a plan as it is shown.
+pub(super) fn plan_report(plan: &Plan) -> PlanReport {
+    PlanReport {
+        steps: plan.steps().len(),
+        text: plan.to_string(),
+        // A plan that cannot be said in JSON is still said in words.
+        plan: serde_json::to_value(plan).unwrap_or_default(),
+    }
+}
+
+/// Returns an error with its causes in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
