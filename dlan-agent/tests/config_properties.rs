@@ -197,7 +197,7 @@ fn answers() -> impl Strategy<Value = Answers> {
     let links = prop_oneof![Just(0_u8), 1_u8..4]
         .prop_flat_map(|count| (0..count).map(|index| link(200 + index)).collect::<Vec<_>>());
     let lans = (0_u8..3).prop_flat_map(|count| (0..count).map(lan).collect::<Vec<_>>());
-    (head, sources, 1_u16.., lans, links).prop_map(|(head, wans, listen_port, lans, links)| {
+    (head, sources, 5000_u16.., lans, links).prop_map(|(head, wans, listen_port, lans, links)| {
         let (host, name, domain, secret) = head;
         Answers {
             host_id: HostId(host),

@@ -1,5 +1,6 @@
 //! Looks at what must fit together: within a section, across sections, and with the mesh's arithmetic.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -23,6 +24,7 @@ pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
         check_links(mesh, &views.links, errors);
     }
     check_duplicates(views, errors);
+    check_names(views, errors);
     check_wans(views, errors);
     check_devices(views, errors);
     check_overlaps(views, errors);
@@ -166,9 +168,36 @@ fn check_duplicates(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     let hosts = "every router has a host id of its own";
     unique(&views.links, &link::HOST_ID, hosts, errors);
     unique(&views.links, &link::PUBLIC_KEY, "every router has a key of its own", errors);
+    unique(&views.links, &link::ENDPOINT, "two routers cannot be called at one address and port", errors);
     unique(&views.lans, &lan::DEVICE, "write one section for each device", errors);
     unique(&views.wans, &wan::DEVICE, "write one section for each device", errors);
     unique(&views.wans, &wan::INTERFACE, "write one section for each network", errors);
+}
+
+/// Notes neighbors with one name, or with this router's.
+fn check_names(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let mut names: BTreeMap<String, (&View<'_>, usize)> = BTreeMap::new();
+    if let Some((mesh, name)) = views.mesh.as_ref().and_then(|mesh| Some((mesh, mesh.written(&mesh::NAME)?)))
+    {
+        names.insert(name, (mesh, mesh.line(&mesh::NAME)));
+    }
+    for view in &views.links {
+        let written = view.written(&link::NAME);
+        let Some(name) = written.or_else(|| view.section.name.clone()) else { continue };
+        let line = view.line(&link::NAME);
+        match names.get(&name) {
+            // Two sections of one name are told as such.
+            Some((other, _)) if other.section.name == view.section.name => {}
+            Some((other, line)) => {
+                let rule = "every router has a name of its own";
+                let problem = Problem::Duplicate { value: name, other: other.title(), line: *line, rule };
+                errors.push(view.error(&link::NAME, problem));
+            }
+            None => {
+                names.insert(name, (view, line));
+            }
+        }
+    }
 }
 
 /// Compares a value of sections of one kind; each is told with the first that has it.
@@ -198,6 +227,13 @@ fn check_wans(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
         let both = view.has(&wan::INTERFACE);
         if both == view.has(&wan::DEVICE) && (both || views.is_readable) {
             errors.push(view.section_error(Problem::WanSource { both }));
+        }
+    }
+    let vxlan_port = views.mesh.as_ref().and_then(|mesh| mesh.value(&mesh::VXLAN_PORT));
+    for view in &views.wans {
+        let port = view.value(&wan::LISTEN_PORT);
+        if let Some(port) = port.filter(|_| port == vxlan_port) {
+            errors.push(view.error(&wan::LISTEN_PORT, Problem::PortOfVxlan { port }));
         }
     }
     let mut ports = views.wans.iter().filter_map(|view| Some((view.written(&wan::LISTEN_PORT)?, view)));

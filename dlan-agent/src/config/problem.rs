@@ -314,6 +314,12 @@ pub enum Problem {
         /// Where that is.
         line: usize,
     },
+    /// WireGuard on VXLAN's port.
+    #[error("{port} is the port of VXLAN (mesh option vxlan_port), so WireGuard cannot listen on it")]
+    PortOfVxlan {
+        /// The port.
+        port: u16,
+    },
     /// A LAN or WAN on a device of dlan's own.
     #[error("{} is a name for devices that dlan makes itself", Shown(device))]
     OwnDevice {

@@ -91,10 +91,13 @@ pub fn link_section(link: &LinkAnswer) -> String {
     text
 }
 
-/// Returns a name for a section: UCI allows only letters, digits and underscores.
+/// Returns a name for a neighbor's section: UCI allows only letters, digits and underscores, and one name once in a
+/// file, so the names of the other sections are left to those.
 pub fn section_name(name: &str) -> String {
-    if is_name(name) {
-        return name.to_owned();
+    let others =
+        |kind: &str| name.strip_prefix(kind).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()));
+    if ["mesh", "wan", "lan"].into_iter().any(others) {
+        return format!("link_{name}");
     }
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
@@ -114,5 +117,23 @@ fn option(text: &mut String, name: &str, value: impl ToString) {
 fn optional(text: &mut String, name: &str, value: Option<impl ToString>) {
     if let Some(value) = value {
         option(text, name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::section_name;
+
+    #[test]
+    fn a_neighbor_s_section_never_takes_the_name_of_another_section() {
+        for (name, expected) in [
+            ("r4", "r4"),
+            ("home-nas", "home_nas"),
+            ("lan0", "link_lan0"),
+            ("mesh", "link_mesh"),
+            ("wanda", "wanda"),
+        ] {
+            assert_eq!(section_name(name), expected);
+        }
     }
 }
