@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vxlan::link::LinkName;
-
 use super::change::{Change, Edit};
+use super::upset::Upset;
 use crate::state::State;
 use crate::state::route::{Route, RouteKey};
 use crate::state::setting::{Setting, SettingValue};
@@ -33,14 +32,19 @@ pub fn routes(observed: &BTreeMap<RouteKey, Route>, desired: &BTreeMap<RouteKey,
     maps(observed, desired, |_, from, to| from == to).map(Change::Route).collect()
 }
 
-/// Returns what is left of a state when these devices go with what the kernel drops with them, and the steps that take
-/// their routes out of use before. A device's settings go without a step.
-pub fn without_devices(observed: &State, devices: &BTreeSet<LinkName>) -> (State, Vec<Change>) {
+/// Returns what is left of a state when links upset it, and the steps that take the rest out of use before.
+pub(super) fn without(observed: &State, upset: &Upset) -> (State, Vec<Change>) {
     let mut without = observed.clone();
-    without.settings.retain(|setting, _| setting.device().is_none_or(|device| !devices.contains(device)));
     let mut gone = Vec::new();
+    without.settings.retain(|setting, value| {
+        let stays = setting.device().is_none_or(|device| !upset.has_device(device));
+        if !stays {
+            gone.push(Change::Setting(Edit { key: setting.clone(), from: Some(*value), to: None }));
+        }
+        stays
+    });
     without.routes.retain(|key, route| {
-        let stays = route.action.hops().all(|hop| !devices.contains(&hop.device));
+        let stays = !upset.has_route(route);
         if !stays {
             gone.push(Change::Route(Edit { key: *key, from: Some(route.clone()), to: None }));
         }

@@ -5,6 +5,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod order;
 pub mod outcome;
+mod upset;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 use vxlan::link::LinkName;
 
 use self::change::{Change, ChangeView};
+use self::upset::Upset;
 use crate::state::State;
 
 /// Ordered steps from one state to another.
@@ -50,9 +52,9 @@ impl Plan {
     pub fn new(observed: &State, desired: &State) -> Result<Self, PlanError> {
         refuse_contradiction(observed, desired)?;
         let mut steps = diff::diff(observed, desired);
-        let remade = order::remade(&steps);
-        if !remade.is_empty() {
-            let (without, gone) = diff::without_devices(observed, &remade);
+        let upset = Upset::by(&steps);
+        if !upset.is_empty() {
+            let (without, gone) = diff::without(observed, &upset);
             steps = diff::diff(&without, desired);
             steps.extend(gone);
         }

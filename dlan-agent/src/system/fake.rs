@@ -20,8 +20,6 @@ pub struct FakeSystem {
     pub state: State,
     /// How many more steps go well before one fails; `None`: all do.
     pub fail_after: Option<usize>,
-    /// The steps made, as text.
-    pub made: Vec<String>,
 }
 
 /// Why a step was not made.
@@ -177,19 +175,10 @@ impl Executor for FakeSystem {
             }
             Change::File(edit) => edit_map(&mut self.state.files, edit)?,
         }
-        self.made.push(change.to_string());
         Ok(())
     }
 
     async fn make_routes(&mut self, edits: &[&Edit<RouteKey, Route>]) -> Vec<Result<(), FakeError>> {
-        let mut results = Vec::new();
-        for edit in edits {
-            let result = self.make_route(edit);
-            if result.is_ok() {
-                self.made.push(Change::Route((*edit).clone()).to_string());
-            }
-            results.push(result);
-        }
-        results
+        edits.iter().map(|edit| self.make_route(edit)).collect()
     }
 }

@@ -1,0 +1,290 @@
+//! Plans: what they say (golden), that they reach what is wanted, and that a failing step leaves nothing behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod fixture;
+
+use dlan_agent::config::Config;
+use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::plan::Plan;
+use dlan_agent::plan::diff::diff;
+use dlan_agent::state::State;
+use dlan_agent::state::facts::Facts;
+use dlan_agent::state::route::{METRIC_LEARNED, RouteKey};
+use dlan_agent::state::setting::{Setting, SettingValue};
+use dlan_agent::system::fake::FakeSystem;
+use fixture::{CONFIG, config, config_of, device, facts, routing};
+use proptest::prelude::*;
+
+const TWO_WAYS: &[(&str, &[(&str, &str)])] = &[
+    ("10.2.4.0/24", &[("dlan-vx2", "fe80::2:1"), ("dlan-vx4", "fe80::4:1")]),
+    ("fd79:4::/64", &[("dlan-vx4", "fe80::4:1")]),
+];
+
+fn state_of(config: &Config, change: impl FnOnce(&mut Facts), routing: &RoutingInput) -> State {
+    let mut facts = facts(config);
+    change(&mut facts);
+    desired(config, &facts, routing).unwrap()
+}
+
+fn state(routing: &RoutingInput) -> State {
+    state_of(&config(), |_| {}, routing)
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Applies a plan to the fake and returns what stands then.
+fn apply(observed: &State, plan: &Plan) -> State {
+    let mut system = FakeSystem::new(observed.clone());
+    let outcome = block_on(system.apply(plan));
+    assert!(outcome.is_success(), "{outcome}in\n{plan}");
+    system.state
+}
+
+fn plan(observed: &State, wanted: &State) -> Plan {
+    Plan::new(observed, wanted).unwrap()
+}
+
+#[test]
+fn nothing_differs_from_itself() {
+    for state in [State::default(), state(&routing(TWO_WAYS))] {
+        assert_eq!(diff(&state, &state), []);
+    }
+}
+
+#[test]
+fn first_start() {
+    insta::assert_snapshot!(plan(&State::default(), &state(&routing(TWO_WAYS))));
+}
+
+#[test]
+fn down() {
+    insta::assert_snapshot!(Plan::removal(&state(&routing(TWO_WAYS))));
+}
+
+#[test]
+fn another_link() {
+    let fewer = config_of(CONFIG.split("config link 'r4'").next().unwrap());
+    insta::assert_snapshot!(plan(&state_of(&fewer, |_| {}, &routing(&[])), &state(&routing(&[]))));
+}
+
+#[test]
+fn a_link_less_while_a_route_has_another_way() {
+    let fewer = config_of(CONFIG.split("config link 'r4'").next().unwrap());
+    let routes = routing(TWO_WAYS);
+    insta::assert_snapshot!(plan(&state(&routes), &state_of(&fewer, |_| {}, &routes)));
+}
+
+#[test]
+fn another_mtu_and_another_keepalive_change_devices_in_place() {
+    let text =
+        CONFIG.replace("option endpoint", "option mtu '1340'\n\toption keepalive '10'\n\toption endpoint");
+    insta::assert_snapshot!(plan(&state(&routing(&[])), &state_of(&config_of(&text), |_| {}, &routing(&[]))));
+}
+
+#[test]
+fn another_host_id_makes_the_devices_anew_with_their_routes() {
+    let text = CONFIG.replace("option host_id '1'", "option host_id '9'");
+    let routes = routing(TWO_WAYS);
+    insta::assert_snapshot!(plan(&state(&routes), &state_of(&config_of(&text), |_| {}, &routes)));
+}
+
+#[test]
+fn routes_are_changed_and_never_taken_away_first() {
+    let before = state(&routing(TWO_WAYS));
+    let after = state(&routing(&[
+        ("10.2.4.0/24", &[("dlan-vx3", "fe80::3:1")]),
+        ("10.2.5.0/24", &[("dlan-vx3", "fe80::3:1")]),
+    ]));
+    insta::assert_snapshot!(Plan::routes(&before, &after));
+}
+
+#[test]
+fn a_lan_address_that_somebody_else_set_is_taken_as_it_is() {
+    let with = |change: fn(&mut Facts)| state_of(&config(), change, &routing(&[]));
+    let foreign = with(|facts| {
+        facts.lans.get_mut("lan0").unwrap().addresses.insert("10.2.1.1/24".parse().unwrap());
+    });
+    assert!(!foreign.addresses.iter().any(|at| at.address.to_string() == "10.2.1.1/24"));
+    assert!(foreign.addresses.iter().any(|at| at.address.to_string() == "fd79:1::1/64"));
+    let missing = with(|facts| facts.lans.get_mut("lan0").unwrap().exists = false);
+    assert!(missing.addresses.iter().all(|at| at.device == device("lo")));
+}
+
+#[test]
+fn every_pool_lan_and_learned_prefix_has_an_unreachable_route_but_never_the_default() {
+    let mut routes = routing(TWO_WAYS);
+    routes
+        .routes
+        .insert("0.0.0.0/0".parse().unwrap(), routing(TWO_WAYS).routes.into_values().next().unwrap());
+    routes.learned.insert("10.2.77.0/24".parse().unwrap());
+    let state = state(&routes);
+    let unreachable: Vec<String> =
+        state.routes.keys().filter(|key| key.metric == 9999).map(|key| key.prefix.to_string()).collect();
+    for prefix in [
+        "10.0.0.0/16",
+        "10.1.0.0/24",
+        "10.1.1.0/24",
+        "fd00:0:1::/64",
+        "fd00:0:1:1::/64",
+        "10.2.1.0/24",
+        "fd79:1::/64",
+        "10.2.4.0/24",
+        "fd79:4::/64",
+        "10.2.77.0/24",
+    ] {
+        assert!(unreachable.contains(&prefix.to_owned()), "{prefix} in {unreachable:?}");
+    }
+    assert!(!unreachable.contains(&"0.0.0.0/0".to_owned()));
+}
+
+#[test]
+fn the_filter_never_cuts_a_router_off_from_its_own_wan() {
+    let mut routes = routing(&[]);
+    routes.learned = ["192.168.1.0/24".parse().unwrap(), "10.2.77.0/24".parse().unwrap()].into();
+    let wan = |facts: &mut Facts| {
+        let wan = facts.wans.get_mut("wan0").unwrap();
+        wan.prefixes = ["192.168.1.0/24".parse().unwrap()].into();
+    };
+    let text = serde_json::to_string(&state_of(&config(), wan, &routes).ruleset).unwrap();
+    assert!(text.contains("10.2.77.0") && !text.contains("192.168.1.0"));
+}
+
+#[test]
+fn a_setting_that_is_more_than_wanted_is_left() {
+    let wanted = state(&routing(&[]));
+    let mut observed = wanted.clone();
+    observed.settings.insert(Setting::MultipathHashIpv4, SettingValue(3));
+    assert!(plan(&observed, &wanted).is_empty());
+    observed.settings.insert(Setting::RpFilter(device("dlan-vx2")), SettingValue(1));
+    assert_eq!(plan(&observed, &wanted).steps().len(), 1);
+}
+
+#[test]
+fn a_route_over_a_device_that_goes_is_refused() {
+    let observed = state(&routing(TWO_WAYS));
+    let mut wanted = observed.clone();
+    wanted.links.remove(&device("dlan-vx4"));
+    let error = Plan::new(&observed, &wanted).unwrap_err().to_string();
+    assert!(error.contains("dlan-vx4"), "{error}");
+}
+
+#[test]
+fn no_secret_is_in_what_a_plan_says() {
+    use vxlan::key::{KEY_LENGTH, PresharedKey};
+    let psk = PresharedKey::from_octets([77; KEY_LENGTH]);
+    let secrets = [psk.to_base64(), fixture::private_key(1).to_base64()];
+    let wanted = state_of(
+        &config(),
+        |facts| {
+            facts.link_psks.insert(dlan_agent::config::HostId(2), psk.clone());
+        },
+        &routing(&[]),
+    );
+    let plan = plan(&State::default(), &wanted);
+    let said = format!("{plan}{plan:?}{}", serde_json::to_string(&plan).unwrap());
+    for secret in secrets {
+        assert!(!said.contains(secret.as_str()));
+    }
+}
+
+#[test]
+fn a_plan_is_json_with_act_kind_and_key() {
+    let plan = Plan::routes(&State::default(), &state(&routing(&[])));
+    let json = serde_json::to_value(&plan).unwrap();
+    let step = &json[0];
+    assert_eq!(step["act"], "add");
+    assert_eq!(step["kind"], "route");
+    assert!(step["key"].as_str().unwrap().contains("metric 9999"));
+    assert!(step["to"].is_string());
+}
+
+/// Any mixture of links, routes, LAN facts and numbers that a configuration can say.
+fn any_state() -> impl Strategy<Value = State> {
+    let links = proptest::collection::btree_set(2_u8..=6, 0..4);
+    let hops =
+        proptest::collection::btree_map(0_u8..8, proptest::collection::btree_set(2_u8..=6, 1..3), 0..6);
+    let numbers = (prop_oneof![Just(1_u16), Just(9)], prop_oneof![Just(1370_u16), Just(1340)], any::<bool>());
+    (links, hops, numbers, prop_oneof![Just(141_u32), Just(200)]).prop_map(
+        |(links, hops, (host_id, mtu, has_lan), table)| {
+            let head = CONFIG.split("config link").next().unwrap();
+            let head = head.replace("option host_id '1'", &format!("option host_id '{host_id}'\n\toption route_table '{table}'"));
+            let sections = links.iter().map(|id| {
+                format!("config link 'r{id}'\n\toption host_id '{id}'\n\toption public_key 'KEY{id}'\n\toption mtu '{mtu}'\n")
+            });
+            let config = config_of(&format!("{head}{}", sections.collect::<String>()));
+            let routes = hops.iter().map(|(prefix, ways)| {
+                let prefix = if prefix % 2 == 0 { format!("10.2.{prefix}.0/24") } else { format!("fd79:{prefix}::/64") };
+                let hop = |way: &u8| dlan_agent::state::route::RouteHop {
+                    device: device(&format!("dlan-vx{way}")),
+                    via: Some(format!("fe80::{way}:1").parse().unwrap()),
+                };
+                (prefix.parse().unwrap(), ways.iter().map(hop).collect())
+            });
+            let routing = RoutingInput { routes: routes.collect(), settled: true, ..RoutingInput::default() };
+            state_of(&config, |facts| facts.lans.get_mut("lan0").unwrap().exists = has_lan, &routing)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_reaches_what_is_wanted(observed in any_state(), wanted in any_state()) {
+        let reached = apply(&observed, &plan(&observed, &wanted));
+        prop_assert!(plan(&reached, &wanted).is_empty());
+        prop_assert_eq!(reached.routes, wanted.routes);
+        prop_assert_eq!(reached.rules, wanted.rules);
+    }
+
+    #[test]
+    fn a_failing_step_leaves_all_as_it_was(observed in any_state(), wanted in any_state(), at in any::<prop::sample::Index>()) {
+        let plan = plan(&observed, &wanted);
+        prop_assume!(!plan.is_empty());
+        let mut system = FakeSystem { fail_after: Some(at.index(plan.steps().len())), ..FakeSystem::new(observed.clone()) };
+        let outcome = block_on(system.apply(&plan));
+        prop_assert!(outcome.rolled_back && outcome.rollback_failures.is_empty(), "{outcome}");
+        prop_assert_eq!(system.state, observed);
+    }
+
+    #[test]
+    fn removal_leaves_nothing(observed in any_state()) {
+        prop_assert_eq!(apply(&observed, &Plan::removal(&observed)), State::default());
+    }
+
+    #[test]
+    fn an_inverse_takes_a_plan_back(observed in any_state(), wanted in any_state()) {
+        let plan = plan(&observed, &wanted);
+        let reached = apply(&observed, &plan);
+        prop_assert_eq!(apply(&reached, &plan.inverse()), observed);
+    }
+
+    #[test]
+    fn a_route_that_stays_is_never_away(observed in any_state(), wanted in any_state()) {
+        let remade = observed.links.iter().any(|(name, link)| {
+            wanted.links.get(name).is_some_and(|other| other.vxlan().map(|v| v.vni) != link.vxlan().map(|v| v.vni))
+        });
+        prop_assume!(!remade);
+        let stays = |key: &RouteKey| key.metric == METRIC_LEARNED && wanted.routes.contains_key(key);
+        let staying: Vec<RouteKey> = observed.routes.keys().filter(|key| stays(key)).copied().collect();
+        let plan = plan(&observed, &wanted);
+        for made in 0..plan.steps().len() {
+            let mut system = FakeSystem::new(observed.clone());
+            for step in &plan.steps()[..made] {
+                prop_assert!(block_on(system.apply(&Plan::of(step.clone()))).is_success());
+            }
+            for key in &staying {
+                prop_assert!(system.state.routes.contains_key(key), "{} away after {} steps of\n{}", key, made, plan);
+            }
+        }
+    }
+}
