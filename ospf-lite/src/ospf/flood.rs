@@ -9,7 +9,7 @@ use crate::ospf::area::Area;
 use crate::ospf::install;
 use crate::ospf::interface::Interface;
 use crate::ospf::lsa::{Lsa, LsaHeader, MAX_AGE, SequenceNumber};
-use crate::ospf::lsdb::{Domain, Entry, LSDB_MAX, Lsdb, LsdbKey, Source};
+use crate::ospf::lsdb::{Domain, LSDB_MAX, Lsdb, LsdbKey, MIN_LS_ARRIVAL, Source};
 use crate::ospf::neighbor::{NeighborInput, events, exchange};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{AgedLsa, LinkStateUpdate, PacketBody};
@@ -17,8 +17,6 @@ use crate::ospf::refusal::Refusal;
 use crate::timer::TimerKey;
 use crate::wire::size;
 
-/// MinLSArrival: instances of one LSA that are flooded faster are discarded (RFC 2328 appendix B).
-pub const MIN_LS_ARRIVAL: Duration = Duration::from_secs(1);
 /// How far apart flooded Updates are at least, per interface: what arrives meanwhile shares the next one.
 pub const FLOOD_GAP: Duration = Duration::from_millis(10);
 /// How many Updates are flooded at most at one time. The rest waits for [`FLOOD_GAP`].
@@ -88,7 +86,7 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
     let order = entry.map_or(Ordering::Greater, |entry| header.compare_recency(&entry.header(cx.now)));
     match order {
         // 5a. An answer to a request is no flooding, and neither counts as too soon nor makes the next one so.
-        Ordering::Greater if !is_requested && entry.is_some_and(|entry| arrived_just_now(entry, cx)) => {
+        Ordering::Greater if !is_requested && entry.is_some_and(|entry| entry.is_too_soon(cx.now)) => {
             Verdict::Refused(Refusal::LsaTooSoon)
         }
         Ordering::Greater if entry.is_none() && area.lsdb.len() >= LSDB_MAX => {
@@ -114,10 +112,6 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
             Verdict::Next
         }
     }
-}
-
-fn arrived_just_now(entry: &Entry, cx: &Cx<'_>) -> bool {
-    entry.source() == Source::Flooded && cx.now.since(entry.installed()) < MIN_LS_ARRIVAL
 }
 
 /// Step 5b to 5f: installs a newer instance, passes it on and acknowledges it.

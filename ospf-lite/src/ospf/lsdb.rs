@@ -43,6 +43,14 @@ impl Domain {
     }
 }
 
+/// MinLSArrival: how far apart instances of one LSA that are flooded arrive at least, but for [`EARLY_MAX`] (RFC 2328
+/// appendix B).
+pub const MIN_LS_ARRIVAL: Duration = Duration::from_secs(1);
+/// How many instances in a row may arrive sooner than that. RFC 2328 section 13, step 5a, allows none, and one that is
+/// refused comes again after RxmtInterval only. While many routers start, the ways of two instances differ by more than
+/// their originations do, so the limit is kept over several and not for each.
+const EARLY_MAX: u8 = 3;
+
 /// What identifies an LSA in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LsdbKey {
@@ -72,6 +80,8 @@ pub struct Entry {
     installed: Instant,
     deadline: Option<Instant>,
     source: Source,
+    /// How many instances in a row, up to this one, came within MinLSArrival of the one before.
+    early: u8,
     /// When the instance was last sent back to a neighbor that had an older one.
     sent_back: Option<Instant>,
 }
@@ -103,9 +113,13 @@ impl Entry {
         self.source
     }
 
-    /// Returns when the instance was installed.
-    pub const fn installed(&self) -> Instant {
-        self.installed
+    /// Returns whether the next instance, if it is flooded at `now`, comes too soon after this one.
+    pub fn is_too_soon(&self, now: Instant) -> bool {
+        self.source == Source::Flooded && self.early >= EARLY_MAX && self.is_recent(now)
+    }
+
+    fn is_recent(&self, now: Instant) -> bool {
+        now.since(self.installed) < MIN_LS_ARRIVAL
     }
 
     /// Returns whether the instance may be sent back at `now`, `interval` after the last time, and notes that it is.
@@ -167,7 +181,10 @@ impl Lsdb {
             self.own.insert(key);
         }
         let base_age = age.min(MAX_AGE);
-        self.entries.insert(key, Entry { lsa, base_age, installed: now, deadline, source, sent_back: None });
+        let early =
+            old.as_ref().filter(|old| old.is_recent(now)).map_or(0, |old| old.early.saturating_add(1));
+        let entry = Entry { lsa, base_age, installed: now, deadline, source, early, sent_back: None };
+        self.entries.insert(key, entry);
         old
     }
 

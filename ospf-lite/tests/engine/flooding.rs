@@ -157,15 +157,22 @@ fn an_older_instance_is_answered_with_the_newer_one_at_most_once_a_second() {
 }
 
 #[test]
-fn an_instance_within_min_ls_arrival_is_refused_without_acknowledgment() {
+fn the_fourth_instance_in_a_row_within_min_ls_arrival_is_refused_without_acknowledgment() {
     let mut net = line();
-    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    let mut flood_next = |number: i32| {
+        net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, number, u8::try_from(number).unwrap())]));
+        let installed = net.lsa(2, key(PRIVATE, 1, 99)).unwrap().0.sequence.0 - SequenceNumber::INITIAL.0;
+        let refused = net.refusals((2, 1), Refusal::LsaTooSoon);
+        net.run(Duration::from_millis(100));
+        (installed, refused)
+    };
+    for number in 0..=3 {
+        assert_eq!(flood_next(number), (number, 0));
+    }
+    assert_eq!(flood_next(4), (3, 1));
     net.run(Duration::from_millis(900));
-    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 1, 2)]));
-    assert_eq!(net.refusals((2, 1), Refusal::LsaTooSoon), 1);
-    net.run(Duration::from_millis(100));
-    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 1, 2)]));
-    assert_eq!(net.lsa(2, key(PRIVATE, 1, 99)).unwrap().0.sequence.0, SequenceNumber::INITIAL.0 + 1);
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 4, 4)]));
+    assert_eq!(net.lsa(2, key(PRIVATE, 1, 99)).unwrap().0.sequence.0, SequenceNumber::INITIAL.0 + 4);
 }
 
 #[test]
