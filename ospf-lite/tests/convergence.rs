@@ -185,6 +185,18 @@ fn a_silent_cut_is_noticed_after_the_dead_interval_and_a_lost_carrier_at_once() 
 }
 
 #[test]
+fn a_cold_start_over_good_links_waits_for_no_retransmission() {
+    for seed in 0..12 {
+        let config = WorldConfig::new(Topology::random_mesh(24, 4, seed), Family::Ipv6);
+        let start = config.start_within;
+        let mut world = World::new(config, seed);
+        let elapsed = world.settle(LIMIT).unwrap();
+        // The last to start may find its neighbors in MinLSInterval, but not RxmtInterval after that.
+        assert!(elapsed < start + Duration::from_secs(8), "seed {seed}: {elapsed:?}");
+    }
+}
+
+#[test]
 fn the_oracle_sees_what_is_wrong_before_the_engines_have_noticed() {
     let mut world = World::new(WorldConfig::new(Topology::ring(5), Family::Ipv6), 1);
     world.run_for(Duration::from_millis(1));

@@ -293,12 +293,16 @@ pub fn handle_link_state_acknowledgment(
 }
 
 /// Takes an LSA off the list of the neighbor that has just sent the same instance: that is an acknowledgment too.
+/// Returns whether the neighbor has one from us as well: it has if this router's copy is on its way, not if that still
+/// waits to be sent.
 fn take_off_list(area: &mut Area, id: InterfaceId, key: &LsdbKey) -> bool {
     let Some(interface) = area.interfaces.get_mut(&id) else {
         return false;
     };
-    interface.flooding.remove(key);
-    interface.neighbor.as_mut().is_some_and(|neighbor| neighbor.retransmissions.remove(key).is_some())
+    let is_unsent = interface.flooding.remove(key);
+    let is_listed =
+        interface.neighbor.as_mut().is_some_and(|neighbor| neighbor.retransmissions.remove(key).is_some());
+    is_listed && !is_unsent
 }
 
 fn acknowledge_directly(area: &mut Area, id: InterfaceId, header: LsaHeader) {
