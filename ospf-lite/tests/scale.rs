@@ -22,7 +22,7 @@ fn world(routers: usize, family: Family, seed: u64) -> World {
     let config = WorldConfig {
         hello_interval: Duration::from_secs(10),
         dead_interval: Duration::from_secs(40),
-        start_within: Duration::from_secs(10),
+        start_within: Duration::from_secs(2),
         ..WorldConfig::new(Topology::random_mesh(routers, 4, seed), family)
     };
     World::new(config, seed)
@@ -55,7 +55,7 @@ fn run(routers: usize, family: Family, seed: u64) -> u64 {
     for _ in 0..FAULTS {
         let fault = faults.next_fault(&world);
         world.apply(&fault);
-        world.run_for(faults.pause(Duration::from_millis(1200)));
+        world.run_for(faults.pause(Duration::from_millis(200)));
     }
     let simulated = world.settle(LIMIT).unwrap();
     figures(&format!("{routers} routers, {family}, {FAULTS} faults"), &world, simulated, begun);
