@@ -288,6 +288,6 @@ pub mod mesh {
         Kind::Integer { min: 1, max: 3600, unit: SECONDS },
         value::seconds,
     )
-    .default(Default::Value("5"))
+    .default(Default::Value("30"))
     .summary("How often the router is checked for changes by others where the kernel does not tell of them.");
 }
