@@ -1,0 +1,389 @@
+//! The reconciler with a fake system: what it asks for, when, and how it takes failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod fixture;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dlan_agent::config::{Config, HostId};
+use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::plan::OnError;
+use dlan_agent::plan::change::Change;
+use dlan_agent::plan::diff::diff;
+use dlan_agent::reconcile::{Action, Health, Reconciler, Report};
+use dlan_agent::state::State;
+use dlan_agent::state::facts::Facts;
+use dlan_agent::state::route::RouteAction;
+use dlan_agent::state::rule::RuleFamily;
+use dlan_agent::system::fake::FakeSystem;
+use fixture::{CONFIG, config, config_of, device, facts, routing};
+use ospf_lite::time::Instant;
+use vxlan::change::LinkChange;
+
+const WAY: &[(&str, &[(&str, &str)])] = &[("10.2.4.0/24", &[("dlan-vx4", "fe80::4:1")])];
+const OTHER_WAY: &[(&str, &[(&str, &str)])] = &[("10.2.4.0/24", &[("dlan-vx2", "fe80::2:1")])];
+
+/// A reconciler with its system and a clock that a test turns.
+struct Router {
+    now: Instant,
+    reconciler: Reconciler,
+    system: FakeSystem,
+    facts: fn(&Config) -> Facts,
+    observe_fails: usize,
+    done: Vec<Action>,
+    reports: Vec<Report>,
+}
+
+impl Router {
+    fn new(state: State) -> Self {
+        Self {
+            now: Instant::from_micros(1_000_000),
+            reconciler: Reconciler::new(),
+            system: FakeSystem::new(state),
+            facts,
+            observe_fails: 0,
+            done: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
+    /// A router that has settled on the configuration, with these routes.
+    fn settled(routes: &RoutingInput) -> Self {
+        let mut router = Self::new(State::default());
+        router.reconciler.handle_config(router.now, config());
+        router.run();
+        router.reconciler.handle_routes(router.now, routes.clone());
+        router.run();
+        assert_eq!(*router.reconciler.health(), Health::Settled);
+        router.forget();
+        router
+    }
+
+    fn forget(&mut self) {
+        self.done.clear();
+        self.reports.clear();
+    }
+
+    /// Does what is asked until nothing is.
+    fn run(&mut self) {
+        for _ in 0..100 {
+            let Some(action) = self.reconciler.poll_action() else {
+                self.reports.extend(std::iter::from_fn(|| self.reconciler.poll_report()));
+                return;
+            };
+            self.done.push(action.clone());
+            self.act(action);
+        }
+        panic!("the reconciler never rests: {:?}", self.reports);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Gather(config) => self.reconciler.handle_facts(self.now, (self.facts)(&config)),
+            Action::Observe(_) if self.observe_fails > 0 => {
+                self.observe_fails -= 1;
+                self.reconciler.handle_observe_failed(self.now, "no answer".to_owned());
+            }
+            Action::Observe(_) => self.reconciler.handle_observed(self.now, self.system.state.clone()),
+            Action::Apply(plan) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let outcome = runtime.block_on(self.system.apply(&plan));
+                self.reconciler.handle_applied(self.now, outcome);
+            }
+        }
+    }
+
+    /// Lets time pass, deadline by deadline.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.reconciler.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.reconciler.handle_timeout(self.now);
+            self.run();
+        }
+        self.now = end;
+    }
+
+    fn wanted(&self, config: &Config, routes: &RoutingInput) -> State {
+        // Endpoints come by name resolution, which no test here does for this.
+        let facts = Facts { endpoints: BTreeMap::new(), ..facts(config) };
+        desired(config, &facts, routes).unwrap()
+    }
+
+    fn applied(&self) -> usize {
+        self.done.iter().filter(|action| matches!(action, Action::Apply(_))).count()
+    }
+
+    fn observed(&self) -> usize {
+        self.done.iter().filter(|action| matches!(action, Action::Observe(_))).count()
+    }
+}
+
+#[test]
+fn a_configuration_is_brought_about_and_verified() {
+    let mut router = Router::new(State::default());
+    let generation = router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.system.state, router.wanted(&config(), &routing(&[])));
+    let kinds: Vec<&str> = router
+        .done
+        .iter()
+        .map(|action| match action {
+            Action::Gather(_) => "gather",
+            Action::Observe(_) => "observe",
+            Action::Apply(_) => "apply",
+        })
+        .collect();
+    assert_eq!(kinds, ["gather", "observe", "apply", "observe"]);
+    assert!(router.reports.contains(&Report::Settled { generation }));
+}
+
+#[test]
+fn nothing_is_done_before_there_is_a_configuration() {
+    let mut router = Router::new(State::default());
+    router.reconciler.handle_routes(router.now, routing(WAY));
+    router.reconciler.handle_hint(router.now);
+    router.wait(Duration::from_secs(100));
+    assert_eq!(router.done, []);
+}
+
+#[test]
+fn the_same_configuration_again_changes_nothing() {
+    let mut router = Router::settled(&routing(WAY));
+    let generation = router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.applied(), 0);
+    assert!(router.reports.contains(&Report::Settled { generation }));
+}
+
+#[test]
+fn routes_are_set_without_looking_first() {
+    let mut router = Router::settled(&routing(WAY));
+    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
+    let Some(Action::Apply(plan)) = router.reconciler.poll_action() else { panic!("routes wait") };
+    assert_eq!(plan.on_error(), OnError::KeepGoing);
+    assert!(plan.steps().iter().all(|step| matches!(step, Change::Route(_))));
+    assert_eq!(plan.steps().len(), 1);
+}
+
+#[test]
+fn the_same_routes_again_change_nothing() {
+    let mut router = Router::settled(&routing(WAY));
+    router.reconciler.handle_routes(router.now, routing(WAY));
+    router.run();
+    assert_eq!(router.done, []);
+}
+
+#[test]
+fn a_prefix_once_learned_stays_unreachable_and_off_the_wan() {
+    let mut router = Router::settled(&routing(WAY));
+    router.reconciler.handle_routes(router.now, routing(&[]));
+    router.run();
+    let left: Vec<_> = router
+        .system
+        .state
+        .routes
+        .iter()
+        .filter(|(key, _)| key.prefix.to_string() == "10.2.4.0/24")
+        .collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].1.action, RouteAction::Unreachable);
+    assert!(serde_json::to_string(&router.system.state.ruleset).unwrap().contains("10.2.4.0"));
+}
+
+#[test]
+fn one_route_that_fails_does_not_hold_up_the_others_and_is_tried_again() {
+    let mut router = Router::settled(&routing(&[]));
+    let many: [(&str, &[(&str, &str)]); 3] = [
+        ("10.2.4.0/24", &[("dlan-vx4", "fe80::4:1")]),
+        ("10.2.5.0/24", &[("dlan-vx4", "fe80::4:1")]),
+        ("10.2.6.0/24", &[("dlan-vx4", "fe80::4:1")]),
+    ];
+    router.system.fail_after = Some(4);
+    router.reconciler.handle_routes(router.now, routing(&many));
+    router.run();
+    router.wait(Duration::from_secs(3));
+    let rest = diff(&router.system.state, &router.wanted(&config(), &routing(&many)));
+    assert_eq!(rest, []);
+    assert!(
+        !router.reports.iter().any(|report| matches!(report, Report::Drift { .. })),
+        "{:?}",
+        router.reports
+    );
+}
+
+#[test]
+fn drift_is_repaired_within_a_second_of_a_hint_and_told_once() {
+    let mut router = Router::settled(&routing(WAY));
+    let wanted = router.system.state.clone();
+    router.system.state.rules.retain(|rule| rule.family == RuleFamily::Ipv4);
+    router.system.state.routes.retain(|key, _| !key.is_learned());
+    for _ in 0..50 {
+        router.reconciler.handle_hint(router.now);
+    }
+    router.wait(Duration::from_secs(1));
+    assert_eq!(router.system.state, wanted);
+    let drifts: Vec<_> =
+        router.reports.iter().filter(|report| matches!(report, Report::Drift { .. })).collect();
+    let [Report::Drift { repairs }] = drifts[..] else { panic!("{:?}", router.reports) };
+    assert_eq!(repairs.len(), 3, "{repairs:?}");
+    assert_eq!(router.observed(), 2, "many hints make one look, and the repair another");
+}
+
+#[test]
+fn drift_without_a_hint_is_found_at_the_interval() {
+    let mut router = Router::settled(&routing(WAY));
+    let wanted = router.system.state.clone();
+    router.system.state.ruleset = None;
+    router.wait(Duration::from_secs(31));
+    assert_eq!(router.system.state, wanted);
+}
+
+#[test]
+fn a_device_that_somebody_removes_comes_back_with_its_routes() {
+    let mut router = Router::settled(&routing(WAY));
+    let wanted = router.system.state.clone();
+    router.system.lose_device(&device("dlan-vx4"));
+    router.reconciler.handle_hint(router.now);
+    router.wait(Duration::from_secs(1));
+    assert_eq!(router.system.state, wanted);
+}
+
+#[test]
+fn a_settled_router_looks_only_at_the_interval_and_touches_nothing() {
+    let mut router = Router::settled(&routing(WAY));
+    router.wait(Duration::from_secs(600));
+    assert_eq!(router.applied(), 0);
+    assert!((19..=21).contains(&router.observed()), "{} looks in ten minutes", router.observed());
+    assert_eq!(router.reports, []);
+}
+
+#[test]
+fn at_every_step_a_configuration_that_fails_gives_way_to_the_one_before_it() {
+    let text = format!(
+        "{CONFIG}config link 'r5'\n\toption host_id '5'\n\toption public_key 'KEY5'\n\toption mtu '1300'\n"
+    );
+    let text = text.replace("option ipv4 '10.2.1.1/24'", "option ipv4 '10.2.9.1/24'");
+    let next = config_of(&text);
+    let mut failed = 0;
+    for step in 0..100 {
+        let mut router = Router::settled(&routing(WAY));
+        let before = router.system.state.clone();
+        router.system.fail_after = Some(step);
+        let generation = router.reconciler.handle_config(router.now, next.clone());
+        router.run();
+        if router.system.fail_after.is_some() {
+            break;
+        }
+        failed += 1;
+        let is_told = |report: &Report| matches!(report, Report::Failed { generation: of, reverted: true, .. } if *of == generation);
+        assert!(router.reports.iter().any(is_told), "step {step}: {:?}", router.reports);
+        assert_eq!(router.system.state, before, "step {step}");
+        assert_eq!(router.reconciler.config(), Some(&config()));
+        assert!(matches!(router.reconciler.health(), Health::Reverted(_)));
+    }
+    assert!(failed > 5, "{failed} steps could fail");
+}
+
+#[test]
+fn a_first_configuration_that_fails_is_tried_again_ever_more_slowly() {
+    let mut router = Router::new(State::default());
+    router.system.fail_after = Some(7);
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.system.state, State::default());
+    assert!(matches!(router.reconciler.health(), Health::Failing(_)));
+    router.wait(Duration::from_millis(900));
+    assert_eq!(router.applied(), 1);
+    router.wait(Duration::from_millis(200));
+    assert_eq!(*router.reconciler.health(), Health::Settled);
+
+    let mut router = Router::new(State::default());
+    router.observe_fails = usize::MAX;
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    router.wait(Duration::from_secs(120));
+    assert!((6..=9).contains(&router.observed()), "{} tries in two minutes", router.observed());
+}
+
+#[test]
+fn a_restarted_agent_plans_nothing_and_keeps_routes_until_the_engine_has_settled() {
+    let standing = Router::settled(&routing(WAY)).system.state;
+    let mut router = Router::new(standing.clone());
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.applied(), 0, "{:?}", router.done);
+    let unsettled =
+        RoutingInput { settled: false, ..routing(&[("10.2.7.0/24", &[("dlan-vx2", "fe80::2:1")])]) };
+    router.reconciler.handle_routes(router.now, unsettled);
+    router.run();
+    assert!(standing.routes.keys().all(|key| router.system.state.routes.contains_key(key)));
+    assert!(router.system.state.routes.keys().any(|key| key.prefix.to_string() == "10.2.7.0/24"));
+    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
+    router.run();
+    let learned = router.system.state.routes.iter().filter(|(key, _)| key.is_learned());
+    let learned: Vec<String> = learned.map(|(key, route)| format!("{} {route}", key.prefix)).collect();
+    assert_eq!(learned, ["10.2.4.0/24 via fe80::2:1 dev dlan-vx2 src 10.1.1.1"]);
+}
+
+#[test]
+fn adopted_routes_go_when_the_engine_never_settles() {
+    let standing = Router::settled(&routing(WAY)).system.state;
+    let mut router = Router::new(standing);
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    router.wait(Duration::from_secs(119));
+    assert!(router.system.state.routes.keys().any(|key| key.is_learned()));
+    router.wait(Duration::from_secs(2));
+    assert!(!router.system.state.routes.keys().any(|key| key.is_learned()));
+}
+
+#[test]
+fn an_endpoint_that_moves_is_told_to_the_device_and_nothing_else_is_touched() {
+    let mut router = Router::settled(&routing(WAY));
+    router.reconciler.handle_endpoint(router.now, HostId(4), "198.51.100.4:51820".parse().unwrap());
+    router.run();
+    let [Action::Apply(plan)] = &router.done[..] else { panic!("{:?}", router.done) };
+    assert!(matches!(plan.steps(), [Change::Link(LinkChange::SetEndpoint { .. })]));
+    router.forget();
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.applied(), 0);
+}
+
+#[test]
+fn a_wan_whose_device_changes_has_its_filter_changed_and_no_link_touched() {
+    let mut router = Router::settled(&routing(WAY));
+    router.facts = |config| {
+        let mut facts = facts(config);
+        facts.wans.get_mut("wan0").unwrap().device = Some(device("ppp0"));
+        facts
+    };
+    router.reconciler.handle_hint(router.now);
+    router.wait(Duration::from_secs(1));
+    assert!(serde_json::to_string(&router.system.state.ruleset).unwrap().contains("ppp0"));
+    for action in &router.done {
+        if let Action::Apply(plan) = action {
+            assert!(!plan.steps().iter().any(|step| matches!(step, Change::Link(_) | Change::Route(_))));
+        }
+    }
+}
+
+#[test]
+fn a_preview_asks_for_nothing_and_says_what_would_change() {
+    let mut router = Router::settled(&routing(WAY));
+    let fewer = config_of(CONFIG.split("config link 'r4'").next().unwrap());
+    let plan = router.reconciler.preview(&fewer, &facts(&fewer), &router.system.state).unwrap();
+    assert!(plan.to_string().contains("- link dlan-vx4"));
+    let same = router.reconciler.preview(&config(), &facts(&config()), &router.system.state).unwrap();
+    assert!(same.is_empty(), "{same}");
+    assert_eq!(router.reconciler.poll_action(), None);
+}
