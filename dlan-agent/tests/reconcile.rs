@@ -387,3 +387,16 @@ fn a_preview_asks_for_nothing_and_says_what_would_change() {
     assert!(same.is_empty(), "{same}");
     assert_eq!(router.reconciler.poll_action(), None);
 }
+
+#[test]
+fn routes_go_on_while_something_else_cannot_be_repaired() {
+    let mut router = Router::settled(&routing(WAY));
+    router.observe_fails = usize::MAX;
+    router.reconciler.handle_hint(router.now);
+    router.wait(Duration::from_secs(2));
+    assert!(matches!(router.reconciler.health(), Health::Failing(_)));
+    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
+    router.run();
+    let learned = router.system.state.routes.iter().find(|(key, _)| key.is_learned()).unwrap();
+    assert!(learned.1.to_string().contains("dlan-vx2"), "{}", learned.1);
+}

@@ -100,7 +100,7 @@ pub struct MeshConfig {
     pub route_table: u32,
     /// The kernel route protocol number that is ours.
     pub route_protocol: u8,
-    /// Preference of the first of our three policy rules.
+    /// Preference of the first of our two policy rules.
     pub rule_preference: u32,
     /// Seconds between looking at the system for drift where no notification tells of it.
     pub drift_interval: Duration,

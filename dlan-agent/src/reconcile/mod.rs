@@ -90,6 +90,8 @@ enum Scope {
 
 /// How many reports wait for their reader; beyond that the oldest go.
 const REPORTS_MAX: usize = 64;
+/// How many repairs of one drift are told in words.
+const DRIFT_TOLD_MAX: usize = 10;
 
 impl Reconciler {
     /// Makes a reconciler that wants nothing yet.
@@ -372,12 +374,11 @@ impl Reconciler {
             self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted });
             warn!(%error, "configuration not applied: the one before it stays in force");
             self.health = Health::Reverted(error);
-            self.known = None;
-            self.look();
         } else {
-            self.known = None;
             self.fail(now, error);
         }
+        // What was known before stands again, and routes go on by it until the next look.
+        self.look();
     }
 
     fn fail(&mut self, now: Instant, error: String) {
@@ -388,12 +389,14 @@ impl Reconciler {
     }
 
     fn report_drift(&mut self, strayed: &Plan) {
-        let found: Vec<String> =
-            strayed.steps().iter().map(|step| ChangeView::of(step).to_string()).collect();
-        for repair in &found {
-            warn!(%repair, "drift: somebody changed what is ours");
+        let steps = strayed.steps().iter().take(DRIFT_TOLD_MAX);
+        let mut repairs: Vec<String> = steps.map(|step| ChangeView::of(step).to_string()).collect();
+        let count = strayed.steps().len();
+        if count > DRIFT_TOLD_MAX {
+            repairs.push(format!("and {} more", count - DRIFT_TOLD_MAX));
         }
-        self.report(Report::Drift { repairs: found });
+        warn!(count, repairs = %repairs.join("; "), "drift: somebody changed what is ours");
+        self.report(Report::Drift { repairs });
     }
 
     fn report(&mut self, report: Report) {

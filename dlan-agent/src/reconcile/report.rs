@@ -47,7 +47,7 @@ pub enum Report {
     },
     /// Somebody else changed what is ours.
     Drift {
-        /// The repairs, one text each.
+        /// The repairs, one text each; of many the first, and how many more.
         repairs: Vec<String>,
     },
 }

@@ -32,6 +32,12 @@ pub fn advance(state_dir: &Path, run_dir: &Path) -> Result<u32, EpochError> {
     advance_in(state_dir, run_dir, boot_id.trim())
 }
 
+/// Forgets the starts of this boot; the next start counts as one of another boot.
+pub fn forget_starts(run_dir: &Path) -> Result<(), EpochError> {
+    let path = run_dir.join(STARTS_FILE);
+    file::remove(&path).map_err(|source| EpochError { path, source })
+}
+
 fn advance_in(state_dir: &Path, run_dir: &Path, boot_id: &str) -> Result<u32, EpochError> {
     let (boots_path, starts_path) = (state_dir.join(BOOTS_FILE), run_dir.join(STARTS_FILE));
     let boots = std::fs::read_to_string(&boots_path).unwrap_or_default();

@@ -125,6 +125,10 @@ impl System {
         if outcome.is_success() {
             *self.record.lock().await = Record::default();
             Record::remove(&self.config.run_dir).map_err(SystemError::Record)?;
+            epoch::forget_starts(&self.config.run_dir)?;
+            // What others have put into them stays.
+            let _ = std::fs::remove_dir(&self.config.links.socket_directory);
+            let _ = std::fs::remove_dir(&self.config.run_dir);
         }
         Ok(outcome)
     }

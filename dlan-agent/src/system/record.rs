@@ -61,9 +61,12 @@ impl Record {
         })
     }
 
-    /// Writes the record.
+    /// Writes the record; the directory goes with `down` and comes with the first thing to remember.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        if !run_dir.exists() {
+            file::make_private_directory(run_dir)?;
+        }
         file::write_volatile(&run_dir.join(FILE_NAME), &text, file::PRIVATE)
     }
 

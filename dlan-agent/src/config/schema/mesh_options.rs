@@ -280,7 +280,7 @@ pub mod mesh {
         value::integer_u32,
     )
     .default(Default::Value("30141"))
-    .summary("The preference of the first of dlan's three policy rules; the other two follow it.");
+    .summary("The preference of the first of dlan's two policy rules; the other follows it.");
 
     /// The time between looks at the system.
     pub static DRIFT_INTERVAL: TypedOption<Duration> = TypedOption::new(
