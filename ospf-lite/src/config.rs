@@ -47,7 +47,8 @@ pub struct SpfDelayConfig {
     pub initial: Duration,
     /// SHORT_SPF_DELAY: while one event's consequences arrive.
     pub short: Duration,
-    /// LONG_SPF_DELAY: while the network keeps changing.
+    /// LONG_SPF_DELAY: while the network keeps changing. Meant for up to 250 routers and transit networks; longer in
+    /// proportion where there are more, up to 5 s.
     pub long: Duration,
     /// TIME_TO_LEARN_INTERVAL: how long one event's consequences may take to arrive.
     pub time_to_learn: Duration,

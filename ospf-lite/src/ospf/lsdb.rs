@@ -170,22 +170,33 @@ impl Lsdb {
     /// Installs an instance in place of the one before, and returns that one.
     pub fn install(&mut self, key: LsdbKey, installation: Installation, now: Instant) -> Option<Entry> {
         let Installation { lsa, age, source, deadline } = installation;
-        let old = self.remove(&key);
+        let base_age = age.min(MAX_AGE);
+        let mut entry = Entry { lsa, base_age, installed: now, deadline, source, early: 0, sent_back: None };
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, key));
         }
-        if age >= MAX_AGE {
+        if entry.is_flushed() {
             self.flushed.insert(key);
         }
-        if key.lsa.advertising_router == self.router_id {
-            self.own.insert(key);
+        let Some(old) = self.entries.get_mut(&key) else {
+            if key.lsa.advertising_router == self.router_id {
+                self.own.insert(key);
+            }
+            self.entries.insert(key, entry);
+            return None;
+        };
+        if old.is_recent(now) {
+            entry.early = old.early.saturating_add(1);
         }
-        let base_age = age.min(MAX_AGE);
-        let early =
-            old.as_ref().filter(|old| old.is_recent(now)).map_or(0, |old| old.early.saturating_add(1));
-        let entry = Entry { lsa, base_age, installed: now, deadline, source, early, sent_back: None };
-        self.entries.insert(key, entry);
-        old
+        let is_flushed = entry.is_flushed();
+        let old = std::mem::replace(old, entry);
+        if let Some(old_deadline) = old.deadline.filter(|old| Some(*old) != deadline) {
+            self.deadlines.remove(&(old_deadline, key));
+        }
+        if old.is_flushed() && !is_flushed {
+            self.flushed.remove(&key);
+        }
+        Some(old)
     }
 
     /// Ages an LSA to MaxAge where it stands (RFC 2328 section 14.1); returns whether there was one to age.
@@ -247,6 +258,15 @@ impl Lsdb {
             advertising_router: RouterId(0),
         };
         self.entries.range(LsdbKey { domain, lsa: first }..).take_while(move |(key, _)| key.domain == domain)
+    }
+
+    /// Returns the LSAs of one type in one domain that count.
+    pub fn live_of(&self, domain: Domain, ls_type: LsType) -> impl Iterator<Item = (&LsdbKey, &Entry)> {
+        let first = LsaKey { ls_type, link_state_id: LinkStateId(0), advertising_router: RouterId(0) };
+        self.entries
+            .range(LsdbKey { domain, lsa: first }..)
+            .take_while(move |(key, _)| key.domain == domain && key.lsa.ls_type == ls_type)
+            .filter(|(_, entry)| !entry.is_flushed())
     }
 
     /// Returns the keys of the self-originated LSAs, received ones included.
@@ -362,6 +382,25 @@ mod tests {
         assert_eq!(lsdb.remove_link(InterfaceId(3)), 1);
         assert!(lsdb.get(&one).is_none() && lsdb.get(&other).is_some());
         assert_eq!(lsdb.own().len(), 1);
+    }
+
+    #[test]
+    fn the_lsas_of_a_type_are_found_among_others() {
+        let mut lsdb = Lsdb::new(OWN);
+        for (domain, bits) in [(Domain::Area, 0x2001), (Domain::Area, 0x2009), (Domain::As, 0x4005)] {
+            for router in [2, 3] {
+                let other = key(domain, router);
+                let key = LsdbKey { lsa: LsaKey { ls_type: LsType::from_bits(bits), ..other.lsa }, ..other };
+                lsdb.install(key, installation(&key, 0, None), at(0));
+            }
+        }
+        let flushed = *lsdb.live_of(Domain::Area, LsType::INTRA_AREA_PREFIX).next().unwrap().0;
+        lsdb.flush(&flushed, at(1));
+        let count = |domain, ls_type| lsdb.live_of(domain, ls_type).count();
+        assert_eq!(count(Domain::Area, LsType::ROUTER), 2);
+        assert_eq!(count(Domain::Area, LsType::INTRA_AREA_PREFIX), 1);
+        assert_eq!(count(Domain::As, LsType::AS_EXTERNAL), 2);
+        assert_eq!(count(Domain::Area, LsType::NETWORK), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::ids::{Family, InterfaceId};
+use crate::ids::{Family, InterfaceId, RouterId};
 use crate::io::{Event, NextHop};
 use crate::ospf::area::Area;
 use crate::ospf::graph::Graph;
@@ -20,8 +20,16 @@ use crate::timer::TimerKey;
 pub struct Routing {
     delay: SpfDelay,
     graph: Graph,
-    is_graph_stale: bool,
+    next_hops: Vec<NextHop>,
+    /// Which parts of the database have changed since the last run.
+    stale: Stale,
     table: RouteTable,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Stale {
+    topology: bool,
+    prefixes: bool,
 }
 
 impl Routing {
@@ -35,19 +43,21 @@ impl Routing {
         if !area.due.topology && !area.due.prefixes {
             return;
         }
-        self.is_graph_stale |= area.due.topology;
+        self.stale.topology |= area.due.topology;
+        self.stale.prefixes |= area.due.prefixes;
         area.due.topology = false;
         area.due.prefixes = false;
-        if self.delay.handle_input(SpfDelayInput::Change, cx) {
+        if self.delay.handle_input(SpfDelayInput::Change, self.graph.len(), cx) {
             self.calculate(area, cx);
         }
     }
 
     /// Takes in that one of RFC 8405's timers ran out.
     pub fn handle_timeout(&mut self, area: &Area, key: TimerKey, cx: &mut Cx<'_>) {
+        let vertices = self.graph.len();
         let is_due = match key {
-            TimerKey::Learn => self.delay.handle_input(SpfDelayInput::LearnTimer, cx),
-            TimerKey::Holddown => self.delay.handle_input(SpfDelayInput::HolddownTimer, cx),
+            TimerKey::Learn => self.delay.handle_input(SpfDelayInput::LearnTimer, vertices, cx),
+            TimerKey::Holddown => self.delay.handle_input(SpfDelayInput::HolddownTimer, vertices, cx),
             _ => true,
         };
         if is_due {
@@ -56,15 +66,25 @@ impl Routing {
     }
 
     fn calculate(&mut self, area: &Area, cx: &mut Cx<'_>) {
-        if self.is_graph_stale {
-            self.graph = local_graph(area, cx);
-            self.is_graph_stale = false;
+        let stale = std::mem::take(&mut self.stale);
+        let next_hops = next_hops(area, cx.config.family);
+        let graph = if stale.topology { Some(local_graph(area, cx)) } else { None };
+        let graph = graph.filter(|graph| *graph != self.graph);
+        if graph.is_none() && !stale.prefixes && next_hops == self.next_hops {
+            // One end of a link says what only counts when the other end says so too.
+            return;
+        }
+        self.next_hops = next_hops;
+        if let Some(graph) = graph {
+            self.graph = graph;
         }
         let paths = spf::shortest_paths(&self.graph, cx.config.router_id);
-        let lsas = area.lsdb.live().map(|(_, entry)| &**entry.lsa());
-        let family = cx.config.family;
-        let resolve = |hop: FirstHop| next_hop(area, family, hop);
-        let table = route::routes(&paths, lsas, cx.config.equal_cost_max, resolve);
+        let resolve = |hop: FirstHop| {
+            let at = |next: &NextHop| (next.interface, next.neighbor);
+            let place = self.next_hops.binary_search_by_key(&(hop.interface, hop.neighbor), at).ok()?;
+            self.next_hops.get(place).copied()
+        };
+        let table = route::routes(&paths, prefix_lsas(area), cx.config.equal_cost_max, resolve);
         tracing::debug!(vertices = self.graph.len(), routes = table.len(), "shortest paths");
         if table != self.table {
             self.table = table;
@@ -73,12 +93,25 @@ impl Routing {
     }
 }
 
+/// Returns the LSAs that announce prefixes, or routers of other areas.
+fn prefix_lsas(area: &Area) -> impl Iterator<Item = &Lsa> {
+    [
+        (Domain::Area, LsType::INTRA_AREA_PREFIX),
+        (Domain::Area, LsType::INTER_AREA_PREFIX),
+        (Domain::Area, LsType::INTER_AREA_ROUTER),
+        (Domain::As, LsType::AS_EXTERNAL),
+    ]
+    .into_iter()
+    .flat_map(|(domain, ls_type)| area.lsdb.live_of(domain, ls_type))
+    .map(|(_, entry)| &**entry.lsa())
+}
+
 /// Returns the graph as this router uses it: of its own links only those whose adjacency is Full. A link that has just
 /// been lost is not used even while MinLSInterval keeps the Router-LSA from saying so.
 fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
     let mut lost: Vec<Lsa> = Vec::new();
     let mut lsas: Vec<&Lsa> = Vec::new();
-    for (key, entry) in area.lsdb.live() {
+    for (key, entry) in area.lsdb.live_of(Domain::Area, LsType::ROUTER) {
         let lsa = &**entry.lsa();
         match &lsa.body {
             LsaBody::Router(router)
@@ -89,11 +122,11 @@ fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
                 router.links.retain(|link| is_adjacent(area, link));
                 lost.push(Lsa::originate(key.lsa, lsa.header.sequence, 0, LsaBody::Router(router)));
             }
-            LsaBody::Router(_) | LsaBody::Network(_) => lsas.push(lsa),
-            _ => {}
+            _ => lsas.push(lsa),
         }
     }
-    Graph::from_lsas(lsas.into_iter().chain(&lost), cx.config.family)
+    let networks = area.lsdb.live_of(Domain::Area, LsType::NETWORK).map(|(_, entry)| &**entry.lsa());
+    Graph::from_lsas(lsas.into_iter().chain(&lost).chain(networks), cx.config.family)
 }
 
 fn is_adjacent(area: &Area, link: &RouterLink) -> bool {
@@ -105,26 +138,29 @@ fn full_neighbor(area: &Area, id: InterfaceId) -> Option<&Neighbor> {
     area.interfaces.get(&id)?.neighbor.as_ref().filter(|neighbor| neighbor.state == NeighborState::Full)
 }
 
-/// Returns how to reach the first router of a path (RFC 5340 section 4.8.2, RFC 5838 section 2.5).
-fn next_hop(area: &Area, family: Family, hop: FirstHop) -> Option<NextHop> {
-    let neighbor =
-        full_neighbor(area, hop.interface).filter(|neighbor| neighbor.router_id == hop.neighbor)?;
-    Some(NextHop {
-        interface: hop.interface,
-        neighbor: hop.neighbor,
-        link_local: neighbor.address,
-        ipv4: match family {
-            Family::Ipv6 => None,
-            Family::Ipv4 => ipv4_address(area, hop),
-        },
-    })
+/// Returns how to reach each neighbor that is Full, in the order of the interfaces (RFC 5340 section 4.8.2, RFC 5838
+/// section 2.5).
+fn next_hops(area: &Area, family: Family) -> Vec<NextHop> {
+    area.interfaces
+        .keys()
+        .filter_map(|id| {
+            let neighbor = full_neighbor(area, *id)?;
+            let ipv4 = match family {
+                Family::Ipv6 => None,
+                Family::Ipv4 => ipv4_address(area, *id, neighbor.router_id),
+            };
+            let (neighbor, link_local) = (neighbor.router_id, neighbor.address);
+            Some(NextHop { interface: *id, neighbor, link_local, ipv4 })
+        })
+        .collect()
 }
 
 /// Returns the IPv4 address in the neighbor's Link-LSA.
-fn ipv4_address(area: &Area, hop: FirstHop) -> Option<Ipv4Addr> {
-    let (_, entry) = area.lsdb.domain(Domain::Link(hop.interface)).find(|(key, entry)| {
-        key.lsa.ls_type == LsType::LINK && key.lsa.advertising_router == hop.neighbor && !entry.is_flushed()
-    })?;
+fn ipv4_address(area: &Area, interface: InterfaceId, neighbor: RouterId) -> Option<Ipv4Addr> {
+    let (_, entry) = area
+        .lsdb
+        .live_of(Domain::Link(interface), LsType::LINK)
+        .find(|(key, _)| key.lsa.advertising_router == neighbor)?;
     let LsaBody::Link(link) = &entry.lsa().body else {
         return None;
     };

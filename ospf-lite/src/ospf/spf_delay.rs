@@ -6,6 +6,11 @@ use crate::config::SpfDelayConfig;
 use crate::ospf::outbox::Cx;
 use crate::timer::TimerKey;
 
+/// LONG_SPF_DELAY is meant for topologies of up to this size and grows in proportion to it: what a run costs does too.
+pub const LONG_DELAY_VERTICES: usize = 250;
+/// What LONG_SPF_DELAY grows to at most: the value that RFC 8405 section 6 suggests for it.
+pub const LONG_DELAY_MAX: Duration = Duration::from_secs(5);
+
 /// How lively the network is (RFC 8405 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum SpfDelayState {
@@ -49,12 +54,15 @@ impl SpfDelayState {
         }
     }
 
-    /// Returns how long a change that happens in this state waits for its shortest-path run.
-    const fn delay(self, config: &SpfDelayConfig) -> Duration {
+    /// Returns how long a change that happens in this state waits for its shortest-path run over so many vertices.
+    fn delay(self, config: &SpfDelayConfig, vertices: usize) -> Duration {
         match self {
             Self::Quiet => config.initial,
             Self::ShortWait => config.short,
-            Self::LongWait => config.long,
+            Self::LongWait => {
+                let times = u32::try_from(vertices / LONG_DELAY_VERTICES).unwrap_or(u32::MAX).max(1);
+                config.long.saturating_mul(times).min(LONG_DELAY_MAX.max(config.long))
+            }
         }
     }
 }
@@ -66,8 +74,9 @@ pub struct SpfDelay {
 }
 
 impl SpfDelay {
-    /// Takes in an event; returns whether the shortest paths must be found at once. Else SPF_TIMER says when.
-    pub fn handle_input(&mut self, input: SpfDelayInput, cx: &mut Cx<'_>) -> bool {
+    /// Takes in an event in a topology of so many vertices; returns whether the shortest paths must be found at once. Else
+    /// SPF_TIMER says when.
+    pub fn handle_input(&mut self, input: SpfDelayInput, vertices: usize, cx: &mut Cx<'_>) -> bool {
         let from = self.state;
         self.state = from.next(input);
         if from == SpfDelayState::Quiet && self.state == SpfDelayState::ShortWait {
@@ -83,7 +92,7 @@ impl SpfDelay {
                 if cx.timers.deadline(TimerKey::ShortestPaths).is_some() {
                     return false;
                 }
-                let delay = from.delay(&cx.config.spf_delay);
+                let delay = from.delay(&cx.config.spf_delay, vertices);
                 if !delay.is_zero() {
                     cx.timers.arm(TimerKey::ShortestPaths, cx.now + delay);
                 }
@@ -97,6 +106,17 @@ impl SpfDelay {
 mod tests {
     use super::SpfDelayInput::{Change, HolddownTimer, LearnTimer};
     use super::SpfDelayState::{self, LongWait, Quiet, ShortWait};
+    use crate::config::SpfDelayConfig;
+
+    #[test]
+    fn the_long_delay_grows_with_the_topology_up_to_five_seconds() {
+        let config = SpfDelayConfig::default();
+        let seconds =
+            [0, 499, 500, 1_000, 100_000].map(|vertices| LongWait.delay(&config, vertices).as_secs());
+        assert_eq!(seconds, [1, 1, 2, 4, 5]);
+        assert!(Quiet.delay(&config, 100_000).is_zero());
+        assert_eq!(ShortWait.delay(&config, 100_000), config.short);
+    }
 
     #[test]
     fn the_table_is_that_of_rfc_8405_section_5() {
