@@ -82,6 +82,7 @@ impl Engine {
             originate::update(area, cx);
         }
         routing.handle_changes(area, cx);
+        routing.handle_settling(area, cx);
         for interface in area.interfaces.values_mut() {
             flood::send_flooded(interface, &area.lsdb, cx);
         }
@@ -102,10 +103,11 @@ impl Engine {
         self.timers.next()
     }
 
-    /// Returns whether the first database is in: an adjacency is Full and none is on its way, or nobody was heard
-    /// for RouterDeadInterval. Before that this router does not offer itself for transit (R-bit).
+    /// Returns whether the routes are those of the first complete database: an adjacency is Full and none is on its way,
+    /// and the neighbors say so too; or nobody was heard for RouterDeadInterval. Event::RoutesChanged is raised when that
+    /// comes to be. Until the database is in, this router does not offer itself for transit (R-bit).
     pub const fn is_settled(&self) -> bool {
-        self.area.is_settled()
+        self.routing.is_settled()
     }
 
     /// Returns what the engine was told of its router.

@@ -63,7 +63,7 @@ pub struct PrivateContent {
 /// Something the engine's owner may want to look at. Events are hints: the truth is in the engine's queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// `Engine::routes` gives another answer than before.
+    /// `Engine::routes` gives another answer than before, or `Engine::is_settled` does.
     RoutesChanged,
     /// The content of the database changed.
     DatabaseChanged,

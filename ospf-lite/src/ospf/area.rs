@@ -34,8 +34,8 @@ pub struct Area {
     pub originations: Originations,
     /// What the present input has left to do.
     pub due: Due,
-    /// Whether the first database is in.
-    settled: bool,
+    /// Since when the first database is in.
+    settled: Option<Instant>,
     start: Start,
 }
 
@@ -67,13 +67,18 @@ impl Area {
             lsdb: Lsdb::new(router_id),
             originations: Originations::default(),
             due: Due::default(),
-            settled: false,
+            settled: None,
             start: Start { first_up: None, patience_until: now + SETTLE_ALONE },
         }
     }
 
     /// Returns whether the first database is in.
     pub const fn is_settled(&self) -> bool {
+        self.settled.is_some()
+    }
+
+    /// Returns since when the first database is in.
+    pub const fn settled_at(&self) -> Option<Instant> {
         self.settled
     }
 
@@ -106,7 +111,7 @@ impl Area {
     /// That is when an adjacency is Full, no database is being compared, and no neighbor is about to start; or when
     /// RouterDeadInterval has passed: whoever is there is not going to answer.
     pub fn handle_settling(&mut self, cx: &mut Cx<'_>) {
-        if self.settled {
+        if self.is_settled() {
             return;
         }
         let ready = self.settles_at();
@@ -115,7 +120,7 @@ impl Area {
             return;
         }
         tracing::info!(family = %cx.config.family, "the first database is in");
-        self.settled = true;
+        self.settled = Some(cx.now);
         self.due.origination = true;
         cx.timers.disarm(TimerKey::Settle);
     }

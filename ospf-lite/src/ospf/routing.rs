@@ -1,11 +1,12 @@
 //! Routes from the database: when to calculate them, over which graph, and with which next hops.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use crate::ids::{Family, InterfaceId, RouterId};
 use crate::io::{Event, NextHop};
 use crate::ospf::area::Area;
-use crate::ospf::graph::Graph;
+use crate::ospf::graph::{Edge, Graph, VertexId};
 use crate::ospf::lsa::{LsType, Lsa, LsaBody, RouterLink};
 use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::{Neighbor, NeighborState};
@@ -14,6 +15,10 @@ use crate::ospf::route::{self, RouteTable};
 use crate::ospf::spf::{self, FirstHop};
 use crate::ospf::spf_delay::{SpfDelay, SpfDelayInput};
 use crate::timer::TimerKey;
+
+/// How long the first routes wait for the neighbors to say that the links to this router are there: as long as
+/// MinLSInterval may keep them from it, and the way here.
+pub const SETTLE_LINKS: Duration = Duration::from_secs(6);
 
 /// The route table and what it takes to keep it right.
 #[derive(Debug, Default)]
@@ -24,6 +29,7 @@ pub struct Routing {
     /// Which parts of the database have changed since the last run.
     stale: Stale,
     table: RouteTable,
+    is_settled: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -36,6 +42,40 @@ impl Routing {
     /// Returns the route table.
     pub const fn table(&self) -> &RouteTable {
         &self.table
+    }
+
+    /// Returns whether the routes have once been those of a complete database.
+    pub const fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Settles when the first database is in, the routes are calculated from it, and both ends of this router's links
+    /// are in it; of the last, for [`SETTLE_LINKS`] at most.
+    pub fn handle_settling(&mut self, area: &Area, cx: &mut Cx<'_>) {
+        let Some(since) = area.settled_at().filter(|_| !self.is_settled) else {
+            return;
+        };
+        let is_pending = cx.timers.deadline(TimerKey::ShortestPaths).is_some();
+        let is_linked =
+            || next_hops(area, cx.config.family).iter().all(|hop| self.has_link(cx.config.router_id, hop));
+        let patience_until = since + SETTLE_LINKS;
+        if cx.now < patience_until && (is_pending || !is_linked()) {
+            cx.timers.arm(TimerKey::Settle, patience_until);
+            return;
+        }
+        tracing::info!(family = %cx.config.family, routes = self.table.len(), "the first routes are in");
+        self.is_settled = true;
+        cx.timers.disarm(TimerKey::Settle);
+        cx.outbox.raise(Event::RoutesChanged);
+    }
+
+    fn has_link(&self, router_id: RouterId, hop: &NextHop) -> bool {
+        let leads_there = |edge: &Edge| {
+            edge.interface_id == hop.interface
+                && self.graph.find(VertexId::Router(hop.neighbor)) == Some(edge.to)
+        };
+        let root = self.graph.find(VertexId::Router(router_id));
+        root.is_some_and(|root| self.graph.edges(root).iter().any(leads_there))
     }
 
     /// Calculates, at once or later, if the present input changed anything that routes depend on.

@@ -197,6 +197,23 @@ fn a_router_that_cannot_settle_offers_its_links_without_transit() {
 }
 
 #[test]
+fn a_restarted_router_settles_when_its_routes_are_back_and_says_so() {
+    let mut net = pair(Family::Ipv6);
+    net.configure(1, stub((1, 9), Family::Ipv6));
+    net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
+    net.run_until(seconds(6), |net| net.engines[&2].routes().len() == 1);
+    // The neighbor originates twice while the restart goes on; MinLSInterval keeps the second back.
+    net.run(seconds(20));
+    net.start(2);
+    net.events.clear();
+    net.configure_up((2, 1), |_| {});
+    let taken = net.run_until(seconds(3), |net| net.engines[&2].is_settled());
+    assert!(taken < Duration::from_millis(1_500), "{taken:?}");
+    assert_eq!(net.engines[&2].routes().len(), 1);
+    assert!(net.events.contains(&(2, Event::RoutesChanged)));
+}
+
+#[test]
 fn a_router_that_hears_nobody_settles_after_router_dead_interval() {
     let mut net = Net::new(Family::Ipv6).routers(&[1]);
     net.configure_up((1, 1), |_| {});
