@@ -170,7 +170,18 @@ fn l3_device(answer: &[u8]) -> Option<LinkName> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_answer_of_ubus_is_taken_or_refused(octets in prop::collection::vec(any::<u8>(), 0..100), name in ".{0,40}") {
+            let _ = l3_device(&octets);
+            let answer = serde_json::json!({"l3_device": name}).to_string();
+            prop_assert_eq!(l3_device(answer.as_bytes()), LinkName::new(&name).ok());
+        }
+    }
 
     #[test]
     fn the_device_of_a_pppoe_network_is_the_ppp_device() {

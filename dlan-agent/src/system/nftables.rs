@@ -62,9 +62,13 @@ async fn list() -> Result<Option<Vec<Value>>, NftablesError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut listing: Value = serde_json::from_slice(&text).map_err(NftablesError::NotJson)?;
+    decode(&text).map(Some)
+}
+
+fn decode(listing: &[u8]) -> Result<Vec<Value>, NftablesError> {
+    let mut listing: Value = serde_json::from_slice(listing).map_err(NftablesError::NotJson)?;
     let objects = listing.get_mut("nftables").and_then(Value::as_array_mut).map(std::mem::take);
-    Ok(Some(objects.unwrap_or_default()))
+    Ok(objects.unwrap_or_default())
 }
 
 fn counts(objects: &[Value]) -> BTreeMap<String, (u64, u64)> {
@@ -121,7 +125,45 @@ fn replacement(ruleset: Option<&Ruleset>, counts: &BTreeMap<String, (u64, u64)>)
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// JSON with the words of a listing in any places.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let word =
+            || prop::sample::select(vec!["nftables", "counter", "name", "packets", "handle", "rule", "x"]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<u64>().prop_map(Value::from),
+            word().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 40, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::vec((word().prop_map(str::to_owned), inner), 0..6)
+                    .prop_map(|pairs| Value::from_iter(pairs)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_listing_is_taken_or_refused(listing in any_json(), cut in any::<prop::sample::Index>()) {
+            let text = listing.to_string();
+            let _ = decode(&text.as_bytes()[..cut.index(text.len())]);
+            let objects = decode(text.as_bytes()).unwrap();
+            let _ = counts(&objects);
+            let shown = normalise(objects);
+            prop_assert_eq!(normalise(shown.objects.clone()), shown);
+        }
+
+        #[test]
+        fn any_octets_are_taken_or_refused(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&octets);
+        }
+    }
 
     #[test]
     fn handles_and_counts_are_no_difference() {
