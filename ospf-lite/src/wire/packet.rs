@@ -59,11 +59,6 @@ pub struct PacketHeader {
     pub checksum: u16,
 }
 
-/// Returns the Instance ID of whatever starts like a packet, to find the engine that it is for.
-pub fn instance_id(octets: &[u8]) -> Option<InstanceId> {
-    octets.get(14).copied().map(InstanceId)
-}
-
 /// Reads the header of a packet: version, type and length are right in it. The checksum is not verified.
 pub fn decode_header(octets: &[u8]) -> Result<PacketHeader, DecodeError> {
     let mut reader = Reader::new("packet", octets);

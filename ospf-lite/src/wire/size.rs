@@ -6,8 +6,6 @@ use crate::config::HmacAlgorithm;
 pub const IPV6_HEADER: usize = 40;
 /// The header of every OSPF packet (RFC 5340 appendix A.3.1).
 pub const PACKET_HEADER: usize = 16;
-/// What stands before the neighbors in a Hello (RFC 5340 appendix A.3.2).
-pub const HELLO: usize = 20;
 /// What stands before the headers in a Database Description (RFC 5340 appendix A.3.3).
 pub const DATABASE_DESCRIPTION: usize = 12;
 /// One entry of a Link State Request (RFC 5340 appendix A.3.4).
