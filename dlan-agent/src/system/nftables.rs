@@ -143,7 +143,7 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
                 prop::collection::vec((word().prop_map(str::to_owned), inner), 0..6)
-                    .prop_map(|pairs| Value::from_iter(pairs)),
+                    .prop_map(Value::from_iter),
             ]
         })
     }
