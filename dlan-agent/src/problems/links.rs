@@ -24,12 +24,17 @@ pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
             ),
         ));
     }
-    if let Some(problem) = refused(link).or_else(|| mtu(link)) {
+    if let Some(problem) = Some(link).filter(|link| !is_whole(link)).and_then(refused).or_else(|| mtu(link)) {
         problems.push(problem);
     } else if uptime_seconds > link.dead_seconds {
         problems.extend(silent(link).or_else(|| unfinished(link)));
     }
     problems
+}
+
+/// Returns whether both families are Full: what is still refused then is mended already, or not the neighbor's.
+fn is_whole(link: &LinkFacts) -> bool {
+    link.neighbors.len() == 2 && link.neighbors.iter().all(|neighbor| neighbor.state == NeighborState::Full)
 }
 
 fn unresolved(link: &LinkFacts, reason: &str) -> Problem {

@@ -141,6 +141,7 @@ const ROWS: [Row; 23] = [
     ),
     (
         |facts| {
+            facts.links[0].neighbors.clear();
             facts.links[0].refused.insert(Refusal::HelloInterval);
         },
         Severity::Error,
@@ -149,6 +150,7 @@ const ROWS: [Row; 23] = [
     ),
     (
         |facts| {
+            facts.links[0].neighbors.clear();
             facts.links[0].refused.insert(Refusal::DeadInterval);
         },
         Severity::Error,
@@ -157,6 +159,7 @@ const ROWS: [Row; 23] = [
     ),
     (
         |facts| {
+            facts.links[0].neighbors.clear();
             facts.links[0].refused.insert(Refusal::AuthenticationDigest);
         },
         Severity::Error,
@@ -165,6 +168,7 @@ const ROWS: [Row; 23] = [
     ),
     (
         |facts| {
+            facts.links[0].neighbors.clear();
             facts.links[0].refused.insert(Refusal::AuthenticationMissing);
         },
         Severity::Error,
@@ -173,6 +177,7 @@ const ROWS: [Row; 23] = [
     ),
     (
         |facts| {
+            facts.links[0].neighbors.clear();
             facts.links[0].refused.insert(Refusal::DuplicateRouterId);
         },
         Severity::Error,
@@ -247,6 +252,14 @@ fn silence_is_no_problem_before_a_dead_interval_is_over() {
         facts.uptime_seconds = 20;
         facts.links[0].neighbors.clear();
         facts.links[0].handshake_seconds = None;
+    });
+    assert_eq!(find(&facts), []);
+}
+
+#[test]
+fn what_was_refused_before_the_neighbor_became_full_is_no_problem() {
+    let facts = with(|facts| {
+        facts.links[0].refused.insert(Refusal::HelloInterval);
     });
     assert_eq!(find(&facts), []);
 }
