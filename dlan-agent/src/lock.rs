@@ -17,6 +17,7 @@ const LOCK_FILE: &str = "agent.lock";
 #[derive(Debug)]
 pub struct AgentLock {
     _file: Flock<File>,
+    path: PathBuf,
 }
 
 /// Why the lock is not held.
@@ -43,7 +44,7 @@ impl AgentLock {
     /// Takes the lock in the run directory, which is made when it is not there.
     pub fn take(run_directory: &Path) -> Result<Self, LockError> {
         let path = run_directory.join(LOCK_FILE);
-        let failed = |source| LockError::Io { path: path.clone(), source };
+        let failed = |source| LockError::Io { path: run_directory.join(LOCK_FILE), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(run_directory).map_err(failed)?;
         let file = OpenOptions::new()
             .read(true)
@@ -57,7 +58,7 @@ impl AgentLock {
             Ok(mut file) => {
                 file.set_len(0).map_err(failed)?;
                 writeln!(file, "{}", std::process::id()).map_err(failed)?;
-                Ok(Self { _file: file })
+                Ok(Self { _file: file, path })
             }
             Err((mut file, Errno::EAGAIN)) => {
                 let mut text = String::new();
@@ -66,6 +67,13 @@ impl AgentLock {
             }
             Err((_, error)) => Err(failed(error.into())),
         }
+    }
+}
+
+impl AgentLock {
+    /// Gives the lock back for good: its file goes as well.
+    pub fn remove(self) -> Result<(), LockError> {
+        fs::remove_file(&self.path).map_err(|source| LockError::Io { path: self.path, source })
     }
 }
 
@@ -80,7 +88,8 @@ mod tests {
         let second = AgentLock::take(&directory.path().join("run"));
         let own = std::process::id();
         assert!(matches!(second, Err(LockError::Held { pid: Some(pid) }) if pid == own), "{second:?}");
-        drop(first);
+        first.remove().unwrap();
+        assert!(!directory.path().join("run").join(LOCK_FILE).exists());
         AgentLock::take(&directory.path().join("run")).unwrap();
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
-use super::output::Output;
+use super::output::{Output, with_causes};
 use super::{ASK_DEADLINE, configuration};
 use crate::checkpoint::CHECKPOINT_FILE;
 use crate::cli::{EXIT_FAILED, EXIT_OK};
@@ -15,12 +16,14 @@ use crate::control::protocol::{Reply, Request};
 use crate::control::report::{PlanReport, Problem, Severity, Status};
 use crate::daemon::snapshot::{self, AgentView};
 use crate::daemon::{last_good, system_config};
+use crate::lock::{AgentLock, RUN_DIRECTORY};
 use crate::reconcile::Reconciler;
 use crate::show;
 use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::system::System;
+use vxlan::netlink::SOCKET_DIRECTORY;
 
 /// How long an agent that was told to end may take.
 const END_DEADLINE: Duration = Duration::from_secs(10);
@@ -104,11 +107,7 @@ async fn try_plan(output: &Output, file: &Path) -> Result<PlanReport, u8> {
         system.gather(&config, 0).await.map_err(|error| failed(output, &error.with_causes()))?;
     let plan = Reconciler::new().preview(&config, &facts, &observed);
     let plan = plan.map_err(|error| failed(output, &error.to_string()))?;
-    Ok(PlanReport {
-        steps: plan.steps().len(),
-        text: plan.to_string(),
-        plan: serde_json::to_value(&plan).unwrap_or_default(),
-    })
+    Ok(snapshot::plan(&plan, Vec::new()))
 }
 
 /// Ends the agent, and removes everything that carries dlan's mark.
@@ -116,6 +115,11 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
     if let Err(code) = end_agent(output).await {
         return code;
     }
+    // No agent may start while everything is taken away under it.
+    let lock = match AgentLock::take(Path::new(RUN_DIRECTORY)) {
+        Ok(lock) => lock,
+        Err(error) => return failed(output, &with_causes(&error)),
+    };
     let config = config::load(file).ok().or_else(|| last_good(Path::new(CHECKPOINT_FILE)));
     let marks = config.map(|loaded| Marks::of(&loaded.config.mesh));
     let system = match open(output) {
@@ -124,6 +128,9 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
     };
     match system.down(marks.as_ref()).await {
         Ok(outcome) if outcome.is_success() => {
+            if let Err(error) = remove_run_directory(lock) {
+                return failed(output, &error);
+            }
             output.result(&outcome, || match outcome.applied {
                 0 => "Nothing of dlan's was there.\n".to_owned(),
                 count => format!("Removed: {count} steps. Configuration and keys stay.\n"),
@@ -135,6 +142,22 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
             EXIT_FAILED
         }
         Err(error) => failed(output, &error.with_causes()),
+    }
+}
+
+/// Removes what is in the run directory, and the directory itself unless something is mounted there.
+fn remove_run_directory(lock: AgentLock) -> Result<(), String> {
+    lock.remove().map_err(|error| with_causes(&error))?;
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("cannot remove what is left in {RUN_DIRECTORY}: {error}"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    };
+    gone(fs::remove_dir_all(SOCKET_DIRECTORY))?;
+    match fs::remove_dir(RUN_DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(()),
+        result => gone(result),
     }
 }
 
