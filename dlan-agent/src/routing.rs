@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ospf_lite::config::{
@@ -22,7 +23,7 @@ use crate::state::facts::Facts;
 use crate::state::route::RouteHop;
 
 /// InfTransDelay: what an LSA ages on a link, at least a second by the standard.
-const INF_TRANS_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+const INF_TRANS_DELAY: Duration = Duration::from_secs(1);
 
 /// An interface as both engines shall have it, before the kernel has said which number its device has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +36,11 @@ pub struct WantedInterface {
     pub ipv4: InterfaceConfig,
 }
 
+/// The interfaces that both engines shall have.
+pub type WantedInterfaces = BTreeMap<InterfaceId, WantedInterface>;
+
 /// Returns the interfaces: the links, the LANs that are there, and the loopback identity.
-pub fn interfaces(
-    config: &Config,
-    facts: &Facts,
-) -> Result<BTreeMap<InterfaceId, WantedInterface>, AddressingError> {
+pub fn interfaces(config: &Config, facts: &Facts) -> Result<WantedInterfaces, AddressingError> {
     let mesh = &config.mesh;
     let authentication: Vec<SecurityAssociation> =
         facts.ospf_secret.iter().map(|secret| security_association(mesh, secret)).collect();
@@ -125,6 +126,61 @@ pub const fn family_of(prefix: &IpNet) -> Family {
     }
 }
 
+/// Returns what differs between two sets of interfaces, one line each, as a plan shows its steps: what changes in OSPF and
+/// leaves the kernel as it is would go unsaid otherwise.
+pub fn describe_changes(from: &WantedInterfaces, to: &WantedInterfaces) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (id, before) in from {
+        match to.get(id) {
+            None => lines.push(format!("- ospf {}", before.device)),
+            Some(after) if after != before => {
+                let what = differences(before, after).join(", ");
+                lines.push(format!("~ ospf {}: {what}", after.device));
+            }
+            Some(_) => {}
+        }
+    }
+    let added = to.iter().filter(|(id, _)| !from.contains_key(id));
+    lines.extend(added.map(|(_, interface)| format!("+ ospf {}", interface.device)));
+    lines
+}
+
+fn differences(before: &WantedInterface, after: &WantedInterface) -> Vec<String> {
+    let mut said = Vec::new();
+    if let (InterfaceKind::PointToPoint(from), InterfaceKind::PointToPoint(to)) =
+        (&before.ipv6.kind, &after.ipv6.kind)
+    {
+        let mut say = |what: &str, from: String, to: String| {
+            if from != to {
+                said.push(format!("{what} {from} -> {to}"));
+            }
+        };
+        let seconds = |duration: Duration| format!("{} s", duration.as_secs());
+        say("cost", from.cost.to_string(), to.cost.to_string());
+        say("hello interval", seconds(from.hello_interval), seconds(to.hello_interval));
+        say("dead interval", seconds(from.dead_interval), seconds(to.dead_interval));
+        say("retransmission interval", seconds(from.rxmt_interval), seconds(to.rxmt_interval));
+        say("mtu", from.mtu.to_string(), to.mtu.to_string());
+        if from.authentication != to.authentication {
+            said.push("authentication".to_owned());
+        }
+    }
+    let prefixes = |interface: &WantedInterface| -> BTreeSet<String> {
+        let all = interface.ipv6.prefixes.iter().chain(&interface.ipv4.prefixes);
+        all.map(|announced| format!("{} metric {}", announced.prefix, announced.metric)).collect()
+    };
+    let (from, to) = (prefixes(before), prefixes(after));
+    said.extend(from.difference(&to).map(|prefix| format!("without {prefix}")));
+    said.extend(to.difference(&from).map(|prefix| format!("with {prefix}")));
+    if before.device != after.device {
+        said.push(format!("in place of {}", before.device));
+    }
+    if said.is_empty() {
+        said.push("changed".to_owned());
+    }
+    said
+}
+
 /// A device as the kernel has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSeen {
@@ -158,7 +214,7 @@ impl InterfaceFeed {
     /// takes it as told.
     pub fn diff(
         &mut self,
-        wanted: &BTreeMap<InterfaceId, WantedInterface>,
+        wanted: &WantedInterfaces,
         seen: &BTreeMap<LinkName, DeviceSeen>,
     ) -> Vec<InterfaceChange> {
         let mut changes = Vec::new();
@@ -258,3 +314,6 @@ pub fn with_mtus(config: &Config, mtus: &BTreeMap<HostId, u16>) -> Config {
     }
     config
 }
+
+#[cfg(test)]
+mod tests;

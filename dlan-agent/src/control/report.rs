@@ -317,8 +317,10 @@ pub struct PlanReport {
     pub steps: usize,
     /// The steps as a readable difference.
     pub text: String,
-    /// The steps for programs.
+    /// The steps in the kernel, for programs.
     pub plan: serde_json::Value,
+    /// What changes in OSPF, one line each; with the steps in `plan` these are all there are.
+    pub ospf: Vec<String>,
 }
 
 /// What an apply came to.

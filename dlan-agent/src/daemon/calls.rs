@@ -8,17 +8,19 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::requests::{self, refused};
-use super::snapshot::AgentView;
+use super::snapshot::{self, AgentView};
+use super::work::Preview;
 use super::{Daemon, work};
 use crate::addressing;
 use crate::checkpoint;
 use crate::config::{self, LinkConfig};
 use crate::control::protocol::{RefusalKind, Reply, Request};
-use crate::control::report::{ApplyReport, PlanReport};
+use crate::control::report::ApplyReport;
 use crate::control::server::Call;
 use crate::plan::Plan;
 use crate::problems::Repaired;
 use crate::reconcile::{Health, Report};
+use crate::routing::{self, WantedInterfaces};
 
 /// How long a repair of drift stays a problem to be shown.
 const REPAIR_SHOWN: Duration = Duration::from_secs(600);
@@ -28,7 +30,10 @@ const REFUSED_SHOWN: Duration = Duration::from_secs(20);
 /// A client that waits for its apply to be seen to hold.
 pub(super) struct Waiting {
     pub(super) generation: u64,
-    pub(super) plan: PlanReport,
+    /// What was done in the kernel for it.
+    pub(super) plan: Plan,
+    /// The OSPF interfaces before it.
+    pub(super) before: WantedInterfaces,
     pub(super) answer: oneshot::Sender<Reply>,
 }
 
@@ -37,7 +42,8 @@ impl Daemon {
         match call.request {
             Request::Plan {} => match config::load(&self.paths.config) {
                 Ok(loaded) => {
-                    work::preview((&self.system, &self.done_in), loaded.config, self.epoch, call.answer)
+                    let config = routing::with_mtus(&loaded.config, &self.lowered);
+                    work::preview((&self.system, &self.done_in), config, self.epoch, call.answer)
                 }
                 Err(errors) => {
                     let _ = call.answer.send(refused(RefusalKind::ConfigRejected, errors.to_string()));
@@ -57,9 +63,9 @@ impl Daemon {
     pub(super) fn apply(&mut self, answer: oneshot::Sender<Reply>) {
         match config::load(&self.paths.config) {
             Ok(loaded) => {
+                let before = self.interfaces();
                 let generation = self.take_config(loaded);
-                let plan = work::plan_report(&Plan::default());
-                self.waiting.push(Waiting { generation, plan, answer });
+                self.waiting.push(Waiting { generation, plan: Plan::default(), before, answer });
             }
             Err(errors) => {
                 self.reject_config(&errors);
@@ -72,7 +78,6 @@ impl Daemon {
         match report {
             Report::Applied { generation, plan } => {
                 info!(steps = plan.steps().len(), generation, "applied");
-                let plan = work::plan_report(&plan);
                 for waiting in self.waiting.iter_mut().filter(|waiting| waiting.generation <= generation) {
                     waiting.plan = plan.clone();
                 }
@@ -96,10 +101,34 @@ impl Daemon {
             .into_iter()
             .partition(|waiting| waiting.generation <= generation);
         self.waiting = later;
+        let after = self.interfaces();
         for waiting in due {
-            let report = ApplyReport { plan: waiting.plan, done, outcome: outcome.to_owned() };
+            let ospf = routing::describe_changes(&waiting.before, &after);
+            let plan = snapshot::plan(&waiting.plan, ospf);
+            let report = ApplyReport { plan, done, outcome: outcome.to_owned() };
             let _ = waiting.answer.send(Reply::Apply(report));
         }
+    }
+
+    /// Returns the interfaces that the engines have or are about to have.
+    fn interfaces(&self) -> WantedInterfaces {
+        let parts = self.reconciler.config().zip(self.reconciler.facts());
+        parts.and_then(|(config, facts)| routing::interfaces(config, facts).ok()).unwrap_or_default()
+    }
+
+    /// Answers what a configuration would change.
+    pub(super) fn handle_previewed(&self, preview: Preview) {
+        let Preview { config, facts, observed, answer } = preview;
+        let reply = match self.reconciler.preview(&config, &facts, &observed) {
+            Ok(plan) => {
+                let after = routing::interfaces(&config, &facts).unwrap_or_default();
+                let ospf = routing::describe_changes(&self.interfaces(), &after);
+                Reply::Plan(snapshot::plan(&plan, ospf))
+            }
+            Err(error) => refused(RefusalKind::Failed, error.to_string()),
+        };
+        // A client that has gone away wants no answer.
+        let _ = answer.send(reply);
     }
 
     pub(super) fn keep_checkpoint(&mut self) {

@@ -21,10 +21,9 @@ use tokio::task::LocalSet;
 use tracing::{error, info, warn};
 
 use self::calls::Waiting;
-use self::requests::refused;
 use self::work::Done;
 use crate::config::{self, Config, HostId, Loaded};
-use crate::control::protocol::{RefusalKind, Reply, Request};
+use crate::control::protocol::{Reply, Request};
 use crate::control::server::{BindError, Call, Server};
 use crate::endpoints::{EndpointAction, Endpoints};
 use crate::lock::{AgentLock, LockError};
@@ -293,14 +292,7 @@ impl Daemon {
                 self.endpoints.handle_resolved(now, &peer, answer);
             }
             Done::Peers(answer) => self.handle_peers(now, answer),
-            Done::Previewed(preview) => {
-                let plan = self.reconciler.preview(&preview.config, &preview.facts, &preview.observed);
-                let reply = plan.map_or_else(
-                    |error| refused(RefusalKind::Failed, error.to_string()),
-                    |plan| Reply::Plan(work::plan_report(&plan)),
-                );
-                let _ = preview.answer.send(reply);
-            }
+            Done::Previewed(preview) => self.handle_previewed(*preview),
         }
         Ok(())
     }

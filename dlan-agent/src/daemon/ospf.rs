@@ -5,7 +5,7 @@ use std::time::Duration;
 use ospf_lite::driver::DriverEvent;
 use ospf_lite::ids::Family;
 use ospf_lite::io::Event;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::{AgentError, Daemon, engine_view, work};
 use crate::router_information::RouterInformation;
@@ -32,9 +32,7 @@ impl Daemon {
     /// Logs what a person may want to know, and returns whether the routes may be others.
     pub(super) fn note_driver_event(&mut self, event: DriverEvent) -> bool {
         match event {
-            DriverEvent::Engine(family, Event::NeighborChanged { interface, neighbor, from, to }) => {
-                let device = self.feed.device(interface).unwrap_or_default();
-                info!(%family, device, %neighbor, %from, %to, "neighbor state");
+            DriverEvent::Engine(_, Event::NeighborChanged { .. }) => {
                 // An MTU that differs shows up here first.
                 self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AFTER);
                 false

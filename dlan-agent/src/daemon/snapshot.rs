@@ -11,8 +11,10 @@ use super::engine_view::{EngineView, NeighborSeen, address_family};
 use crate::addressing;
 use crate::config::{Config, HostId, LinkConfig};
 use crate::control::report::{
-    AddressFamily, HopReport, LanReport, LinkReport, NeighborReport, RouteReport, RouterReport, Status,
+    AddressFamily, HopReport, LanReport, LinkReport, NeighborReport, PlanReport, RouteReport, RouterReport,
+    Status,
 };
+use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired};
 use crate::routing::{family_of, gateway};
 use crate::state::State;
@@ -65,6 +67,17 @@ pub fn names(config: &Config) -> BTreeMap<RouterId, String> {
     let own = (addressing::router_id(config.mesh.host_id), config.mesh.name.clone());
     let links = config.links.iter().map(|link| (addressing::router_id(link.host_id), link.name.clone()));
     std::iter::once(own).chain(links).collect()
+}
+
+/// Returns a plan as it is shown; `ospf` says what changes there.
+pub fn plan(plan: &Plan, ospf: Vec<String>) -> PlanReport {
+    PlanReport {
+        steps: plan.steps().len() + ospf.len(),
+        text: ospf.iter().fold(plan.to_string(), |text, line| text + line + "\n"),
+        // A plan that cannot be said in JSON is still said in words.
+        plan: serde_json::to_value(plan).unwrap_or_default(),
+        ospf,
+    }
 }
 
 /// Returns the one screen.

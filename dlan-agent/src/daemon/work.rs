@@ -17,9 +17,7 @@ use vxlan::wireguard::{PeerStatus, PublicKey};
 use super::requests::refused;
 use crate::config::{Config, Endpoint};
 use crate::control::protocol::{RefusalKind, Reply};
-use crate::control::report::PlanReport;
 use crate::desired::LOOPBACK_DEVICE;
-use crate::plan::Plan;
 use crate::plan::outcome::Outcome;
 use crate::reconcile::Action;
 use crate::router_information::RouterInformation;
@@ -172,16 +170,6 @@ pub(super) fn devices(config: &Config, facts: &Facts, known: &State) -> BTreeMap
         Some((name, DeviceSeen { ifindex, up }))
     })
     .collect()
-}
-
-/// Returns a plan as it is shown.
-pub(super) fn plan_report(plan: &Plan) -> PlanReport {
-    PlanReport {
-        steps: plan.steps().len(),
-        text: plan.to_string(),
-        // A plan that cannot be said in JSON is still said in words.
-        plan: serde_json::to_value(plan).unwrap_or_default(),
-    }
 }
 
 /// Returns an error with its causes in one line.

@@ -1,0 +1,174 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ospf_lite::ids::Distance;
+use ospf_lite::io::PathKind;
+use vxlan::wireguard::PrivateKey;
+
+use super::*;
+use crate::config::{Source, parse};
+use crate::state::facts::{LanFacts, WireGuardKind};
+
+const TEXT: &str = "
+config mesh 'mesh'
+	option host_id '1'
+	option name 'r1'
+config wan 'wan0'
+	option device 'eth0'
+config lan 'lan0'
+	option device 'br-lan'
+config link 'r2'
+	option host_id '2'
+	option public_key 'AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE='
+	option cost '25'
+";
+
+fn config(text: &str) -> Config {
+    parse(Source { file: "dlan", text, hostname: "r1" }).unwrap().config
+}
+
+fn facts() -> Facts {
+    let lan = LanFacts {
+        device: LinkName::new("br-lan").unwrap(),
+        exists: true,
+        addresses: BTreeSet::from(["10.2.0.1/24".parse().unwrap(), "203.0.113.1/24".parse().unwrap()]),
+    };
+    Facts {
+        private_key: PrivateKey::from_octets([1; 32]),
+        link_psks: BTreeMap::new(),
+        ospf_secret: Some(AuthenticationKey::new(*b"secret")),
+        wans: BTreeMap::new(),
+        lans: BTreeMap::from([("lan0".to_owned(), lan)]),
+        endpoints: BTreeMap::new(),
+        wireguard: WireGuardKind::Kernel,
+        epoch: 1,
+    }
+}
+
+fn wanted(text: &str) -> BTreeMap<InterfaceId, WantedInterface> {
+    interfaces(&config(text), &facts()).unwrap()
+}
+
+fn seen(names: &[(&str, u32)]) -> BTreeMap<LinkName, DeviceSeen> {
+    names
+        .iter()
+        .map(|(name, ifindex)| (LinkName::new(name).unwrap(), DeviceSeen { ifindex: *ifindex, up: true }))
+        .collect()
+}
+
+fn prefixes(interface: &InterfaceConfig) -> Vec<(String, u16, bool)> {
+    let say = |announced: &AdvertisedPrefix| {
+        (announced.prefix.to_string(), announced.metric, announced.local_address)
+    };
+    interface.prefixes.iter().map(say).collect()
+}
+
+#[test]
+fn a_link_announces_its_subnet_at_its_cost_in_ipv4_only() {
+    let wanted = wanted(TEXT);
+    let link = &wanted[&InterfaceId(2)];
+    assert_eq!(link.device.as_str(), "dlan-vx2");
+    assert_eq!(prefixes(&link.ipv4), [("10.0.4.8/30".to_owned(), 25, false)]);
+    assert_eq!(prefixes(&link.ipv6), []);
+    let InterfaceKind::PointToPoint(link) = &link.ipv4.kind else { panic!("not a point-to-point link") };
+    assert_eq!(link.ipv4_address, Some(Ipv4Addr::new(10, 0, 4, 9)));
+    assert_eq!(link.authentication.len(), 1);
+}
+
+#[test]
+fn the_loopback_identity_is_announced_as_this_routers_address_at_cost_0() {
+    let wanted = wanted(TEXT);
+    let loopback = &wanted[&addressing::LOOPBACK_INTERFACE_ID];
+    assert_eq!(prefixes(&loopback.ipv4), [("10.1.1.1/32".to_owned(), 0, true)]);
+    assert_eq!(prefixes(&loopback.ipv6), [("fd00:0:1:1::1/128".to_owned(), 0, true)]);
+}
+
+#[test]
+fn a_lan_announces_its_private_prefixes_and_not_the_providers() {
+    let wanted = wanted(TEXT);
+    let lan = &wanted[&addressing::lan_interface_id(0)];
+    assert_eq!(prefixes(&lan.ipv4), [("10.2.0.0/24".to_owned(), 10, false)]);
+    assert_eq!(lan.ipv4.kind, InterfaceKind::Stub);
+}
+
+#[test]
+fn an_interface_is_told_when_its_device_is_there_and_only_once() {
+    let (wanted, mut feed) = (wanted(TEXT), InterfaceFeed::default());
+    assert_eq!(feed.diff(&wanted, &BTreeMap::new()), []);
+    let changes = feed.diff(&wanted, &seen(&[("dlan-vx2", 7)]));
+    assert!(
+        matches!(&changes[..], [InterfaceChange::Configure(_), InterfaceChange::Up(InterfaceId(2))]),
+        "{changes:?}"
+    );
+    assert_eq!(feed.diff(&wanted, &seen(&[("dlan-vx2", 7)])), []);
+}
+
+#[test]
+fn a_device_that_was_made_anew_is_told_with_its_new_number() {
+    let (wanted, mut feed) = (wanted(TEXT), InterfaceFeed::default());
+    feed.diff(&wanted, &seen(&[("dlan-vx2", 7)]));
+    let changes = feed.diff(&wanted, &seen(&[("dlan-vx2", 8)]));
+    assert!(matches!(&changes[..], [InterfaceChange::Configure(told)] if told.ifindex == 8), "{changes:?}");
+    assert_eq!(feed.diff(&wanted, &BTreeMap::new()), [InterfaceChange::Remove(InterfaceId(2))]);
+}
+
+fn route(prefix: &str, ipv4: Option<Ipv4Addr>) -> Route {
+    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 2, 1);
+    let hop = NextHop { interface: InterfaceId(2), neighbor: RouterId(2), link_local, ipv4 };
+    Route {
+        prefix: prefix.parse().unwrap(),
+        kind: PathKind::IntraArea,
+        distance: Distance(35),
+        external_metric: 0,
+        advertising: vec![RouterId(2)],
+        next_hops: vec![hop],
+    }
+}
+
+fn gateway_of(dlan_routers: &[RouterId], route: Route) -> Option<IpAddr> {
+    let mut feed = InterfaceFeed::default();
+    feed.diff(&wanted(TEXT), &seen(&[("dlan-vx2", 7)]));
+    let prefix = route.prefix;
+    let dlan_routers = dlan_routers.iter().copied().collect();
+    let input = routing_input(&EngineRoutes { routes: vec![route], dlan_routers, settled: true }, &feed);
+    input.routes.get(&prefix)?.first()?.via
+}
+
+#[test]
+fn ipv4_goes_to_a_dlan_router_by_its_link_local_address_and_to_another_by_its_ipv4_address() {
+    let neighbor = Ipv4Addr::new(10, 0, 4, 10);
+    let by_ipv6 = gateway_of(&[RouterId(2)], route("10.3.0.0/24", Some(neighbor)));
+    assert_eq!(by_ipv6, Some("fe80::2:1".parse().unwrap()));
+    assert_eq!(gateway_of(&[], route("10.3.0.0/24", Some(neighbor))), Some(IpAddr::V4(neighbor)));
+    assert_eq!(gateway_of(&[], route("10.3.0.0/24", None)), None);
+    assert_eq!(gateway_of(&[], route("fd00::/64", None)), Some("fe80::2:1".parse().unwrap()));
+}
+
+#[test]
+fn this_routers_own_prefixes_are_no_kernel_routes() {
+    let own = Route { next_hops: Vec::new(), ..route("10.2.0.0/24", None) };
+    assert_eq!(gateway_of(&[RouterId(2)], own), None);
+}
+
+#[test]
+fn what_changes_in_ospf_alone_is_said() {
+    let before = wanted(TEXT);
+    let after = wanted(&format!("{TEXT}\toption hello_interval '2'\n").replace("'25'", "'30'"));
+    let said = describe_changes(&before, &after);
+    assert_eq!(
+        said,
+        ["~ ospf dlan-vx2: cost 25 -> 30, hello interval 10 s -> 2 s, without 10.0.4.8/30 metric 25, \
+          with 10.0.4.8/30 metric 30"]
+    );
+    assert_eq!(describe_changes(&before, &before), Vec::<String>::new());
+}
+
+#[test]
+fn a_smaller_mtu_of_the_neighbor_is_followed_down_to_a_limit() {
+    let config = config(TEXT);
+    let mismatch = |theirs| BTreeMap::from([(InterfaceId(2), MtuMismatch { ours: 1370, theirs })]);
+    let lowered = lowered_mtus(&config, &mismatch(1300), 1280);
+    assert_eq!(lowered, BTreeMap::from([(HostId(2), 1300)]));
+    assert_eq!(with_mtus(&config, &lowered).links[0].mtu, 1300);
+    assert!(lowered_mtus(&config, &mismatch(1279), 1280).is_empty());
+    assert!(lowered_mtus(&config, &mismatch(1400), 1280).is_empty());
+}
