@@ -157,7 +157,9 @@ fn flood_over(
     cx: &mut Cx<'_>,
 ) -> bool {
     let id = interface.config.id;
-    let rxmt_interval = interface.link().map(|link| link.rxmt_interval);
+    let Some(interval) = interface.link().map(|link| link.rxmt_interval) else {
+        return false;
+    };
     let Some(neighbor) = interface.neighbor.as_mut().filter(|neighbor| neighbor.state.takes_flooding())
     else {
         return false;
@@ -166,11 +168,10 @@ fn flood_over(
     {
         return false;
     }
-    neighbor.retransmissions.insert(*key, cx.now);
+    let again = exchange::first_retransmission(&neighbor.exchange, interval, cx.now);
+    neighbor.retransmissions.insert(*key, again);
     interface.flooding.insert(*key);
-    if let Some(interval) = rxmt_interval {
-        cx.timers.arm_no_later(TimerKey::Retransmit(id), cx.now + interval);
-    }
+    cx.timers.arm_no_later(TimerKey::Retransmit(id), again);
     true
 }
 

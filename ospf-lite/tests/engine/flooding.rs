@@ -133,6 +133,24 @@ fn an_lsa_that_is_not_acknowledged_is_sent_again_after_rxmt_interval() {
 }
 
 #[test]
+fn an_lsa_that_follows_an_answered_request_is_sent_again_after_min_ls_arrival() {
+    let mut net = line();
+    net.loses = |_, sent| sent.from == (3, 1);
+    net.inject_body((2, 2), PacketBody::LinkStateRequest(vec![key(LsType::ROUTER, 0, 1)]));
+    net.run(DELAY);
+    let start = net.now;
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    let sent_after = |net: &mut Net, milliseconds: u64| {
+        net.run(Duration::from_millis(milliseconds));
+        net.count_sent(start, |sent, packet| sent.from == (2, 2) && is_update(sent, packet))
+    };
+    assert_eq!(sent_after(&mut net, 1000), 1);
+    assert_eq!(sent_after(&mut net, 200), 2);
+    assert_eq!(sent_after(&mut net, 4800), 2);
+    assert_eq!(sent_after(&mut net, 200), 3);
+}
+
+#[test]
 fn a_duplicate_is_acknowledged_directly() {
     let mut net = line();
     net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));

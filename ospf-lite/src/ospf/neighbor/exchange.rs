@@ -18,6 +18,10 @@ use crate::wire::size;
 /// How far apart two runs of the retransmission timer are at least.
 const RETRANSMIT_GAP: Duration = Duration::from_millis(50);
 
+/// When an LSA is sent again that follows the answer to a request at once: a little over MinLSArrival. Neighbors that take
+/// the answer for flooding (BIRD does; RFC 2328 section 13, step 5a, does not) refuse it before, without a word.
+const AFTER_ANSWER: Duration = Duration::from_millis(1100);
+
 /// Forgets what was exchanged: the neighbor has left the exchange or begins it again.
 pub fn forget(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
     cx.timers.disarm(TimerKey::Retransmit(id));
@@ -143,14 +147,20 @@ pub fn arm(interface: &Interface, cx: &mut Cx<'_>) {
     let exchange = &neighbor.exchange;
     let description = awaits_description(neighbor.state, exchange).then_some(exchange.sent_at);
     let requests = (!exchange.requested.is_empty()).then_some(exchange.requested_at);
+    let sent = description.into_iter().chain(requests).map(|sent| sent + link.rxmt_interval);
     let lsas = neighbor.retransmissions.values().min().copied();
-    match description.into_iter().chain(requests).chain(lsas).min() {
+    match sent.chain(lsas).min() {
         Some(first) => {
-            let at = (first + link.rxmt_interval).max(cx.now + RETRANSMIT_GAP);
-            cx.timers.arm(TimerKey::Retransmit(id), at);
+            cx.timers.arm(TimerKey::Retransmit(id), first.max(cx.now + RETRANSMIT_GAP));
         }
         None => cx.timers.disarm(TimerKey::Retransmit(id)),
     }
+}
+
+/// Returns when an LSA that is flooded at this moment is sent again if it is not acknowledged.
+pub fn first_retransmission(exchange: &Exchange, interval: Duration, now: Instant) -> Instant {
+    let is_refused_perhaps = exchange.answered_at.is_some_and(|answered| now.since(answered) < AFTER_ANSWER);
+    now + if is_refused_perhaps { interval.min(AFTER_ANSWER) } else { interval }
 }
 
 /// Returns whether it is this router's turn to repeat its description: in ExStart both do, then the one that leads.

@@ -78,8 +78,11 @@ pub fn handle_link_state_request(
         events::handle_input(area, id, NeighborInput::BadLsReq, cx);
         return Err(Refusal::BadRequest);
     };
-    if let Some(interface) = area.interfaces.get(&id) {
+    if let Some(interface) = area.interfaces.get_mut(&id) {
         flood::send_update(interface, wanted, (&area.lsdb, usize::MAX), cx);
+        if let Some(neighbor) = interface.neighbor.as_mut() {
+            neighbor.exchange.answered_at = Some(cx.now);
+        }
     }
     Ok(())
 }

@@ -38,8 +38,8 @@ pub struct Neighbor {
     pub mismatched_mtu: Option<u16>,
     /// The exchange of databases.
     pub exchange: Exchange,
-    /// Link state retransmission list: what it has not acknowledged, with the time of the last sending. At most the
-    /// whole database.
+    /// Link state retransmission list: what it has not acknowledged, and when it gets that again. At most the whole
+    /// database.
     pub retransmissions: BTreeMap<LsdbKey, Instant>,
     /// The last cryptographic sequence number of each kind of packet (RFC 7166 section 4.6).
     sequences: BTreeMap<PacketKind, u64>,
@@ -119,6 +119,8 @@ pub struct Exchange {
     /// Those that have been asked for.
     pub(super) requested: BTreeSet<LsaKey>,
     pub(super) requested_at: Instant,
+    /// When a request of the neighbor was last answered.
+    pub(super) answered_at: Option<Instant>,
 }
 
 impl Exchange {
@@ -134,6 +136,7 @@ impl Exchange {
             requests: BTreeMap::new(),
             requested: BTreeSet::new(),
             requested_at: Instant::ORIGIN,
+            answered_at: None,
         }
     }
 

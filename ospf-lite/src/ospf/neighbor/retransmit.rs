@@ -32,11 +32,11 @@ pub fn handle_timeout(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
         exchange.requested.clear();
     }
     let late: Vec<LsdbKey> =
-        neighbor.retransmissions.iter().filter(|(_, sent)| is_due(**sent)).map(|(key, _)| *key).collect();
+        neighbor.retransmissions.iter().filter(|(_, due)| **due <= cx.now).map(|(key, _)| *key).collect();
     let sent = flood::send_update(interface, late, (&area.lsdb, RETRANSMIT_BURST_MAX), cx);
     if let Some(neighbor) = interface.neighbor.as_mut() {
         for key in sent {
-            neighbor.retransmissions.insert(key, cx.now);
+            neighbor.retransmissions.insert(key, cx.now + interval);
         }
     }
     if repeats_description {
