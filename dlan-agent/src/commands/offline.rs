@@ -1,9 +1,9 @@
 //! What can be done while no agent runs: look at the kernel, plan, and take everything down.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
 use super::output::{Output, with_causes};
 use super::{ASK_DEADLINE, configuration};
@@ -23,7 +23,6 @@ use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::system::System;
-use vxlan::netlink::SOCKET_DIRECTORY;
 
 /// How long an agent that was told to end may take.
 const END_DEADLINE: Duration = Duration::from_secs(10);
@@ -128,9 +127,11 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
     };
     match system.down(marks.as_ref()).await {
         Ok(outcome) if outcome.is_success() => {
-            if let Err(error) = remove_run_directory(lock) {
-                return failed(output, &error);
+            if let Err(error) = lock.remove() {
+                return failed(output, &with_causes(&error));
             }
+            // What others have put into it stays.
+            let _ = fs::remove_dir(RUN_DIRECTORY);
             output.result(&outcome, || match outcome.applied {
                 0 => "Nothing of dlan's was there.\n".to_owned(),
                 count => format!("Removed: {count} steps. Configuration and keys stay.\n"),
@@ -142,22 +143,6 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
             EXIT_FAILED
         }
         Err(error) => failed(output, &error.with_causes()),
-    }
-}
-
-/// Removes what is in the run directory, and the directory itself unless something is mounted there.
-fn remove_run_directory(lock: AgentLock) -> Result<(), String> {
-    lock.remove().map_err(|error| with_causes(&error))?;
-    let gone = |result: io::Result<()>| match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(format!("cannot remove what is left in {RUN_DIRECTORY}: {error}"))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    };
-    gone(fs::remove_dir_all(SOCKET_DIRECTORY))?;
-    match fs::remove_dir(RUN_DIRECTORY) {
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(()),
-        result => gone(result),
     }
 }
 
