@@ -187,11 +187,13 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Inactivity(id) => {
             neighbor::events::handle_input(area, id, NeighborInput::InactivityTimer, cx)
         }
+        TimerKey::Resume(id) => neighbor::events::handle_resume_timeout(area, id),
         TimerKey::Retransmit(id) => retransmit::handle_timeout(area, id, cx),
         TimerKey::Acknowledge(id) => flood::handle_acknowledge_timeout(area, id, cx),
         TimerKey::Aging => aging::handle_timeout(area, cx),
         TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),
         TimerKey::Originate => area.due.origination = true,
+        TimerKey::Transit => originate::handle_transit_timeout(area),
         // Looked at after every input; the deadline only makes sure that there is one.
         TimerKey::Settle | TimerKey::Flood(_) => {}
         TimerKey::ShortestPaths | TimerKey::Learn | TimerKey::Holddown => {

@@ -14,6 +14,8 @@ pub enum TimerKey {
     HelloAnswer(InterfaceId),
     /// The neighbor has been silent for RouterDeadInterval.
     Inactivity(InterfaceId),
+    /// The neighbor has not taken up the adjacency again that it has just lost.
+    Resume(InterfaceId),
     /// The neighbor owes an answer: Database Description, requests or acknowledgments (RxmtInterval).
     Retransmit(InterfaceId),
     /// Delayed acknowledgments are due.
@@ -26,8 +28,10 @@ pub enum TimerKey {
     Sweep,
     /// An own LSA that MinLSInterval held back may be originated.
     Originate,
-    /// Nobody was heard since the start.
+    /// The router has started, and must not wait for its neighbors any longer.
     Settle,
+    /// The first routes have had the time to be put to use.
+    Transit,
     /// SPF_TIMER of RFC 8405.
     ShortestPaths,
     /// LEARN_TIMER of RFC 8405.

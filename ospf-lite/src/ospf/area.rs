@@ -10,7 +10,7 @@ use crate::ospf::lsa::LsType;
 use crate::ospf::lsdb::Lsdb;
 use crate::ospf::neighbor::{Neighbor, NeighborState};
 use crate::ospf::outbox::Cx;
-use crate::ospf::own::Originations;
+use crate::ospf::own::{Originations, Start};
 use crate::ospf::refusal::Refusal;
 use crate::time::Instant;
 use crate::timer::TimerKey;
@@ -36,12 +36,12 @@ pub struct Area {
     pub due: Due,
     /// Since when the first database is in.
     settled: Option<Instant>,
-    start: Start,
+    patience: Patience,
 }
 
 /// What the settling of a router that has just started is reckoned from.
 #[derive(Debug, Clone, Copy)]
-struct Start {
+struct Patience {
     /// When the first point-to-point interface came up.
     first_up: Option<Instant>,
     /// Until when to wait for anybody to be heard, and for databases that do not become equal.
@@ -68,13 +68,24 @@ impl Area {
             originations: Originations::default(),
             due: Due::default(),
             settled: None,
-            start: Start { first_up: None, patience_until: now + SETTLE_ALONE },
+            patience: Patience { first_up: None, patience_until: now + SETTLE_ALONE },
         }
     }
 
     /// Returns whether the first database is in.
     pub const fn is_settled(&self) -> bool {
         self.settled.is_some()
+    }
+
+    /// Returns whether this router offers itself for transit (R-bit): when its first database is in and, if the others
+    /// had given it up, its routes have been put to use.
+    pub fn offers_transit(&self) -> bool {
+        self.is_settled() && self.originations.start != Start::Returning
+    }
+
+    /// Returns when the first point-to-point interface came up.
+    pub const fn started_at(&self) -> Option<Instant> {
+        self.patience.first_up
     }
 
     /// Returns since when the first database is in.
@@ -91,7 +102,10 @@ impl Area {
     pub fn note_change(&mut self, ls_type: LsType, cx: &mut Cx<'_>) {
         cx.outbox.raise(Event::DatabaseChanged);
         match ls_type {
-            LsType::ROUTER | LsType::NETWORK => self.due.topology = true,
+            LsType::ROUTER | LsType::NETWORK => {
+                self.due.topology = true;
+                self.due.origination |= !self.is_settled();
+            }
             // IPv6 next hops are the sources of packets; only IPv4 ones are in Link-LSAs.
             LsType::LINK => self.due.prefixes |= cx.config.family == Family::Ipv4,
             known if known.is_known() => self.due.prefixes = true,
@@ -101,8 +115,8 @@ impl Area {
 
     /// Notes that an interface came up over which routers may be heard for the first `dead_interval`.
     pub fn note_start(&mut self, dead_interval: Duration, now: Instant) {
-        if self.start.first_up.is_none() {
-            self.start = Start { first_up: Some(now), patience_until: now + dead_interval };
+        if self.patience.first_up.is_none() {
+            self.patience = Patience { first_up: Some(now), patience_until: now + dead_interval };
         }
     }
 
@@ -126,7 +140,7 @@ impl Area {
     }
 
     fn settles_at(&self) -> Instant {
-        let Start { first_up, patience_until } = self.start;
+        let Patience { first_up, patience_until } = self.patience;
         let is_full = self.neighbor_states().any(|(state, _)| state == NeighborState::Full);
         let Some(first_up) = first_up.filter(|_| is_full && !self.is_synchronizing()) else {
             return patience_until;

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ids::RouterId;
 use crate::io::PrivateContent;
 use crate::ospf::aging;
 use crate::ospf::area::Area;
 use crate::ospf::flood;
 use crate::ospf::install;
-use crate::ospf::lsa::{LsType, Lsa, LsaBody, Scope, SequenceNumber};
-use crate::ospf::lsdb::{Lsdb, LsdbKey, Source};
+use crate::ospf::lsa::{LsType, Lsa, LsaBody, RouterLink, Scope, SequenceNumber};
+use crate::ospf::lsdb::{Domain, Entry, Lsdb, LsdbKey, Source};
 use crate::ospf::outbox::Cx;
-use crate::ospf::own::{Originations, Throttle};
+use crate::ospf::own::{Originations, Start, Throttle};
 use crate::ospf::view::View;
 use crate::ospf::wanted::{LSA_OCTETS_MAX, wanted};
 use crate::time::Instant;
@@ -23,6 +24,8 @@ use crate::wire::size;
 /// How long a router that has just started waits for its other links once it has one, before it originates its
 /// Router-LSA. Neighbors keep that of its earlier life so long, and one without links would only cost MinLSArrival.
 pub const SETTLE_HOLD: Duration = Duration::from_secs(1);
+/// How much older than it is an LSA may look: it ages by InfTransDelay on every link.
+const AGE_MARGIN: Duration = Duration::from_secs(3);
 /// How many parts the owner's content may have per LSA type. More are refused.
 pub const PRIVATE_PARTS_MAX: usize = 64;
 
@@ -57,13 +60,16 @@ pub fn handle_private(area: &mut Area, content: PrivateContent) {
 /// Makes the installed own LSAs the wanted ones, as far as time allows.
 pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     area.due.origination = false;
-    let view = View::new(&area.interfaces, cx.config, area.is_settled());
+    if !area.is_settled() && area.originations.start == Start::Unknown {
+        area.originations.start = find_start(area, cx);
+    }
+    let view = View::new(&area.interfaces, cx.config, area.offers_transit());
     let places = area.originations.places.next(&view);
     let wanted = wanted(&view, &places, &area.originations.private);
     area.originations.places = places;
     area.originations.throttles.retain(|_, throttle| throttle.matters(cx.now));
     area.originations.refreshes.retain(|key| wanted.contains_key(key));
-    if !view.is_settled && !view.adjacencies.is_empty() && area.originations.held_until.is_none() {
+    if !area.is_settled() && !view.adjacencies.is_empty() && area.originations.held_until.is_none() {
         area.originations.held_until = Some(cx.now + SETTLE_HOLD);
     }
     for change in diff(&wanted, &area.lsdb, &area.originations.refreshes) {
@@ -99,11 +105,58 @@ fn diff(wanted: &BTreeMap<LsdbKey, LsaBody>, lsdb: &Lsdb, refreshes: &BTreeSet<L
 }
 
 /// Returns when an LSA may be originated, or nothing while something else must happen first.
+///
+/// A router that starts waits with its Router-LSAs until it has settled, or until it has had its first link for
+/// [`SETTLE_HOLD`]. One that the others have given up does not wait: they must not take the Router-LSA of its earlier
+/// life, which offers transit, for true when its links come back.
 fn allowed_at(area: &Area, key: &LsdbKey) -> Option<Instant> {
-    let Originations { throttles, held_until, .. } = &area.originations;
+    let Originations { throttles, held_until, start, .. } = &area.originations;
     let throttled = throttles.get(key).map_or(Instant::ORIGIN, |throttle| throttle.allowed_at());
-    let is_held = key.lsa.ls_type == LsType::ROUTER && !area.is_settled() && area.lsdb.get(key).is_some();
+    let is_held = key.lsa.ls_type == LsType::ROUTER && !area.is_settled() && *start != Start::Returning;
     if is_held { held_until.map(|until| until.max(throttled)) } else { Some(throttled) }
+}
+
+/// Finds out what the others know of this router, from the Router-LSA of its earlier life and those of the routers that
+/// it had links to then. What they have said since it started proves nothing: they have heard it again.
+fn find_start(area: &Area, cx: &Cx<'_>) -> Start {
+    let started = area.started_at().unwrap_or(cx.now);
+    let router_lsas = |router: RouterId| {
+        area.lsdb
+            .live_of(Domain::Area, LsType::ROUTER)
+            .filter(move |(key, _)| key.lsa.advertising_router == router)
+            .map(|(_, entry)| entry)
+    };
+    let is_before = |entry: &Entry| seconds(entry.age(cx.now)) > cx.now.since(started) + AGE_MARGIN;
+    let counts_on = |router: RouterId| {
+        router_lsas(router)
+            .filter(|entry| is_before(entry))
+            .flat_map(links)
+            .any(|link| link.neighbor_router_id == cx.config.router_id)
+    };
+    let old = || router_lsas(cx.config.router_id).filter(|entry| entry.source() != Source::Originated);
+    let mut neighbors = area.interfaces.values().filter_map(|interface| interface.neighbor.as_ref());
+    if old().flat_map(links).any(|link| counts_on(link.neighbor_router_id)) {
+        Start::Resuming
+    } else if old().next().is_some()
+        && neighbors.any(|neighbor| router_lsas(neighbor.router_id).next().is_some())
+    {
+        Start::Returning
+    } else {
+        Start::Unknown
+    }
+}
+
+fn links(entry: &Entry) -> &[RouterLink] {
+    match &entry.lsa().body {
+        LsaBody::Router(router) => &router.links,
+        _ => &[],
+    }
+}
+
+/// Takes in that the first routes have been put to use: a router that has returned offers itself for transit.
+pub fn handle_transit_timeout(area: &mut Area) {
+    area.originations.start = Start::Unknown;
+    area.due.origination = true;
 }
 
 /// Originates the next instance. When the sequence numbers are used up, the LSA is flushed first, and starts again once
@@ -124,6 +177,10 @@ fn originate(area: &mut Area, key: LsdbKey, body: LsaBody, cx: &mut Cx<'_>) {
     if flood::flood(area, &key, None, cx) {
         // Only what others have to take in counts.
         let old = area.originations.throttles.get(&key).copied();
-        area.originations.throttles.insert(key, Throttle::after(old, cx.now));
+        area.originations.throttles.insert(key, Throttle::after(old, cx.now, !area.offers_transit()));
     }
+}
+
+fn seconds(age: u16) -> Duration {
+    Duration::from_secs(u64::from(age))
 }

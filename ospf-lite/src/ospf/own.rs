@@ -27,8 +27,22 @@ pub struct Originations {
     pub throttles: BTreeMap<LsdbKey, Throttle>,
     /// Those to originate again though their content has not changed.
     pub refreshes: BTreeSet<LsdbKey>,
+    /// What the others know of this router as it starts.
+    pub start: Start,
     /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
     pub held_until: Option<Instant>,
+}
+
+/// What the others know of a router that starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Start {
+    /// Nothing; or it is not known yet what.
+    #[default]
+    Unknown,
+    /// Its earlier life's Router-LSA, and they still count on it: only its routing was restarted.
+    Resuming,
+    /// Its earlier life's Router-LSA, but they have given it up: it comes back with nothing in place.
+    Returning,
 }
 
 impl Originations {
@@ -56,8 +70,11 @@ impl Throttle {
         self.last + if self.in_a_row > 1 { MIN_LS_INTERVAL } else { SECOND_INTERVAL }
     }
 
-    /// Returns what an origination at `now` leaves.
-    pub fn after(old: Option<Self>, now: Instant) -> Self {
+    /// Returns what an origination at `now` leaves. The few of a router that starts count as one.
+    pub fn after(old: Option<Self>, now: Instant, starts: bool) -> Self {
+        if starts {
+            return Self { last: now, in_a_row: 1 };
+        }
         let in_a_row = old.filter(|old| old.matters(now)).map_or(1, |old| old.in_a_row.saturating_add(1));
         Self { last: now, in_a_row }
     }
@@ -70,14 +87,14 @@ mod tests {
     #[test]
     fn origination_slows_down_in_a_row_and_recovers_when_it_is_quiet() {
         let start = Instant::ORIGIN + Duration::from_secs(100);
-        let first = Throttle::after(None, start);
+        let first = Throttle::after(None, start, false);
         assert_eq!(first.allowed_at(), start + SECOND_INTERVAL);
-        let second = Throttle::after(Some(first), first.allowed_at());
+        let second = Throttle::after(Some(first), first.allowed_at(), false);
         assert_eq!(second.allowed_at(), first.allowed_at() + MIN_LS_INTERVAL);
-        let third = Throttle::after(Some(second), second.allowed_at());
+        let third = Throttle::after(Some(second), second.allowed_at(), false);
         assert_eq!(third.allowed_at(), second.allowed_at() + MIN_LS_INTERVAL);
         let quiet = third.last + QUIET_INTERVAL;
         assert!(!third.matters(quiet));
-        assert_eq!(Throttle::after(Some(third), quiet).allowed_at(), quiet + SECOND_INTERVAL);
+        assert_eq!(Throttle::after(Some(third), quiet, false).allowed_at(), quiet + SECOND_INTERVAL);
     }
 }

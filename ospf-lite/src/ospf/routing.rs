@@ -9,7 +9,7 @@ use crate::ospf::area::Area;
 use crate::ospf::graph::{Edge, Graph, VertexId};
 use crate::ospf::lsa::{LsType, Lsa, LsaBody, RouterLink};
 use crate::ospf::lsdb::Domain;
-use crate::ospf::neighbor::{Neighbor, NeighborState};
+use crate::ospf::neighbor::Neighbor;
 use crate::ospf::outbox::Cx;
 use crate::ospf::route::{self, RouteTable};
 use crate::ospf::spf::{self, FirstHop};
@@ -19,6 +19,9 @@ use crate::timer::TimerKey;
 /// How long the first routes wait for the neighbors to say that the links to this router are there: as long as
 /// MinLSInterval may keep them from it, and the way here.
 pub const SETTLE_LINKS: Duration = Duration::from_secs(6);
+
+/// How long the owner may take to put the first routes to use before a router that returns offers itself for transit.
+pub const TRANSIT_DELAY: Duration = Duration::from_secs(1);
 
 /// The route table and what it takes to keep it right.
 #[derive(Debug, Default)]
@@ -66,6 +69,7 @@ impl Routing {
         tracing::info!(family = %cx.config.family, routes = self.table.len(), "the first routes are in");
         self.is_settled = true;
         cx.timers.disarm(TimerKey::Settle);
+        cx.timers.arm(TimerKey::Transit, cx.now + TRANSIT_DELAY);
         cx.outbox.raise(Event::RoutesChanged);
     }
 
@@ -146,7 +150,7 @@ fn prefix_lsas(area: &Area) -> impl Iterator<Item = &Lsa> {
     .map(|(_, entry)| &**entry.lsa())
 }
 
-/// Returns the graph as this router uses it: of its own links only those whose adjacency is Full. A link that has just
+/// Returns the graph as this router uses it: of its own links only those whose adjacency is there. A link that has just
 /// been lost is not used even while MinLSInterval keeps the Router-LSA from saying so.
 fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
     let mut lost: Vec<Lsa> = Vec::new();
@@ -170,21 +174,21 @@ fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
 }
 
 fn is_adjacent(area: &Area, link: &RouterLink) -> bool {
-    full_neighbor(area, link.interface_id)
+    adjacent_neighbor(area, link.interface_id)
         .is_some_and(|neighbor| neighbor.router_id == link.neighbor_router_id)
 }
 
-fn full_neighbor(area: &Area, id: InterfaceId) -> Option<&Neighbor> {
-    area.interfaces.get(&id)?.neighbor.as_ref().filter(|neighbor| neighbor.state == NeighborState::Full)
+fn adjacent_neighbor(area: &Area, id: InterfaceId) -> Option<&Neighbor> {
+    area.interfaces.get(&id)?.neighbor.as_ref().filter(|neighbor| neighbor.is_adjacent())
 }
 
-/// Returns how to reach each neighbor that is Full, in the order of the interfaces (RFC 5340 section 4.8.2, RFC 5838
+/// Returns how to reach each neighbor whose link counts, in the order of the interfaces (RFC 5340 section 4.8.2, RFC 5838
 /// section 2.5).
 fn next_hops(area: &Area, family: Family) -> Vec<NextHop> {
     area.interfaces
         .keys()
         .filter_map(|id| {
-            let neighbor = full_neighbor(area, *id)?;
+            let neighbor = adjacent_neighbor(area, *id)?;
             let ipv4 = match family {
                 Family::Ipv6 => None,
                 Family::Ipv4 => ipv4_address(area, *id, neighbor.router_id),

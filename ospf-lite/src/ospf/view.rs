@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use crate::config::{AdvertisedPrefix, Config, PointToPointConfig};
 use crate::ids::{Cost, Family, InterfaceId, RouterId};
 use crate::ospf::interface::{Interface, InterfaceState};
-use crate::ospf::neighbor::NeighborState;
 
 /// The facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +17,8 @@ pub struct View {
     /// The family whose prefixes are originated.
     pub family: Family,
     /// Whether the router offers itself for transit.
-    pub is_settled: bool,
-    /// The adjacencies that are Full, by interface.
+    pub offers_transit: bool,
+    /// The adjacencies that count, by interface.
     pub adjacencies: BTreeMap<InterfaceId, Adjacency>,
     /// The prefixes of all interfaces that are up; where two have the same one, with the lower metric.
     pub prefixes: BTreeMap<IpNet, AdvertisedPrefix>,
@@ -50,11 +49,11 @@ pub struct LinkView {
 
 impl View {
     /// Looks at the interfaces as they are.
-    pub fn new(interfaces: &BTreeMap<InterfaceId, Interface>, config: &Config, is_settled: bool) -> Self {
+    pub fn new(interfaces: &BTreeMap<InterfaceId, Interface>, config: &Config, offers_transit: bool) -> Self {
         let mut view = Self {
             router_id: config.router_id,
             family: config.family,
-            is_settled,
+            offers_transit,
             adjacencies: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -79,8 +78,7 @@ impl View {
             return;
         };
         self.links.insert(id, LinkView { address: link_address(link, self.family), prefixes });
-        let full = interface.neighbor.as_ref().filter(|neighbor| neighbor.state == NeighborState::Full);
-        if let Some(neighbor) = full {
+        if let Some(neighbor) = interface.neighbor.as_ref().filter(|neighbor| neighbor.is_adjacent()) {
             let adjacency = Adjacency {
                 cost: link.cost,
                 router_id: neighbor.router_id,

@@ -100,7 +100,7 @@ fn router_lsas(view: &View, places: &Places) -> BTreeMap<u32, RouterLsa> {
         border: false,
         external: false,
         virtual_endpoint: false,
-        options: router_options(view.family, view.is_settled),
+        options: router_options(view.family, view.offers_transit),
         links: Vec::new(),
     };
     let mut parts = BTreeMap::from([(0, empty.clone())]);

@@ -202,7 +202,6 @@ fn a_restarted_router_settles_when_its_routes_are_back_and_says_so() {
     net.configure(1, stub((1, 9), Family::Ipv6));
     net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
     net.run_until(seconds(6), |net| net.engines[&2].routes().len() == 1);
-    // The neighbor originates twice while the restart goes on; MinLSInterval keeps the second back.
     net.run(seconds(20));
     net.start(2);
     net.events.clear();

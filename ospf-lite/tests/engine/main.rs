@@ -5,4 +5,5 @@ mod adjacency;
 mod flooding;
 mod harness;
 mod origination;
+mod restart;
 mod rfc5340;

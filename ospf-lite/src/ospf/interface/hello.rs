@@ -129,7 +129,7 @@ fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
     let hello = Hello {
         interface_id: id,
         priority: PRIORITY,
-        options: interface.options(router_options(cx.config.family, area.is_settled())),
+        options: interface.options(router_options(cx.config.family, area.offers_transit())),
         hello_interval: link.hello_interval,
         dead_interval: link.dead_interval,
         designated_router: RouterId(0),

@@ -115,11 +115,11 @@ impl Interface {
 }
 
 /// Returns the Options that this router sets wherever it sets any (RFC 5340 appendix A.2, RFC 5838 section 2.2).
-pub const fn router_options(family: Family, is_settled: bool) -> Options {
+pub const fn router_options(family: Family, offers_transit: bool) -> Options {
     let options = Options::E.with(Options::AF);
     let options = match family {
         Family::Ipv6 => options.with(Options::V6),
         Family::Ipv4 => options,
     };
-    if is_settled { options.with(Options::R) } else { options }
+    if offers_transit { options.with(Options::R) } else { options }
 }

@@ -1,11 +1,18 @@
 //! What the events of a neighbor do: one step of its state machine, and what hangs on the step.
 
+use std::time::Duration;
+
 use crate::ids::InterfaceId;
 use crate::io::Event;
 use crate::ospf::area::Area;
 use crate::ospf::neighbor::{Facts, NeighborInput, NeighborState, exchange};
 use crate::ospf::outbox::Cx;
 use crate::timer::TimerKey;
+
+/// How long a neighbor that has lost the adjacency has to take it up again before its link is taken out of the Router-LSA.
+/// Departure from RFC 2328 section 10.3, which takes it out at once: a router whose routing restarts goes on forwarding,
+/// and is Full again within a fraction of this; taking the link out and in would cost everybody MinLSInterval.
+pub const RESUME_HOLD: Duration = Duration::from_secs(1);
 
 /// Takes in what happened to the neighbor of an interface.
 pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: &mut Cx<'_>) {
@@ -36,10 +43,7 @@ fn handle_edge(
     (from, to): (NeighborState, NeighborState),
     cx: &mut Cx<'_>,
 ) {
-    if from == NeighborState::Full || to == NeighborState::Full {
-        area.due.origination = true;
-        area.due.topology = true;
-    }
+    note_adjacency(area, id, (from, to), cx);
     if from >= NeighborState::ExStart && to <= NeighborState::ExStart {
         exchange::forget(area, id, cx);
     }
@@ -61,5 +65,39 @@ fn handle_edge(
         | NeighborState::TwoWay
         | NeighborState::Loading
         | NeighborState::Full => {}
+    }
+}
+
+/// Keeps track of whether the neighbor's link counts, and has done what follows when that changes.
+fn note_adjacency(
+    area: &mut Area,
+    id: InterfaceId,
+    (from, to): (NeighborState, NeighborState),
+    cx: &mut Cx<'_>,
+) {
+    let Some(neighbor) = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut())
+    else {
+        return;
+    };
+    let was_adjacent = from == NeighborState::Full || neighbor.resumes;
+    if to == NeighborState::Full || to == NeighborState::Down {
+        neighbor.resumes = false;
+        cx.timers.disarm(TimerKey::Resume(id));
+    } else if from == NeighborState::Full {
+        neighbor.resumes = true;
+        cx.timers.arm(TimerKey::Resume(id), cx.now + RESUME_HOLD);
+    }
+    if was_adjacent != neighbor.is_adjacent() {
+        area.due.origination = true;
+        area.due.topology = true;
+    }
+}
+
+/// Takes the link of a neighbor out of the Router-LSA that has not taken up the adjacency again.
+pub fn handle_resume_timeout(area: &mut Area, id: InterfaceId) {
+    if let Some(neighbor) = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut()) {
+        neighbor.resumes = false;
+        area.due.origination = true;
+        area.due.topology = true;
     }
 }

@@ -38,7 +38,7 @@ pub fn forget(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
 
 /// Begins the exchange: both claim to lead it, the higher Router ID will (RFC 2328 section 10.8).
 pub fn start(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    let options = router_options(cx.config.family, area.is_settled());
+    let options = router_options(cx.config.family, area.offers_transit());
     let Some(interface) = area.interfaces.get_mut(&id) else {
         return;
     };

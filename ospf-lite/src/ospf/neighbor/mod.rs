@@ -28,6 +28,9 @@ pub struct Neighbor {
     pub state: NeighborState,
     /// Since when.
     pub since: Instant,
+    /// Whether it was Full a moment ago and is taking the adjacency up again, as a router does whose routing was
+    /// restarted. Its link counts meanwhile.
+    pub resumes: bool,
     /// The source of its packets, a link-local address.
     pub address: Ipv6Addr,
     /// Its Interface ID for the link.
@@ -52,6 +55,7 @@ impl Neighbor {
             router_id,
             state: NeighborState::Down,
             since: now,
+            resumes: false,
             address,
             interface_id: InterfaceId(0),
             options: Options::from_bits(0),
@@ -60,6 +64,11 @@ impl Neighbor {
             retransmissions: BTreeMap::new(),
             sequences: BTreeMap::new(),
         }
+    }
+
+    /// Returns whether its link counts: for the Router-LSA and for the routes.
+    pub fn is_adjacent(&self) -> bool {
+        self.state == NeighborState::Full || self.resumes
     }
 
     /// Returns whether the LSA is to be asked for, or has been and has not come.
