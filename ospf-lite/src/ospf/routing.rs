@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use crate::ids::{Family, InterfaceId, RouterId};
+use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
 use crate::io::{Event, NextHop};
 use crate::ospf::area::Area;
 use crate::ospf::graph::{Edge, Graph, VertexId};
-use crate::ospf::lsa::{LsType, Lsa, LsaBody, RouterLink};
+use crate::ospf::interface::router_options;
+use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLsa, SequenceNumber};
 use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::Neighbor;
 use crate::ospf::outbox::Cx;
@@ -112,7 +113,7 @@ impl Routing {
     fn calculate(&mut self, area: &Area, cx: &mut Cx<'_>) {
         let stale = std::mem::take(&mut self.stale);
         let next_hops = next_hops(area, cx.config.family);
-        let graph = if stale.topology { Some(local_graph(area, cx)) } else { None };
+        let graph = if stale.topology || self.graph.is_empty() { Some(local_graph(area, cx)) } else { None };
         let graph = graph.filter(|graph| *graph != self.graph);
         if graph.is_none() && !stale.prefixes && next_hops == self.next_hops {
             // One end of a link says what only counts when the other end says so too.
@@ -150,27 +151,41 @@ fn prefix_lsas(area: &Area) -> impl Iterator<Item = &Lsa> {
     .map(|(_, entry)| &**entry.lsa())
 }
 
-/// Returns the graph as this router uses it: of its own links only those whose adjacency is there. A link that has just
-/// been lost is not used even while MinLSInterval keeps the Router-LSA from saying so.
+/// Returns the graph as this router uses it: of its own links only those whose adjacency is there, and itself even before
+/// its first Router-LSA. A link that has just been lost is not used even while MinLSInterval keeps the Router-LSA from
+/// saying so.
 fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
-    let mut lost: Vec<Lsa> = Vec::new();
-    let mut lsas: Vec<&Lsa> = Vec::new();
-    for (key, entry) in area.lsdb.live_of(Domain::Area, LsType::ROUTER) {
-        let lsa = &**entry.lsa();
-        match &lsa.body {
-            LsaBody::Router(router)
-                if key.lsa.advertising_router == cx.config.router_id
-                    && !router.links.iter().all(|link| is_adjacent(area, link)) =>
-            {
-                let mut router = router.clone();
-                router.links.retain(|link| is_adjacent(area, link));
-                lost.push(Lsa::originate(key.lsa, lsa.header.sequence, 0, LsaBody::Router(router)));
+    let router_id = cx.config.router_id;
+    let (own, others): (Vec<_>, Vec<_>) = area
+        .lsdb
+        .live_of(Domain::Area, LsType::ROUTER)
+        .partition(|(key, _)| key.lsa.advertising_router == router_id);
+    let without_links = RouterLsa {
+        border: false,
+        external: false,
+        virtual_endpoint: false,
+        options: router_options(cx.config.family, area.offers_transit()),
+        links: Vec::new(),
+    };
+    let first =
+        LsaKey { ls_type: LsType::ROUTER, link_state_id: LinkStateId(0), advertising_router: router_id };
+    let make = |key, router| Lsa::originate(key, SequenceNumber::INITIAL, 0, LsaBody::Router(router));
+    let mut local: Vec<Lsa> = own
+        .iter()
+        .filter_map(|(key, entry)| match &entry.lsa().body {
+            LsaBody::Router(router) => {
+                let links = router.links.iter().filter(|link| is_adjacent(area, link)).copied().collect();
+                Some(make(key.lsa, RouterLsa { links, ..router.clone() }))
             }
-            _ => lsas.push(lsa),
-        }
+            _ => None,
+        })
+        .collect();
+    if local.is_empty() {
+        local.push(make(first, without_links));
     }
-    let networks = area.lsdb.live_of(Domain::Area, LsType::NETWORK).map(|(_, entry)| &**entry.lsa());
-    Graph::from_lsas(lsas.into_iter().chain(&lost).chain(networks), cx.config.family)
+    let networks = area.lsdb.live_of(Domain::Area, LsType::NETWORK);
+    let others = others.into_iter().chain(networks).map(|(_, entry)| &**entry.lsa());
+    Graph::from_lsas(others.chain(&local), cx.config.family)
 }
 
 fn is_adjacent(area: &Area, link: &RouterLink) -> bool {

@@ -223,6 +223,15 @@ fn a_router_that_hears_nobody_settles_after_router_dead_interval() {
 }
 
 #[test]
+fn a_router_alone_has_its_own_prefixes_as_routes() {
+    let mut net = Net::new(Family::Ipv6).routers(&[1]);
+    net.configure(1, stub((1, 9), Family::Ipv6));
+    net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
+    let route = net.engines[&1].routes().values().next().unwrap();
+    assert_eq!((route.distance.0, route.next_hops.len()), (10, 0));
+}
+
+#[test]
 fn a_lost_interface_takes_its_neighbor_and_its_prefixes_along() {
     let mut net = pair(Family::Ipv4);
     net.configure(2, stub((2, 9), Family::Ipv4));
