@@ -98,7 +98,7 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
             Verdict::Next
         }
         // 6.
-        Ordering::Equal | Ordering::Less if is_requested => Verdict::Stop,
+        Ordering::Equal | Ordering::Less if is_requested => take_answer(area, id, header),
         // 7.
         Ordering::Equal => {
             if !take_off_list(area, id, &key) {
@@ -112,6 +112,19 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
             Verdict::Next
         }
     }
+}
+
+/// Step 6: an answer no newer than the own copy is an error, unless it is what was asked for. Where only the ages tell
+/// copies apart (section 13.1), the answer has aged by InfTransDelay and can be equal; an exchange begun again for that
+/// would come to the same, without end.
+fn take_answer(area: &mut Area, id: InterfaceId, header: LsaHeader) -> Verdict {
+    let neighbor = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut());
+    let order = neighbor.and_then(|neighbor| neighbor.exchange.satisfy(&header));
+    if order.is_none_or(Ordering::is_lt) {
+        return Verdict::Stop;
+    }
+    acknowledge_directly(area, id, header);
+    Verdict::Next
 }
 
 /// Step 5b to 5f: installs a newer instance, passes it on and acknowledges it.

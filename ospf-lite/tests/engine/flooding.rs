@@ -239,6 +239,27 @@ fn a_request_for_an_unknown_lsa_starts_the_exchange_again() {
     net.run_until(seconds(20), Net::is_equal);
 }
 
+/// Ages 901 seconds apart tell two instances apart, ages 900 seconds apart do not (RFC 2328 section 13.1); InfTransDelay
+/// brings the answer to a request over that line.
+#[test]
+fn an_answer_that_its_way_made_as_old_as_the_own_copy_does_not_restart_the_exchange() {
+    let mut net = Net::new(Family::Ipv6).routers(&[1, 2]).link((1, 1), (2, 1));
+    net.run_until(seconds(5), Net::is_equal);
+    net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
+    net.run(seconds(900));
+    net.inject_body((1, 1), update(vec![foreign(PRIVATE, 1, 0, 1).aged(0)]));
+    let start = net.now;
+    net.interface(1, InterfaceEvent::Down(InterfaceId(1)));
+    net.interface(1, InterfaceEvent::Up(InterfaceId(1)));
+    net.run_until(seconds(5), |net| net.is_full((1, 1)) && net.is_full((2, 1)));
+    net.run(seconds(5));
+    assert!(net.is_full((1, 1)) && net.is_full((2, 1)));
+    assert_eq!(net.refusals((2, 1), Refusal::BadAnswer), 0);
+    let is_description =
+        |_: &Sent, packet: &Packet| matches!(packet.body, PacketBody::DatabaseDescription(_));
+    assert!(net.count_sent(start, is_description) < 10);
+}
+
 #[test]
 fn a_refresh_without_a_change_calculates_nothing() {
     let mut net = line();
