@@ -138,6 +138,9 @@ pub enum Command {
         /// The node.
         node: String,
     },
+    /// Measure, side by side with BIRD.
+    #[command(subcommand)]
+    Bench(Bench),
     /// The process a node lives in; started by the lab itself.
     #[command(hide = true)]
     NodeInit {
@@ -150,5 +153,37 @@ pub enum Command {
         node: String,
         /// The directory that becomes its `/etc`.
         etc: PathBuf,
+    },
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// What a change far away costs a router whose area is large.
+    Database {
+        /// The BIRD program to compare with.
+        #[arg(long)]
+        bird: PathBuf,
+        /// Sizes of the area.
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 10_000])]
+        routers: Vec<usize>,
+    },
+    /// Plays an area of many routers; started by the measurement itself.
+    #[command(hide = true)]
+    Play {
+        /// The device to the listener.
+        device: String,
+        /// Its address.
+        address: std::net::Ipv6Addr,
+        /// How many routers there are.
+        routers: usize,
+    },
+    /// Listens to a played area; started by the measurement itself.
+    #[command(hide = true)]
+    Listen {
+        /// The device to the player.
+        device: String,
+        /// Its address.
+        address: std::net::Ipv6Addr,
     },
 }

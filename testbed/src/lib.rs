@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod agent_config;
+pub mod bench;
 pub mod capture;
 pub mod cli;
 pub mod command;

@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::bench;
 use crate::cli::{Cli, Command};
 use crate::console::Console;
 use crate::demo;
@@ -35,6 +36,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
         Command::Up { topology, bare, keep } => up(console, &topology, (bare, keep))?,
         Command::Down { lab } => down(console, lab)?,
+        Command::Bench(command) => bench::run(console, command)?,
         Command::Status => status(console, &Lab::open(lab)?),
         Command::Exec { node, command } => return exec(&Lab::open(lab)?, &node, &command),
         Command::Shell { node } => return exec(&Lab::open(lab)?, &node, &["bash".to_owned()]),

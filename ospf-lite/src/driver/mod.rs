@@ -17,7 +17,7 @@ use tokio::time::sleep_until;
 pub use clock::Clock;
 pub use device::{DeviceInterface, SocketCounters};
 pub use handle::{DriverEnded, DriverEvent, DriverHandle, Engines};
-pub use ospf_socket::OpenError;
+pub use ospf_socket::{Arrival, OpenError, OspfSocket};
 
 use crate::config::Config;
 use crate::engine::Engine;

@@ -38,7 +38,7 @@ pub struct OpenError {
 
 /// A packet that arrived, without its IPv6 header; its octets are in the caller's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Arrival {
+pub struct Arrival {
     /// How many octets of the buffer it fills.
     pub length: usize,
     /// The IPv6 source address.
@@ -63,7 +63,7 @@ impl Arrival {
 
 /// The socket of one device.
 #[derive(Debug)]
-pub(super) struct OspfSocket {
+pub struct OspfSocket {
     /// A raw socket in spite of the type: the runtime's datagram socket is the one it takes without `unsafe`.
     fd: UdpSocket,
     ifindex: u32,

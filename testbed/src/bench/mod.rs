@@ -1,0 +1,43 @@
+//! Measurements that compare with BIRD side by side, in one run.
+
+pub mod area;
+pub mod cpu;
+pub mod database;
+pub mod listener;
+pub mod player;
+
+use std::fs;
+
+use crate::cli::Bench;
+use crate::console::Console;
+use crate::error::LabError;
+
+/// Carries out one measurement, or one of its processes.
+pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
+    match command {
+        Bench::Database { bird, routers } => database::measure(console, &bird, &routers),
+        Bench::Play { device, address, routers } => {
+            let ifindex = index_of(&device)?;
+            let play = player::Play { device, ifindex, address, routers };
+            runtime()?.block_on(player::play(play)).map_err(|error| LabError::Asked(error.to_string()))
+        }
+        Bench::Listen { device, address } => {
+            let ifindex = index_of(&device)?;
+            let listen = listener::listen(device, ifindex, address);
+            runtime()?.block_on(listen).map_err(|error| LabError::Asked(error.to_string()))
+        }
+    }
+}
+
+fn index_of(device: &str) -> Result<u32, LabError> {
+    let path = std::path::PathBuf::from(format!("/sys/class/net/{device}/ifindex"));
+    let text = fs::read_to_string(&path).map_err(|source| LabError::File { act: "read", path, source })?;
+    text.trim().parse().map_err(|_| LabError::Asked(format!("{device} has no index")))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| LabError::Asked(format!("cannot start the runtime: {error}")))
+}
