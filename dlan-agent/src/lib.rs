@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod init;
 pub mod lock;
 pub mod logging;
+pub mod mtu;
 pub mod path;
 pub mod ping;
 pub mod plan;

@@ -13,11 +13,10 @@ use ospf_lite::config::{
 use ospf_lite::driver::DeviceInterface;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::{NextHop, Route};
-use ospf_lite::query::MtuMismatch;
 use vxlan::link::LinkName;
 
 use crate::addressing::{self, AddressingError, LinkAddressing};
-use crate::config::{Config, HostId, LinkConfig, MeshConfig};
+use crate::config::{Config, LinkConfig, MeshConfig};
 use crate::desired::{LOOPBACK_DEVICE, RoutingInput};
 use crate::state::facts::Facts;
 use crate::state::route::RouteHop;
@@ -290,29 +289,6 @@ pub fn gateway(prefix: &IpNet, hop: &NextHop, dlan_routers: &BTreeSet<RouterId>)
         Family::Ipv4 if !dlan_routers.contains(&hop.neighbor) => hop.ipv4.map(IpAddr::V4),
         Family::Ipv4 | Family::Ipv6 => Some(IpAddr::V6(hop.link_local)),
     }
-}
-
-/// Returns the links on which the neighbor's MTU is the smaller one, with that MTU: this end follows, down to `least`.
-pub fn lowered_mtus(
-    config: &Config,
-    mismatches: &BTreeMap<InterfaceId, MtuMismatch>,
-    least: u16,
-) -> BTreeMap<HostId, u16> {
-    let lowered = |link: &LinkConfig| {
-        let mismatch = mismatches.get(&addressing::link_interface_id(link.host_id))?;
-        let is_smaller = (least..mismatch.ours).contains(&mismatch.theirs);
-        is_smaller.then_some((link.host_id, mismatch.theirs))
-    };
-    config.links.iter().filter_map(lowered).collect()
-}
-
-/// Returns the configuration with these MTUs in place of the links' own.
-pub fn with_mtus(config: &Config, mtus: &BTreeMap<HostId, u16>) -> Config {
-    let mut config = config.clone();
-    for link in &mut config.links {
-        link.mtu = mtus.get(&link.host_id).map_or(link.mtu, |mtu| link.mtu.min(*mtu));
-    }
-    config
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Daemon {
         match call.request {
             Request::Plan {} => match config::load(&self.paths.config) {
                 Ok(loaded) => {
-                    let config = routing::with_mtus(&loaded.config, &self.lowered);
+                    let config = self.mtus.effective(&loaded.config);
                     work::preview((&self.system, &self.done_in), config, self.epoch, call.answer)
                 }
                 Err(errors) => {
@@ -150,7 +150,7 @@ impl Daemon {
         let window = |link: &LinkConfig| (link.dead_interval * 2).max(REFUSED_SHOWN);
         let interface = |link: &LinkConfig| addressing::link_interface_id(link.host_id);
         let configured =
-            |link: &LinkConfig| self.lowered.contains_key(&link.host_id).then_some((link.host_id, link.mtu));
+            |link: &LinkConfig| self.mtus.is_lowered(link.host_id).then_some((link.host_id, link.mtu));
         AgentView {
             uptime_seconds: Some(now.since(Instant::ORIGIN).as_secs()),
             mtu_configured: self.config.links.iter().filter_map(configured).collect(),

@@ -27,9 +27,10 @@ use crate::control::protocol::{Reply, Request};
 use crate::control::server::{BindError, Call, Server};
 use crate::endpoints::{EndpointAction, Endpoints};
 use crate::lock::{AgentLock, LockError};
+use crate::mtu::MtuFollower;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
-use crate::routing::{self, InterfaceFeed};
+use crate::routing::InterfaceFeed;
 use crate::system::System;
 
 pub use self::startup::{AgentPaths, StartError, last_good, system_config};
@@ -115,8 +116,7 @@ struct Daemon {
     config: Config,
     text: String,
     config_errors: Vec<String>,
-    /// The smaller MTUs of neighbors, used in place of the configured ones.
-    lowered: BTreeMap<HostId, u16>,
+    mtus: MtuFollower,
     refusals: RefusalWatch,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
@@ -157,7 +157,7 @@ impl Daemon {
             config: start.loaded.config,
             text: start.loaded.text,
             config_errors: start.errors,
-            lowered: BTreeMap::new(),
+            mtus: MtuFollower::default(),
             refusals: RefusalWatch::default(),
             peers: BTreeMap::new(),
             repaired: None,
@@ -318,7 +318,7 @@ impl Daemon {
     /// Makes the configuration in `self.config` the one to bring about, and returns its number.
     fn bring_about(&mut self) -> u64 {
         let now = self.clock.now();
-        let config = routing::with_mtus(&self.config, &self.lowered);
+        let config = self.mtus.effective(&self.config);
         if self.has_asked_peers {
             self.endpoints.handle_config(now, &config);
         }
@@ -339,11 +339,7 @@ impl Daemon {
         self.config_errors.clear();
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.text = loaded.text;
-        // A lowered MTU stays while the operator leaves the link's own as it was.
-        let mtu = |config: &Config, neighbor: &HostId| {
-            config.links.iter().find(|link| link.host_id == *neighbor).map(|link| link.mtu)
-        };
-        self.lowered.retain(|neighbor, _| mtu(&before, neighbor) == mtu(&self.config, neighbor));
+        self.mtus.handle_config(&before, &self.config);
         work::tell(&self.engine.as_ref().map(|engine| engine.driver.clone()), &self.config);
         self.bring_about()
     }

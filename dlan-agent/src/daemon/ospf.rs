@@ -11,10 +11,10 @@ use super::{AgentError, Daemon, engine_view, work};
 use crate::router_information::RouterInformation;
 use crate::routing::{self, InterfaceChange};
 
-/// IPv6's minimum: an MTU is never lowered below it.
-const MTU_MIN: u16 = 1280;
 /// How soon after a neighbor changed state it is looked at more closely.
 const LOOK_AFTER: Duration = Duration::from_millis(500);
+/// How soon ends whose MTUs differ are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Daemon {
     pub(super) async fn handle_driver(&mut self, event: DriverEvent) -> Result<(), AgentError> {
@@ -65,13 +65,10 @@ impl Daemon {
         let Some(engine) = &self.engine else { return Ok(()) };
         let signs = engine.driver.inspect(engine_view::read_signs).await?;
         self.refusals.handle_counters(self.clock.now(), &signs.refusals);
-        let lowered = routing::lowered_mtus(&self.config, &signs.mtu_mismatches, MTU_MIN);
-        for (neighbor, mtu) in lowered {
-            if self.lowered.get(&neighbor) != Some(&mtu) {
-                warn!(%neighbor, mtu, "the neighbor's MTU is smaller and is used on the link");
-                self.lowered.insert(neighbor, mtu);
-                self.bring_about();
-            }
+        if self.mtus.handle_mismatches(self.clock.now(), &self.config, &signs.mtu_mismatches) {
+            self.bring_about();
+        } else if !signs.mtu_mismatches.is_empty() {
+            self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AGAIN);
         }
         Ok(())
     }

@@ -161,14 +161,3 @@ fn what_changes_in_ospf_alone_is_said() {
     );
     assert_eq!(describe_changes(&before, &before), Vec::<String>::new());
 }
-
-#[test]
-fn a_smaller_mtu_of_the_neighbor_is_followed_down_to_a_limit() {
-    let config = config(TEXT);
-    let mismatch = |theirs| BTreeMap::from([(InterfaceId(2), MtuMismatch { ours: 1370, theirs })]);
-    let lowered = lowered_mtus(&config, &mismatch(1300), 1280);
-    assert_eq!(lowered, BTreeMap::from([(HostId(2), 1300)]));
-    assert_eq!(with_mtus(&config, &lowered).links[0].mtu, 1300);
-    assert!(lowered_mtus(&config, &mismatch(1279), 1280).is_empty());
-    assert!(lowered_mtus(&config, &mismatch(1400), 1280).is_empty());
-}
