@@ -33,14 +33,6 @@ impl Domain {
             Scope::Reserved => None,
         }
     }
-
-    /// Returns whether LSAs of the domain cross the interface.
-    pub fn includes(self, interface: InterfaceId) -> bool {
-        match self {
-            Self::Link(id) => id == interface,
-            Self::Area | Self::As => true,
-        }
-    }
 }
 
 /// MinLSArrival: how far apart instances of one LSA that are flooded arrive at least, but for [`EARLY_MAX`] (RFC 2328
