@@ -270,3 +270,6 @@ fn link_facts(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> Link
         refused: agent.refused.get(&interface).cloned().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

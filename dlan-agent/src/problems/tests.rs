@@ -1,3 +1,5 @@
+//! Each cause of a problem, and what is said of it.
+
 use ospf_lite::ospf::neighbor::NeighborState;
 
 use super::*;

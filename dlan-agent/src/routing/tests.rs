@@ -1,3 +1,5 @@
+//! Interfaces, what is told of them, and the kernel routes that come of routes.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ospf_lite::ids::Distance;

@@ -1,3 +1,5 @@
+//! Replies as they are shown, whole.
+
 use super::*;
 use crate::control::report::{
     AddressFamily, HopReport, LanReport, LinkReport, LsaReport, NeighborReport, Problem, RouteReport,
