@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod agent_config;
 pub mod bench;
+pub mod bird;
 pub mod capture;
 pub mod cli;
 pub mod command;

@@ -1,6 +1,7 @@
 //! What the README promises, as claims that are tried on a running lab: one function each.
 
 mod agents;
+mod bird;
 mod costs;
 mod failures;
 mod filters;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Scenario> {
         filters::SCENARIOS,
         lifecycle::SCENARIOS,
         agents::SCENARIOS,
+        bird::SCENARIOS,
         failures::SCENARIOS,
         leaks::SCENARIOS,
     ]
