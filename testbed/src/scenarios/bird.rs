@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::LabError;
-use crate::scenarios::{Scenario, Stage, claim, family};
+use crate::scenarios::{Scenario, Stage, family};
 use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[Scenario {
@@ -35,8 +35,10 @@ fn bird(stage: &mut Stage) -> Result<(), LabError> {
             })?;
         }
     }
-    let way = stage.lab.way("r1", "r2")?;
-    claim(way == ["r1", "r4", "r2"], || format!("traffic from r1 to r2 goes {}", way.join(" - ")))?;
+    wait::until(LIMIT, "traffic from r1 to r2 to go through BIRD", || {
+        let way = stage.lab.way("r1", "r2").map_err(|error| error.with_causes())?;
+        if way == ["r1", "r4", "r2"] { Ok(()) } else { Err(format!("it goes {}", way.join(" - "))) }
+    })?;
     stage.saw("s1, s3 and s5 talk with and through it; r1 sends to r2 through BIRD");
     stage.lab.stop_bird("r4")?;
     stage.lab.start_agent("r4")?;
