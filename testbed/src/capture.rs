@@ -77,9 +77,11 @@ impl Capture {
     /// Ends the capture and returns what it saw.
     pub fn stop(mut self) -> Result<Seen, LabError> {
         let pid = i32::try_from(self.child.id()).unwrap_or_default();
-        // One that has ended already has written what it saw.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
-        let _ = self.child.wait();
+        // It may just begin to wait for a packet when the signal comes, and look at nothing until one does.
+        while let Ok(None) = self.child.try_wait() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let octets = std::fs::read(&self.file).map_err(|source| LabError::File {
             act: "read",
             path: self.file.clone(),
