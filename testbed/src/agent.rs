@@ -44,7 +44,11 @@ impl Lab {
         for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
             self.write_config(&router.name, &agent_config::render(&self.topology, router, &keys))?;
         }
-        for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
+        // Those that are called come first: WireGuard waits 5 s before it calls again.
+        let mut order: Vec<_> =
+            self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan).collect();
+        order.sort_by_key(|router| router.home.is_some());
+        for router in order {
             progress(&format!("starting the agent of {}", router.name));
             self.start_agent(&router.name)?;
         }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -30,7 +31,9 @@ impl Capture {
     /// Starts capturing on a node's device and returns once it does.
     pub fn start(lab: &Lab, node: &str, device: &str, filter: &str) -> Result<Self, LabError> {
         let what = format!("capture on {node}'s {device}");
-        let file = lab.file(&format!("{node}-{device}.pcap"));
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let file = lab.file(&format!("{node}-{device}-{number}.pcap"));
         let broken = |why: String| LabError::Asked(format!("{what}: {why}"));
         let mut child = Command::new("nsenter")
             .args([
@@ -42,6 +45,7 @@ impl Capture {
                 "-n",
                 "-p",
                 "-U",
+                "--immediate-mode",
                 "-Z",
                 "root",
             ])

@@ -27,12 +27,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Bars of a rate, from nothing to the most seen.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Runs the demo; `once` ends it without a prompt.
-pub fn run(console: Console, once: bool, svg: &Path) -> Result<(), LabError> {
+/// Runs the demo and returns the exit code; `once` ends it without a prompt.
+pub fn run(console: Console, once: bool, svg: &Path) -> Result<u8, LabError> {
     let topology = read_topology(Path::new("reference"))?;
     let name = topology.name.clone();
-    signals::handle()?;
-    signals::also_takes_down(&name);
+    if !signals::is_working_process()? {
+        return signals::supervise(&[name]);
+    }
     if Lab::down(&name)? > 0 {
         console.line("A lab of that name was up: it is taken down first.");
     }
@@ -45,7 +46,7 @@ pub fn run(console: Console, once: bool, svg: &Path) -> Result<(), LabError> {
     Lab::down(&name)?;
     console.line("The mesh is down, and nothing of it is left.");
     shown?;
-    ended
+    ended.map(|()| 0)
 }
 
 fn show(console: Console, topology: crate::topology::Topology, svg: &Path) -> Result<Lab, LabError> {
@@ -250,7 +251,7 @@ fn prompt(console: Console, lab: &Lab) -> Result<(), LabError> {
     let program = program.display();
     let rc = lab.file("bashrc");
     let functions = format!(
-        "export DLAN_LAB={name}\nPS1='\\[\\e[32;1m\\]dlan mesh\\[\\e[0m\\] \\$ '\n\
+        "unset DLAN_LAB_SUPERVISED\nexport DLAN_LAB={name}\nPS1='\\[\\e[32;1m\\]dlan mesh\\[\\e[0m\\] \\$ '\n\
          lab() {{ {program} \"$@\"; }}\n\
          on() {{ local node=$1; shift; {program} exec \"$node\" -- \"$@\"; }}\n\
          cut-link() {{ {program} cut \"$@\"; }}\nheal-link() {{ {program} heal \"$@\"; }}\n\

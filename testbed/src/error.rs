@@ -52,9 +52,6 @@ pub enum LabError {
         /// For what, and how far it came.
         what: String,
     },
-    /// A person or a signal asked to stop.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 impl LabError {

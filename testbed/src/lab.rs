@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::command;
 use crate::error::LabError;
@@ -15,9 +14,6 @@ use crate::topology::Topology;
 
 /// Where labs keep their files.
 pub const RUN_DIR: &str = "/run/dlan-lab";
-
-/// Set once the program is to end: no further node is started.
-pub static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// A running lab.
 #[derive(Debug)]
@@ -199,9 +195,6 @@ impl Lab {
     }
 
     fn start_node(&mut self, name: &str, plan: &NodePlan) -> Result<(), LabError> {
-        if STOPPING.load(Ordering::SeqCst) {
-            return Err(LabError::Interrupted);
-        }
         let etc = self.directory.join("etc").join(name);
         let node = Node::start(&self.topology.name, name, &etc, &plan.hosts)?;
         for (path, value) in &plan.settings {

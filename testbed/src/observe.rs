@@ -106,24 +106,19 @@ impl Lab {
         Ok(read_file(&path)?.trim().parse().unwrap_or_default())
     }
 
-    /// Returns how many packets the drop rules of dlan's nftables table in a router have counted.
+    /// Returns how many packets dlan's nftables table in a router has dropped, by all its counters.
     pub fn dropped(&self, router: &str) -> Result<u64, LabError> {
-        let rules = self.node(router)?.run("nft", &["list", "table", "inet", "dlan"])?;
-        let counted = rules
-            .lines()
-            .filter(|line| line.contains("drop"))
-            .filter_map(|line| line.split("counter packets ").nth(1)?.split(' ').next()?.parse::<u64>().ok());
-        Ok(counted.sum())
+        let text = self.node(router)?.run("nft", &["-j", "list", "counters", "table", "inet", "dlan"])?;
+        let listed: Value = serde_json::from_str(&text).unwrap_or_default();
+        let entries = listed.get("nftables").and_then(Value::as_array);
+        let packets = |entry: &Value| entry.get("counter")?.get("packets")?.as_u64();
+        Ok(entries.into_iter().flatten().filter_map(packets).sum())
     }
 
     /// Returns whether a router's agent would change nothing.
     pub fn plans_nothing(&self, router: &str) -> Result<bool, LabError> {
         let plan = self.dlan_json(router, &["plan"])?;
-        Ok(plan
-            .get("steps")
-            .or_else(|| plan.get("changes"))
-            .and_then(Value::as_array)
-            .is_some_and(Vec::is_empty))
+        Ok(plan.get("steps").and_then(Value::as_u64) == Some(0))
     }
 
     /// Waits until every uncut link between running routers is Full at both ends, in both families.

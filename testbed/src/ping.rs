@@ -10,6 +10,9 @@ use crate::error::LabError;
 use crate::lab::Lab;
 use crate::node::Node;
 
+/// Seconds after which a ping ends that nobody stops.
+const LIFETIME: &str = "900";
+
 /// A ping that runs in the background.
 #[derive(Debug)]
 pub struct PingRun {
@@ -18,7 +21,7 @@ pub struct PingRun {
 }
 
 /// What a ping came to. Packets still on their way when it was stopped are not counted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PingCount {
     /// Sent.
     pub sent: u64,
@@ -26,6 +29,8 @@ pub struct PingCount {
     pub lost: u64,
     /// The longest time between two answers, in seconds.
     pub longest_gap: f64,
+    /// When answers stayed out: seconds since the epoch of the last answer before.
+    pub lost_after: Vec<f64>,
 }
 
 impl PingRun {
@@ -34,7 +39,19 @@ impl PingRun {
         let what = format!("ping from {} to {address}", node.name);
         let interval = format!("{:.3}", f64::from(interval_ms) / 1000.0);
         let child = Command::new("nsenter")
-            .args(["-t", &node.pid.to_string(), "-n", "--", "ping", "-D", "-n", "-i", &interval])
+            .args([
+                "-t",
+                &node.pid.to_string(),
+                "-n",
+                "--",
+                "ping",
+                "-D",
+                "-n",
+                "-w",
+                LIFETIME,
+                "-i",
+                &interval,
+            ])
             .arg(address.to_string())
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
@@ -79,7 +96,9 @@ fn count_answers(text: &str) -> Option<PingCount> {
     answers.sort_by_key(|(sequence, _)| *sequence);
     answers.dedup_by_key(|(sequence, _)| *sequence);
     let sent = answers.last()?.0;
-    Some(PingCount { sent, lost: sent.saturating_sub(answers.len() as u64), longest_gap })
+    let holes = answers.iter().zip(answers.iter().skip(1)).filter(|(a, b)| b.0 > a.0 + 1);
+    let lost_after = holes.map(|(before, _)| before.1).collect();
+    Some(PingCount { sent, lost: sent.saturating_sub(answers.len() as u64), longest_gap, lost_after })
 }
 
 impl Lab {

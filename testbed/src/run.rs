@@ -34,7 +34,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     match cli.command {
         Command::NodeInit { first: true, node, etc, .. } => node_init::first(&node, &etc)?,
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
-        Command::Up { topology, bare, keep } => up(console, &topology, (bare, keep))?,
+        Command::Up { topology, bare, keep } => return up(console, &topology, (bare, keep)),
         Command::Down { lab } => down(console, lab)?,
         Command::Bench(command) => bench::run(console, command)?,
         Command::Status => status(console, &Lab::open(lab)?),
@@ -61,7 +61,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
             inject::send(Lab::open(lab)?.node(&node)?, to, vni, b"injected by hand", count)?;
             console.line(format!("{count} frames with VNI {vni} sent from {node} to {to}"));
         }
-        Command::Demo { once, svg } => demo::run(console, once, &svg)?,
+        Command::Demo { once, svg } => return demo::run(console, once, &svg),
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console),
         Command::Test { scenarios, report, traces, .. } => {
@@ -92,16 +92,22 @@ pub fn read_topology(path: &Path) -> Result<Topology, LabError> {
     }
 }
 
-fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<(), LabError> {
+fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<u8, LabError> {
     let topology = read_topology(path)?;
     let name = topology.name.clone();
+    if signals::is_working_process()? {
+        return build(console, topology, (bare, keep));
+    }
     if !node::holders(Some(&name)).is_empty() {
         return Err(LabError::Asked(format!(
             "the lab '{name}' is up already: `dlan-lab down {name}` takes it down"
         )));
     }
-    signals::handle()?;
-    signals::also_takes_down(&name);
+    signals::supervise(&[name])
+}
+
+fn build(console: Console, topology: Topology, (bare, keep): (bool, bool)) -> Result<u8, LabError> {
+    let name = topology.name.clone();
     let brought_up = Lab::up(topology, &|step| console.replace(step)).and_then(|lab| {
         if bare {
             return Ok(lab);
@@ -126,7 +132,7 @@ fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<(), L
         }
     };
     console.line(format!("lab '{name}' is up: {} nodes", lab.nodes.len()));
-    Ok(())
+    Ok(0)
 }
 
 fn draw(

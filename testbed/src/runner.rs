@@ -26,7 +26,11 @@ pub struct Orders {
 /// Runs scenarios and returns the exit code: 0 when every claim holds.
 pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
     let chosen = choose(&orders.names)?;
-    signals::handle()?;
+    if !signals::is_working_process()? {
+        let mut labs: Vec<String> = chosen.iter().map(|scenario| scenario.topology.to_owned()).collect();
+        labs.dedup();
+        return signals::supervise(&labs);
+    }
     let begun = Instant::now();
     let mut stage: Option<Stage> = None;
     let mut outcomes = Vec::new();
@@ -42,9 +46,6 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
             Lab::down(&failed.lab.topology.name)?;
         }
         outcomes.push(outcome);
-        if crate::lab::STOPPING.load(std::sync::atomic::Ordering::SeqCst) {
-            return Err(LabError::Interrupted);
-        }
     }
     if let Some(stage) = stage.take() {
         Lab::down(&stage.lab.topology.name)?;
@@ -115,7 +116,6 @@ fn prepare(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> 
     }
     let begun = Instant::now();
     let topology = read_topology(Path::new(scenario.topology))?;
-    signals::also_takes_down(&topology.name);
     Lab::down(&topology.name)?;
     let lab = Lab::up(topology, &|step| console.replace(format!("      {step}")))?;
     let lab = stage.insert(Stage { lab, evidence: Vec::new() });

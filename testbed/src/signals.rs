@@ -1,43 +1,64 @@
-//! A program that is interrupted takes its labs down first.
+//! A lab that is interrupted takes itself down: one process works, another waits and cleans up after it.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::process::{Child, Command};
 
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::console::Console;
 use crate::error::LabError;
-use crate::lab::{Lab, STOPPING};
+use crate::lab::Lab;
 
-/// The labs that this program has to take down.
-static LABS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Tells the working process that it is one.
+const SUPERVISED: &str = "DLAN_LAB_SUPERVISED";
+/// The exit code of an interrupted program.
+const INTERRUPTED: u8 = 130;
 
-/// From here on, an interrupt takes down the labs named by [`also_takes_down`] and ends the program with code 130.
-pub fn handle() -> Result<(), LabError> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    // Threads started later inherit the mask; programs started later do not.
-    signals
-        .thread_block()
-        .map_err(|errno| LabError::Asked(format!("cannot block interrupting signals: {errno}")))?;
-    std::thread::spawn(move || {
-        while signals.wait().is_err() {}
-        STOPPING.store(true, Ordering::SeqCst);
-        Console::complain("interrupted: taking the lab down");
-        let labs = LABS.lock().map(|labs| labs.clone()).unwrap_or_default();
-        for lab in labs {
-            if let Err(error) = Lab::down(&lab) {
-                Console::complain(&error.with_causes());
-            }
-        }
-        std::process::exit(130);
-    });
-    Ok(())
+/// Returns whether this is the process that works; its signals are as a program expects them.
+pub fn is_working_process() -> Result<bool, LabError> {
+    if std::env::var_os(SUPERVISED).is_none() {
+        return Ok(false);
+    }
+    watched()
+        .thread_unblock()
+        .map_err(|errno| LabError::Asked(format!("cannot unblock signals: {errno}")))?;
+    Ok(true)
 }
 
-/// Adds a lab to those that an interrupt takes down.
-pub fn also_takes_down(lab: &str) {
-    if let Ok(mut labs) = LABS.lock() {
-        labs.insert(lab.to_owned());
+/// Runs this program once more to do the work, and returns its exit code; takes `labs` down when it is interrupted.
+pub fn supervise(labs: &[String]) -> Result<u8, LabError> {
+    let signals = watched();
+    // From here on no signal ends this process before it has cleaned up.
+    signals.thread_block().map_err(|errno| LabError::Asked(format!("cannot block signals: {errno}")))?;
+    let mut work = Command::new("/proc/self/exe")
+        .args(std::env::args_os().skip(1))
+        .env(SUPERVISED, "1")
+        .spawn()
+        .map_err(|source| LabError::Asked(format!("cannot run this program once more: {source}")))?;
+    loop {
+        match signals.wait() {
+            Ok(Signal::SIGCHLD) => {
+                if let Ok(Some(status)) = work.try_wait() {
+                    let code = status.code().and_then(|code| u8::try_from(code).ok());
+                    return code.map_or_else(|| interrupted(&mut work, labs), Ok);
+                }
+            }
+            Ok(_) => return interrupted(&mut work, labs),
+            Err(_) => {}
+        }
     }
+}
+
+fn watched() -> SigSet {
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD])
+}
+
+fn interrupted(work: &mut Child, labs: &[String]) -> Result<u8, LabError> {
+    // One that has ended already needs no end.
+    let _ = work.kill();
+    let _ = work.wait();
+    Console::complain("interrupted: taking the lab down");
+    for lab in labs {
+        Lab::down(lab)?;
+    }
+    Ok(INTERRUPTED)
 }

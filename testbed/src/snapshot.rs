@@ -9,20 +9,8 @@ use crate::error::LabError;
 use crate::node::Node;
 
 /// Values that change by themselves.
-const VOLATILE: [&str; 12] = [
-    "stats",
-    "stats64",
-    "preferred_life_time",
-    "valid_life_time",
-    "gc_timer",
-    "hello_timer",
-    "tcn_timer",
-    "topology_change_timer",
-    "expires",
-    "used",
-    "age",
-    "operstate",
-];
+const VOLATILE: [&str; 8] =
+    ["stats", "stats64", "preferred_life_time", "valid_life_time", "expires", "used", "age", "operstate"];
 
 /// Kernel settings that the kernel writes by itself.
 const VOLATILE_SETTINGS: [&str; 4] = ["nf_conntrack_count", "stable_secret", "route/flush", "/mtu"];
@@ -78,7 +66,7 @@ impl Snapshot {
 fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|name, _| !VOLATILE.contains(&name.as_str()));
+            fields.retain(|name, _| !VOLATILE.contains(&name.as_str()) && !name.ends_with("_timer"));
             fields.values_mut().for_each(strip);
         }
         Value::Array(items) => items.iter_mut().for_each(strip),

@@ -121,13 +121,15 @@ fn carry(
 fn accept(listener: &TcpListener, has_sender_ended: impl Fn() -> bool) -> std::io::Result<TcpStream> {
     listener.set_nonblocking(true)?;
     loop {
+        // Asked before the look: one that connected, sent all and ended has been there.
+        let has_ended = has_sender_ended();
         match listener.accept() {
             Ok((stream, _)) => {
                 stream.set_nonblocking(false)?;
                 return Ok(stream);
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if has_sender_ended() {
+                if has_ended {
                     return Err(std::io::Error::other("nobody connected"));
                 }
                 std::thread::sleep(Duration::from_millis(1));

@@ -1,10 +1,8 @@
 //! Waiting for a condition, never for a fixed time.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::LabError;
-use crate::lab::STOPPING;
 
 /// How often a condition is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -19,7 +17,6 @@ pub fn until<T>(
     loop {
         match condition() {
             Ok(value) => return Ok(value),
-            Err(_) if STOPPING.load(Ordering::SeqCst) => return Err(LabError::Interrupted),
             Err(state) if begun.elapsed() >= limit => {
                 return Err(LabError::Waited { waited: limit.as_secs(), what: format!("{what} ({state})") });
             }

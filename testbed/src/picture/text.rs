@@ -193,7 +193,7 @@ mod tests {
             Topology::parse(include_str!("../../topologies/reference.toml"), "reference.toml").unwrap();
         let picture = draw(&topology, &Shown::default(), Console::default());
         for word in
-            ["r1", "r2", "r3", "r4", "r5", "s1 s2", "s7", "home h2", "cost 20, 12 ms", "cost 10, 2 ms"]
+            ["r1", "r2", "r3", "r4", "r5", "s1 s2", "s7", "home h2", "cost 20, 12 ms", "cost 15, 2 ms"]
         {
             assert!(picture.contains(word), "{word} is missing in\n{picture}");
         }
