@@ -11,6 +11,7 @@ pub mod event;
 pub mod key;
 pub mod link;
 pub mod mtu;
+pub mod name;
 pub mod netlink;
 pub mod uapi;
 #[cfg(feature = "userspace-wireguard")]

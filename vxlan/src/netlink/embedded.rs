@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::Program;
+use super::config::Program;
 use super::error::LinksError;
 use crate::key::PublicKey;
 use crate::link::LinkName;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::config::{Backend, LinksConfig, socket_path};
 use super::device::{self, Device, DeviceKind};
 use super::embedded;
 use super::error::{LinksError, NetlinkError};
 use super::genl_wireguard::KernelWireGuard;
 use super::rtnl::Rtnl;
-use super::{Backend, LinksConfig, socket_path};
 use crate::change::LinkChange;
 use crate::key::PublicKey;
 use crate::link::{Link, LinkKind, LinkName};
