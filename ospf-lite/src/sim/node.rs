@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::config::WorldConfig;
 use super::link::Link;
 use super::topology::{LinkIndex, NodeIndex, Side};
-use super::world::WorldConfig;
 use crate::config::{
     AdvertisedPrefix, AuthenticationKey, Config, HmacAlgorithm, InterfaceConfig, InterfaceKind,
     PointToPointConfig, SecurityAssociation,

@@ -5,59 +5,15 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use super::config::WorldConfig;
 use super::fault::Fault;
-use super::link::{Link, LinkQuality};
+use super::link::Link;
 use super::node::{self, Node, Start, link_config, link_interface, link_local, link_of};
-use super::topology::{LinkIndex, NodeIndex, PerSide, Side, Topology};
+use super::topology::{LinkIndex, NodeIndex, PerSide, Side};
 use super::trace::{Statistics, TraceHash, Traffic};
-use crate::config::SpfDelayConfig;
 use crate::engine::Engine;
-use crate::ids::Family;
 use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Received, Transmit};
 use crate::time::Instant;
-
-/// What a world is made of.
-#[derive(Debug, Clone)]
-pub struct WorldConfig {
-    /// The routers and their links.
-    pub topology: Topology,
-    /// The family that is routed.
-    pub family: Family,
-    /// What every link does to packets unless a fault changes it.
-    pub quality: LinkQuality,
-    /// HelloInterval of every link.
-    pub hello_interval: Duration,
-    /// RouterDeadInterval of every link.
-    pub dead_interval: Duration,
-    /// The back-off of shortest-path runs.
-    pub spf_delay: SpfDelayConfig,
-    /// How many equal-cost next hops a route keeps at most.
-    pub equal_cost_max: usize,
-    /// Whether links have a prefix of their own.
-    pub numbered: bool,
-    /// Whether packets carry an authentication trailer.
-    pub authenticated: bool,
-    /// The routers start at random moments within this time.
-    pub start_within: Duration,
-}
-
-impl WorldConfig {
-    /// Returns a world with good links without prefixes, hellos every second, and every default of the engine.
-    pub fn new(topology: Topology, family: Family) -> Self {
-        Self {
-            topology,
-            family,
-            quality: LinkQuality::GOOD,
-            hello_interval: Duration::from_secs(1),
-            dead_interval: Duration::from_secs(4),
-            spf_delay: SpfDelayConfig::default(),
-            equal_cost_max: 16,
-            numbered: false,
-            authenticated: false,
-            start_within: Duration::from_secs(2),
-        }
-    }
-}
 
 /// The world did not settle in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
