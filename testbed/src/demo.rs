@@ -12,9 +12,9 @@ use crate::layout::Role;
 use crate::node::own_program;
 use crate::observe::COLD_START_LIMIT;
 use crate::picture::{self, Shown};
-use crate::run::read_topology;
 use crate::scenarios::{connected_pairs, in_parallel};
 use crate::signals;
+use crate::topology::Topology;
 use crate::transfer::Transfer;
 use crate::wait;
 
@@ -29,7 +29,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// Runs the demo and returns the exit code; `once` ends it without a prompt.
 pub fn run(console: Console, once: bool, svg: &Path) -> Result<u8, LabError> {
-    let topology = read_topology(Path::new("reference"))?;
+    let topology = Topology::find(Path::new("reference"))?;
     let name = topology.name.clone();
     if !signals::is_working_process()? {
         return signals::supervise(&[name]);
@@ -49,7 +49,7 @@ pub fn run(console: Console, once: bool, svg: &Path) -> Result<u8, LabError> {
     ended.map(|()| 0)
 }
 
-fn show(console: Console, topology: crate::topology::Topology, svg: &Path) -> Result<Lab, LabError> {
+fn show(console: Console, topology: Topology, svg: &Path) -> Result<Lab, LabError> {
     let mut lab = bring_up(console, topology)?;
     draw(console, &lab, svg)?;
     look_around(console, &lab)?;
@@ -58,7 +58,7 @@ fn show(console: Console, topology: crate::topology::Topology, svg: &Path) -> Re
     Ok(lab)
 }
 
-fn bring_up(console: Console, topology: crate::topology::Topology) -> Result<Lab, LabError> {
+fn bring_up(console: Console, topology: Topology) -> Result<Lab, LabError> {
     console
         .heading("1. A mesh of five routers, two homes behind NAT, seven hosts: all in network namespaces");
     let begun = Instant::now();

@@ -20,12 +20,6 @@ use crate::signals;
 use crate::topology::{RouterKind, Topology};
 use crate::transfer::Transfer;
 
-/// Topologies that are part of the program.
-const SHIPPED: [(&str, &str); 2] = [
-    ("reference", include_str!("../topologies/reference.toml")),
-    ("two", include_str!("../topologies/two.toml")),
-];
-
 /// Carries out what the command line asks for and returns the exit code.
 pub fn run(cli: Cli) -> Result<u8, LabError> {
     let console = Console::default();
@@ -83,17 +77,8 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     Ok(0)
 }
 
-/// Reads a topology file, or a shipped one by its plain name.
-pub fn read_topology(path: &Path) -> Result<Topology, LabError> {
-    let shipped = SHIPPED.iter().find(|(name, _)| path == Path::new(name));
-    match shipped {
-        Some((name, text)) if !path.exists() => Ok(Topology::parse(text, name)?),
-        _ => Ok(Topology::read(path)?),
-    }
-}
-
 fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<u8, LabError> {
-    let topology = read_topology(path)?;
+    let topology = Topology::find(path)?;
     let name = topology.name.clone();
     if signals::is_working_process()? {
         return build(console, topology, (bare, keep));
@@ -142,7 +127,7 @@ fn draw(
     topology: Option<&Path>,
 ) -> Result<(), LabError> {
     let (topology, shown) = match topology {
-        Some(path) => (read_topology(path)?, Shown::default()),
+        Some(path) => (Topology::find(path)?, Shown::default()),
         None => {
             let lab = Lab::open(lab)?;
             let shown = Shown::of(&lab);

@@ -8,9 +8,9 @@ use crate::error::LabError;
 use crate::lab::Lab;
 use crate::observe::COLD_START_LIMIT;
 use crate::report::{self, Outcome};
-use crate::run::read_topology;
 use crate::scenarios::{self, Scenario, Stage};
 use crate::signals;
+use crate::topology::Topology;
 
 /// What to run and where to report.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ fn prepare(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> 
         Lab::down(&other.lab.topology.name)?;
     }
     let begun = Instant::now();
-    let topology = read_topology(Path::new(scenario.topology))?;
+    let topology = Topology::find(Path::new(scenario.topology))?;
     Lab::down(&topology.name)?;
     let lab = Lab::up(topology, &|step| console.replace(format!("      {step}")))?;
     let lab = stage.insert(Stage { lab, evidence: Vec::new() });

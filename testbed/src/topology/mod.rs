@@ -10,6 +10,12 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// Topologies that are part of the program.
+const SHIPPED: [(&str, &str); 2] = [
+    ("reference", include_str!("../../topologies/reference.toml")),
+    ("two", include_str!("../../topologies/two.toml")),
+];
+
 /// Everything a topology file says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,6 +193,15 @@ pub enum TopologyError {
 }
 
 impl Topology {
+    /// Reads a topology file, or a shipped one by its plain name.
+    pub fn find(path: &Path) -> Result<Self, TopologyError> {
+        let shipped = SHIPPED.iter().find(|(name, _)| path == Path::new(name));
+        match shipped {
+            Some((name, text)) if !path.exists() => Self::parse(text, name),
+            _ => Self::read(path),
+        }
+    }
+
     /// Reads and checks a topology file.
     pub fn read(path: &Path) -> Result<Self, TopologyError> {
         let shown = path.display().to_string();
