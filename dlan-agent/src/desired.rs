@@ -13,13 +13,13 @@ use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, LinkConfig, MeshConfig};
 use crate::render::{iproute2, nftables};
 use crate::state::facts::Facts;
-use crate::state::managed_file::ManagedFile;
+use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 use crate::state::route::{
     METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_UNREACHABLE, Route, RouteAction, RouteHop, RouteKey,
 };
 use crate::state::rule::{Rule, RuleFamily};
 use crate::state::setting::{Setting, SettingValue};
-use crate::state::{DeviceAddress, State};
+use crate::state::{DeviceAddress, LOOPBACK_DEVICE, State};
 
 /// The routes of the routing protocol, resolved to what the kernel is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,8 +32,6 @@ pub struct RoutingInput {
     pub settled: bool,
 }
 
-/// The device of the loopback identity.
-pub const LOOPBACK_DEVICE: &str = "lo";
 /// The alias of the WireGuard device.
 pub const WIREGUARD_ALIAS: &str = "dlan";
 /// The kernel's main routing table.
@@ -247,7 +245,7 @@ fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setti
 
 fn files(mesh: &MeshConfig) -> BTreeMap<PathBuf, ManagedFile> {
     BTreeMap::from([
-        (PathBuf::from(iproute2::TABLES_PATH), iproute2::name(mesh.route_table)),
-        (PathBuf::from(iproute2::PROTOCOLS_PATH), iproute2::name(mesh.route_protocol.into())),
+        (PathBuf::from(TABLES_PATH), iproute2::name(mesh.route_table)),
+        (PathBuf::from(PROTOCOLS_PATH), iproute2::name(mesh.route_protocol.into())),
     ])
 }

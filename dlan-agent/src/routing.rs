@@ -17,7 +17,8 @@ use vxlan::link::LinkName;
 
 use crate::addressing::{self, AddressingError, LinkAddressing};
 use crate::config::{Config, LinkConfig, MeshConfig};
-use crate::desired::{LOOPBACK_DEVICE, RoutingInput};
+use crate::desired::RoutingInput;
+use crate::state::LOOPBACK_DEVICE;
 use crate::state::facts::Facts;
 use crate::state::route::RouteHop;
 

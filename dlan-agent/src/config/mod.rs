@@ -6,6 +6,7 @@
 
 pub mod docs;
 pub mod error;
+pub mod kind;
 pub mod problem;
 pub mod schema;
 pub mod secret;

@@ -10,7 +10,7 @@ use ospf_lite::ids::Cost;
 use vxlan::key::{KeyError, PublicKey};
 use vxlan::link::LinkName;
 
-use super::schema::Kind;
+use super::kind::Kind;
 use super::suggest::nearest;
 use super::types::{Endpoint, HostId, LISTEN_PORT_DEFAULT, LanAddress};
 

@@ -17,14 +17,13 @@ use vxlan::wireguard::{PeerStatus, PublicKey};
 use super::requests::refused;
 use crate::config::{Config, Endpoint};
 use crate::control::protocol::{RefusalKind, Reply};
-use crate::desired::LOOPBACK_DEVICE;
 use crate::plan::outcome::Outcome;
 use crate::reconcile::Action;
 use crate::router_information::RouterInformation;
 use crate::routing::DeviceSeen;
-use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
+use crate::state::{LOOPBACK_DEVICE, State};
 use crate::system::System;
 
 /// How long a name server may take.

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 /// The first line of every managed file: a file without it is somebody else's.
 pub const FILE_HEADER: &str = "# Written by dlan. Changes are overwritten.\n";
 
+/// Where iproute2 reads names of tables.
+pub const TABLES_PATH: &str = "/etc/iproute2/rt_tables.d/dlan.conf";
+/// Where iproute2 reads names of protocols.
+pub const PROTOCOLS_PATH: &str = "/etc/iproute2/rt_protos.d/dlan.conf";
+
 /// A managed file's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagedFile {

@@ -22,6 +22,9 @@ use self::rule::Rule;
 use self::ruleset::Ruleset;
 use self::setting::{Setting, SettingValue};
 
+/// The device of the loopback identity.
+pub const LOOPBACK_DEVICE: &str = "lo";
+
 /// Everything on this router that carries dlan's mark: as it shall be, or as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {

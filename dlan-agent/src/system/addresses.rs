@@ -9,10 +9,9 @@ use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessa
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::rtnl::{Devices, Rtnl, RtnlError};
-use crate::desired::LOOPBACK_DEVICE;
 use crate::plan::change::Edit;
-use crate::state::DeviceAddress;
 use crate::state::marks::Marks;
+use crate::state::{DeviceAddress, LOOPBACK_DEVICE};
 
 /// An address as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use super::file;
 use super::record::Record;
 use crate::plan::change::Edit;
-use crate::render::iproute2;
-use crate::state::managed_file::ManagedFile;
+use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 
 /// Every place where a managed file may be.
-const PATHS: [&str; 2] = [iproute2::TABLES_PATH, iproute2::PROTOCOLS_PATH];
+const PATHS: [&str; 2] = [TABLES_PATH, PROTOCOLS_PATH];
 
 /// Why a managed file could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     fn edit(to: Option<&str>) -> Edit<PathBuf, ManagedFile> {
-        Edit { key: iproute2::TABLES_PATH.into(), from: None, to: to.map(ManagedFile::new) }
+        Edit { key: TABLES_PATH.into(), from: None, to: to.map(ManagedFile::new) }
     }
 
     #[test]
@@ -115,7 +114,7 @@ mod tests {
     #[test]
     fn somebody_elses_file_is_neither_seen_nor_touched() {
         let (root, mut record) = (tempfile::tempdir().unwrap(), Record::default());
-        let path = place(root.path(), Path::new(iproute2::TABLES_PATH));
+        let path = place(root.path(), Path::new(TABLES_PATH));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, "77 mine\n").unwrap();
         assert_eq!(observe(root.path()).len(), 0);

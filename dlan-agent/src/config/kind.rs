@@ -1,0 +1,99 @@
+//! Which texts are values of an option, as bounds and in words.
+
+/// Which texts are values of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number in decimal, within bounds.
+    Integer {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+        /// What it counts, empty for a bare number.
+        unit: &'static str,
+    },
+    /// A number that is also accepted in hexadecimal, within bounds.
+    Number {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+    },
+    /// One of some words.
+    OneOf(&'static [&'static str]),
+    /// A DNS label.
+    Label,
+    /// A DNS name of one or more labels.
+    Domain,
+    /// A neighbor's name: a DNS label, with `_` accepted.
+    NeighborName,
+    /// An IPv4 network.
+    Ipv4Pool,
+    /// An IPv4 network, or the word `none`.
+    Ipv4PoolOrNone,
+    /// An IPv6 network.
+    Ipv6Pool,
+    /// A router's IPv4 address with the length of its prefix.
+    Ipv4Address,
+    /// A router's IPv6 address with the length of its prefix.
+    Ipv6Address,
+    /// A Linux device name.
+    Device,
+    /// A name of OpenWrt's network configuration.
+    Network,
+    /// An absolute path.
+    File,
+    /// A WireGuard public key.
+    PublicKey,
+    /// A name or address with a port.
+    Endpoint,
+}
+
+impl Kind {
+    /// Says what is allowed, as the end of a sentence that begins "is not".
+    pub fn allowed(self) -> String {
+        let fixed = match self {
+            Self::Integer { min, max, unit: "" } => return format!("a whole number from {min} to {max}"),
+            Self::Integer { min, max, unit } => {
+                return format!("a whole number of {unit} from {min} to {max}");
+            }
+            Self::Number { min, max } => {
+                return format!("a number from {min} to {max}, in decimal or with 0x in hexadecimal");
+            }
+            Self::OneOf(words) => return one_of(words),
+            Self::Label => {
+                "a host name: 1 to 63 lower-case letters, digits and '-', with no '-' at either end"
+            }
+            Self::Domain => {
+                "a domain name such as lan or home.arpa: lower-case labels of letters, digits and '-', joined by dots"
+            }
+            Self::NeighborName => {
+                "a name: 1 to 63 letters, digits, '-' and '_', beginning with a letter or digit"
+            }
+            Self::Ipv4Pool => "an IPv4 network such as 10.1.1.0/24",
+            Self::Ipv4PoolOrNone => "an IPv4 network such as 10.0.0.0/16, or the word none",
+            Self::Ipv6Pool => "an IPv6 network such as fd00:0:1:1::/64",
+            Self::Ipv4Address => "this router's IPv4 address with its prefix length, such as 10.2.0.1/24",
+            Self::Ipv6Address => {
+                "this router's IPv6 address with its prefix length, such as fd79:2de7:db86::1/64"
+            }
+            Self::Device => "a device name such as br-lan: 1 to 15 characters without '/', ':' or spaces",
+            Self::Network => {
+                "a name of OpenWrt's network configuration such as wan: letters, digits, '_', '-' and '.'"
+            }
+            Self::File => "an absolute path such as /etc/dlan/wg.psk",
+            Self::PublicKey => "a WireGuard public key: 44 characters of base64, as 'dlan key' prints it",
+            Self::Endpoint => {
+                "a name or address with a port, such as r4.example.org:51820, 192.0.2.4:51820 or [2001:db8::4]:51820"
+            }
+        };
+        fixed.to_owned()
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [only] => format!("the word {only}, the only one in this version"),
+        _ => format!("one of {}", words.join(", ")),
+    }
+}
