@@ -98,13 +98,17 @@ fn carry(
     octets: u64,
     (received, stop): (&AtomicU64, &AtomicBool),
 ) -> Result<Done, String> {
+    let has_failed = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let sending = scope.spawn(|| match sender.inside(|| send(target, octets, stop)) {
-            Ok(result) => result.map_err(|error| format!("sending to {target}: {error}")),
-            Err(error) => Err(error.with_causes()),
+        let sending = scope.spawn(|| {
+            let result = match sender.inside(|| send(target, octets, stop)) {
+                Ok(result) => result.map_err(|error| format!("sending to {target}: {error}")),
+                Err(error) => Err(error.with_causes()),
+            };
+            has_failed.store(result.is_err(), Ordering::SeqCst);
+            result
         });
-        // A sender that cannot connect must not leave the receiver waiting for ever.
-        let stream = accept(listener, || sending.is_finished());
+        let stream = accept(listener, &has_failed);
         let done = stream
             .and_then(|stream| receive(stream, received))
             .map_err(|error| format!("receiving: {error}"));
@@ -118,18 +122,18 @@ fn carry(
     })
 }
 
-fn accept(listener: &TcpListener, has_sender_ended: impl Fn() -> bool) -> std::io::Result<TcpStream> {
+/// Waits for the sender, but no longer than until it has failed.
+fn accept(listener: &TcpListener, has_failed: &AtomicBool) -> std::io::Result<TcpStream> {
     listener.set_nonblocking(true)?;
+    let begun = Instant::now();
     loop {
-        // Asked before the look: one that connected, sent all and ended has been there.
-        let has_ended = has_sender_ended();
         match listener.accept() {
             Ok((stream, _)) => {
                 stream.set_nonblocking(false)?;
                 return Ok(stream);
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if has_ended {
+                if has_failed.load(Ordering::SeqCst) || begun.elapsed() > STALL_LIMIT {
                     return Err(std::io::Error::other("nobody connected"));
                 }
                 std::thread::sleep(Duration::from_millis(1));
