@@ -161,13 +161,12 @@ pub enum Command {
 pub enum Bench {
     /// What a change far away costs a router whose area is large.
     Database {
-        /// The BIRD program to compare with.
-        #[arg(long)]
-        bird: PathBuf,
         /// Sizes of the area.
         #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 10_000])]
         routers: Vec<usize>,
     },
+    /// How soon a mesh converges and heals, and what its routers hold in memory.
+    Mesh,
     /// Plays an area of many routers; started by the measurement itself.
     #[command(hide = true)]
     Play {

@@ -72,17 +72,12 @@ pub fn measure(console: Console, bird: &Path, sizes: &[usize]) -> Result<(), Lab
                 figures.idle.as_secs_f64() * 1e3,
                 figures.busy.as_secs_f64() * 1e3,
                 figures.load.as_secs_f64() * 1e3,
-                megabytes(figures.memory.resident),
-                megabytes(figures.memory.private),
+                super::megabytes(figures.memory.resident),
+                super::megabytes(figures.memory.private),
             ));
         }
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people: one digit after the point")]
-fn megabytes(kibibytes: u64) -> f64 {
-    kibibytes as f64 / 1024.0
 }
 
 /// Two nodes with a cable; gone when dropped.

@@ -4,6 +4,7 @@ pub mod area;
 pub mod cpu;
 pub mod database;
 pub mod listener;
+pub mod mesh;
 pub mod player;
 
 use std::fs;
@@ -15,7 +16,8 @@ use crate::error::LabError;
 /// Carries out one measurement, or one of its processes.
 pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
     match command {
-        Bench::Database { bird, routers } => database::measure(console, &bird, &routers),
+        Bench::Database { routers } => database::measure(console, &crate::bird::program()?, &routers),
+        Bench::Mesh => mesh::measure(console),
         Bench::Play { device, address, routers } => {
             let ifindex = index_of(&device)?;
             let play = player::Play { device, ifindex, address, routers };
@@ -40,4 +42,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
         .enable_all()
         .build()
         .map_err(|error| LabError::Asked(format!("cannot start the runtime: {error}")))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people: one digit after the point")]
+fn megabytes(kibibytes: u64) -> f64 {
+    kibibytes as f64 / 1024.0
 }
