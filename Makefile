@@ -19,7 +19,7 @@ check:
 	cargo clippy --workspace --all-targets --all-features --locked
 
 bench:
-	cargo bench -p ospf-lite --locked
+	@testbed/bench
 
 clean:
 	@if pgrep -f 'node-init --first' >/dev/null; then testbed/run down; fi

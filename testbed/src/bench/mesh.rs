@@ -10,7 +10,6 @@ use crate::error::LabError;
 use crate::lab::Lab;
 use crate::node::Node;
 use crate::ping::PingRun;
-use crate::run::read_topology;
 use crate::topology::Topology;
 use crate::wait;
 
@@ -73,7 +72,7 @@ impl Daemon {
 
 /// Measures cold start and failover in the reference mesh, then memory there and in a mesh of twenty.
 pub fn measure(console: Console) -> Result<(), LabError> {
-    let mut reference = read_topology(Path::new("reference"))?;
+    let mut reference = Topology::find(Path::new("reference"))?;
     "bench-mesh".clone_into(&mut reference.name);
     let lab = bring_up(console, reference)?;
     let result = converge(console, &lab).and_then(|()| remember(console, &lab));
