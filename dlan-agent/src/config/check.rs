@@ -1,6 +1,7 @@
 //! Looks at what must fit together: within a section, across sections, and with the mesh's arithmetic.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -86,36 +87,30 @@ fn check_pools(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError
         links.iter().filter_map(|link| Some((link.value(&link::HOST_ID)?, link.line(&link::HOST_ID))));
     let Some((host, line)) = own.into_iter().chain(neighbors).max_by_key(|&(host, _)| host) else { return };
     for option in [&mesh::LOOPBACK_IPV4, &mesh::WG_IPV4] {
-        let pool = mesh.value(option).filter(|&pool| addressing::usable_ipv4(pool, host).is_none());
-        if let Some(pool) = pool {
-            let needed = addressing::pool_prefix_len_needed_ipv4(host);
-            let problem = Problem::PoolTooSmall {
-                pool: pool.to_string(),
-                is_default: !mesh.has(option),
-                host,
-                line,
-                needed,
-            };
-            errors.push(mesh.error(option, problem));
-        }
+        let has_room = |pool| addressing::usable_ipv4(pool, host).is_some();
+        let needed = addressing::pool_prefix_len_needed_ipv4(host);
+        errors.extend(check_pool(mesh, option, has_room, (host, line, needed)));
     }
     for option in [&mesh::LOOPBACK_IPV6, &mesh::WG_IPV6] {
-        let pool = mesh.value(option).filter(|&pool| addressing::usable_ipv6(pool, host).is_none());
-        if let Some(pool) = pool {
-            let needed = addressing::pool_prefix_len_needed_ipv6(host);
-            let problem = Problem::PoolTooSmall {
-                pool: pool.to_string(),
-                is_default: !mesh.has(option),
-                host,
-                line,
-                needed,
-            };
-            errors.push(mesh.error(option, problem));
-        }
+        let has_room = |pool| addressing::usable_ipv6(pool, host).is_some();
+        let needed = addressing::pool_prefix_len_needed_ipv6(host);
+        errors.extend(check_pool(mesh, option, has_room, (host, line, needed)));
     }
     if let Some(Some(pool)) = mesh.value(&mesh::LINK_POOL_IPV4) {
         check_link_pool(mesh, links, pool, errors);
     }
+}
+
+/// Returns the error of a pool without room for a host id, which stands on that line and needs that prefix length.
+fn check_pool<P: Copy + Display + 'static>(
+    mesh: &View<'_>,
+    option: &TypedOption<P>,
+    has_room: impl Fn(P) -> bool,
+    (host, line, needed): (HostId, usize, u8),
+) -> Option<ConfigError> {
+    let pool = mesh.value(option).filter(|&pool| !has_room(pool))?.to_string();
+    let problem = Problem::PoolTooSmall { pool, is_default: !mesh.has(option), host, line, needed };
+    Some(mesh.error(option, problem))
 }
 
 /// Notes the one link that needs the largest pool, if the pool is smaller.
