@@ -98,6 +98,12 @@ fn draw(console: Console, lab: &Lab, svg: &Path) -> Result<(), LabError> {
     write_file(svg, &picture::svg::draw(&lab.topology, &shown))?;
     hand_over(svg);
     console.line(console.faint(&format!("   The same as SVG: {}", svg.display())));
+    if lab.lacks_delays() {
+        console.line(
+            console
+                .faint("   This machine's kernel has no netem: the links are faster than the picture says."),
+        );
+    }
     Ok(())
 }
 
@@ -260,12 +266,13 @@ fn prompt(console: Console, lab: &Lab) -> Result<(), LabError> {
     );
     write_file(&rc, &functions)?;
     console.heading("The mesh is yours. Three commands to try:");
-    console.line(format!("   {}             what r2 knows", console.bold("on r2 dlan status")));
-    console.line(format!(
-        "   {}    then `on s1 ping 10.2.2.13`, and `heal-link r1-r4`",
-        console.bold("cut-link r1-r4; draw")
-    ));
-    console.line(format!("   {}    how a packet gets there", console.bold("on r1 dlan path 10.2.3.15")));
+    for (command, what) in [
+        ("on r2 dlan status", "what r2 knows"),
+        ("cut-link r1-r4; draw", "then `on s1 ping 10.2.2.13`, and `heal-link r1-r4`"),
+        ("on r1 dlan path 10.2.3.15", "how a packet gets there"),
+    ] {
+        console.line(format!("   {}  {what}", console.bold(&format!("{command:<26}"))));
+    }
     console.line(console.faint("   `lab --help` shows the rest. `exit` takes the mesh down.\n"));
     let mut shell = Command::new("bash");
     shell.args(["--noprofile", "--rcfile"]).arg(&rc).arg("-i");

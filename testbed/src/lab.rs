@@ -181,6 +181,12 @@ impl Lab {
         Ok(link.name())
     }
 
+    /// Returns whether the topology wants delays that this machine's kernel cannot make.
+    pub fn lacks_delays(&self) -> bool {
+        let wants = self.topology.links.iter().any(|link| link.delay_ms > 0);
+        wants && self.nodes.values().next().is_some_and(|node| !impairment::can_delay(node))
+    }
+
     fn write_cuts(&self, cuts: &BTreeSet<String>) -> Result<(), LabError> {
         for (name, orders) in impairment::orders(&self.topology, cuts) {
             if let Some(node) = self.nodes.get(&name) {

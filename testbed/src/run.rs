@@ -117,6 +117,9 @@ fn build(console: Console, topology: Topology, (bare, keep): (bool, bool)) -> Re
         }
     };
     console.line(format!("lab '{name}' is up: {} nodes", lab.nodes.len()));
+    if lab.lacks_delays() {
+        console.line("this machine's kernel has no netem: the delays of the topology are left out");
+    }
     Ok(0)
 }
 

@@ -251,7 +251,9 @@ impl Topology {
     pub fn host_addresses(&self, host: &Host) -> Option<(Ipv4Addr, Ipv6Addr)> {
         let router = self.router_of(host)?;
         let ipv4 = u32::from(router.lan_ipv4.network()) | u32::from(host.number);
-        let ipv6 = u128::from(router.lan_ipv6.network()) | u128::from(host.number);
+        // The same digits in both families: host 13 is .13 and ::13.
+        let digits = u128::from_str_radix(&host.number.to_string(), 16).ok()?;
+        let ipv6 = u128::from(router.lan_ipv6.network()) | digits;
         Some((Ipv4Addr::from(ipv4), Ipv6Addr::from(ipv6)))
     }
 
