@@ -1,6 +1,11 @@
 //! The router's keeper as a library: everything but argument parsing and the process itself.
+//!
+//! [`config`] is what the operator wrote, [`desired`] what follows from it, [`plan`] the way there, [`reconcile`] the
+//! machine that decides when; all of these are pure. [`system`] has the side effects, [`daemon`] ties the parts together,
+//! and [`commands`] is the command line. ARCHITECTURE.md has the map.
 
 pub mod addressing;
+pub mod causes;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;

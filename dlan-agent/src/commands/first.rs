@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::configuration;
-use super::output::{Output, with_causes};
+use super::output::Output;
+use crate::causes::with_causes;
 use crate::cli::{EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_OK, EXIT_USAGE, InitArgs};
 use crate::config::template::{LinkAnswer, link_section, template};
 use crate::config::{self, Source};

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use crate::cli::{
     Cli, Command, ConfigCommand, EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_OK, EXIT_USAGE,
     WireguardArgs,
@@ -76,7 +77,7 @@ async fn carry_out(cli: Cli) -> u8 {
 async fn agent(output: &Output, config: &Path) -> u8 {
     use daemon::{AgentError, StartError};
     let Err(error) = daemon::run(AgentPaths::new(config)).await else { return EXIT_OK };
-    output.error(&output::with_causes(&error));
+    output.error(&with_causes(&error));
     match error {
         AgentError::Start(StartError::Rejected(_) | StartError::NoConfig) => EXIT_CONFIG_REJECTED,
         AgentError::Start(StartError::System(_))
@@ -94,7 +95,7 @@ async fn request(output: &Output, request: &Request) -> Result<Reply, u8> {
         Ok(Reply::Refused(refusal)) => Err(refused(output, &refusal)),
         Ok(reply) => Ok(reply),
         Err(error) => {
-            output.error(&output::with_causes(&error));
+            output.error(&with_causes(&error));
             Err(match error {
                 ClientError::NotRunning { .. } => {
                     output.hint("start it with `dlan agent`, or by the system's service manager");
@@ -129,7 +130,7 @@ fn wireguard(args: &WireguardArgs) -> u8 {
     ) {
         Ok(()) => EXIT_OK,
         Err(error) => {
-            Output::new(false).error(&output::with_causes(&error));
+            Output::new(false).error(&with_causes(&error));
             EXIT_FAILED
         }
     }

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::output::{Output, with_causes};
+use super::output::Output;
 use super::{ASK_DEADLINE, configuration};
+use crate::causes::with_causes;
 use crate::checkpoint::CHECKPOINT_FILE;
 use crate::cli::{EXIT_FAILED, EXIT_OK};
 use crate::config::{self, Config};

@@ -1,6 +1,5 @@
 //! Where commands write: text or JSON to standard output, errors to standard error. A closed pipe is no error.
 
-use std::error::Error;
 use std::io::Write as _;
 
 use serde::Serialize;
@@ -92,20 +91,4 @@ impl Output {
         let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
         columns.unwrap_or(WIDTH_DEFAULT).max(WIDTH_MIN)
     }
-}
-
-/// Returns an error with its causes in one line.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Errors that show their cause themselves need it only once.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

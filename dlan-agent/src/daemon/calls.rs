@@ -12,6 +12,7 @@ use super::snapshot::{self, AgentView};
 use super::work::Preview;
 use super::{Daemon, work};
 use crate::addressing;
+use crate::causes::with_causes;
 use crate::checkpoint;
 use crate::config::{self, LinkConfig};
 use crate::control::protocol::{RefusalKind, Reply, Request};
@@ -139,7 +140,7 @@ impl Daemon {
             Ok(true) => info!("this configuration is the last good one"),
             Ok(false) => {}
             Err(error) => {
-                warn!(error = work::chain(&error), "a rejected configuration would find no good one")
+                warn!(error = with_causes(&error), "a rejected configuration would find no good one")
             }
         }
     }

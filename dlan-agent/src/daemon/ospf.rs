@@ -8,6 +8,7 @@ use ospf_lite::io::Event;
 use tracing::{error, warn};
 
 use super::{AgentError, Daemon, engine_view, work};
+use crate::causes::with_causes;
 use crate::router_information::RouterInformation;
 use crate::routing::{self, InterfaceChange};
 
@@ -41,7 +42,7 @@ impl Daemon {
             DriverEvent::SocketNotOpened(interface, error) => {
                 warn!(
                     device = self.feed.device(interface),
-                    error = work::chain(&error),
+                    error = with_causes(&error),
                     "no OSPF socket, tried again"
                 );
                 false

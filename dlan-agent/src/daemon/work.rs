@@ -1,7 +1,6 @@
 //! What takes time, done in tasks of the main thread beside the main loop: each hands its result back as a [`Done`].
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use vxlan::link::LinkName;
 use vxlan::wireguard::{PeerStatus, PublicKey};
 
 use super::requests::refused;
+use crate::causes::with_causes;
 use crate::config::{Config, Endpoint};
 use crate::control::protocol::{RefusalKind, Reply};
 use crate::plan::outcome::Outcome;
@@ -96,7 +96,7 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
 pub(super) fn peers(system: &Arc<System>, done: &mpsc::Sender<Done>, device: LinkName) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
-        let answer = system.links().peers(&device).await.map_err(|error| chain(&error));
+        let answer = system.links().peers(&device).await.map_err(|error| with_causes(&error));
         let _ = done.send(Done::Peers(answer)).await;
     });
 }
@@ -169,16 +169,4 @@ pub(super) fn devices(config: &Config, facts: &Facts, known: &State) -> BTreeMap
         Some((name, DeviceSeen { ifindex, up }))
     })
     .collect()
-}
-
-/// Returns an error with its causes in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

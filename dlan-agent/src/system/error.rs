@@ -61,6 +61,6 @@ pub enum SystemError {
 impl SystemError {
     /// Returns the words with those of the causes.
     pub fn with_causes(&self) -> String {
-        super::execute::with_causes(self)
+        crate::causes::with_causes(self)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use crate::causes::with_causes;
 use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::{Failure, Outcome};
 use crate::plan::{OnError, Plan};
@@ -83,16 +84,4 @@ fn routes_from(steps: &[Change], index: usize) -> impl Iterator<Item = &Edit<Rou
 
 fn failure(index: usize, step: &Change, error: &dyn Error) -> Failure {
     Failure { index, step: step.to_string(), error: with_causes(error) }
-}
-
-/// Returns an error's words with those of its causes.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }

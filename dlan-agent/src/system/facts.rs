@@ -52,7 +52,7 @@ pub enum FactsError {
 impl FactsError {
     /// Returns the words with those of the causes.
     pub fn with_causes(&self) -> String {
-        super::execute::with_causes(self)
+        crate::causes::with_causes(self)
     }
 }
 
