@@ -57,8 +57,9 @@ pub struct SpfDelayConfig {
 }
 
 impl Default for SpfDelayConfig {
-    /// The first run waits for nothing; the other defaults are those of RFC 8405 section 6, with a LONG_SPF_DELAY of
-    /// one second because a router's flash and CPU are small.
+    /// SHORT_SPF_DELAY and TIME_TO_LEARN_INTERVAL are those RFC 8405 proposes. The others answer sooner, for a mesh of
+    /// tens of routers rather than of thousands: the first run waits for nothing, LONG_SPF_DELAY is one second (it grows
+    /// with the topology), and after three quiet seconds the next event counts as the first again.
     fn default() -> Self {
         Self {
             initial: Duration::ZERO,
