@@ -20,7 +20,7 @@ fn undeclared(facts: &Facts) -> Vec<Problem> {
     let own = number(facts.router_id);
     let mut problems = Vec::new();
     for (router_id, declared) in &facts.declared {
-        let Some(their) = number(*router_id).filter(|_| *router_id != facts.router_id) else { continue };
+        let Some(their) = number(*router_id).filter(|_| is_other(facts, *router_id)) else { continue };
         let ours = facts.links.iter().find(|link| link.host_id == their);
         let theirs = own.is_some_and(|own| declared.contains(&own));
         match (ours, theirs) {
@@ -72,7 +72,7 @@ fn unequal_costs(facts: &Facts) -> Vec<Problem> {
 }
 
 fn overlapping_lans(facts: &Facts) -> Vec<Problem> {
-    let others = facts.topology.routers.iter().filter(|router| router.router_id != facts.router_id);
+    let others = facts.topology.routers.iter().filter(|router| is_other(facts, router.router_id));
     let announced =
         others.flat_map(|router| router.prefixes.iter().map(move |announced| (router, announced.prefix)));
     let overlap = |(router, theirs): (&RouterReport, IpNet)| {
@@ -83,6 +83,14 @@ fn overlapping_lans(facts: &Facts) -> Vec<Problem> {
         ))
     };
     announced.filter_map(overlap).collect()
+}
+
+/// Returns whether this is another router, and one that can be reached: of others the database may hold what they said an
+/// hour ago, perhaps under a Router ID that they have given up.
+fn is_other(facts: &Facts, router_id: Ipv4Addr) -> bool {
+    let mut routers = facts.topology.routers.iter();
+    router_id != facts.router_id
+        && routers.any(|router| router.router_id == router_id && !router.reachable.is_empty())
 }
 
 fn label(facts: &Facts, router_id: Ipv4Addr) -> String {

@@ -239,6 +239,21 @@ fn each_cause_is_said_once_in_words_with_its_next_step() {
 }
 
 #[test]
+fn what_a_router_that_is_gone_once_announced_is_no_problem() {
+    for (change, _, what, _) in
+        ROWS.iter().filter(|(_, _, what, _)| what.contains("declare") || what.contains("LAN"))
+    {
+        let problems = find(&with(|facts| {
+            change(facts);
+            for router in &mut facts.topology.routers {
+                router.reachable.clear();
+            }
+        }));
+        assert!(problems.iter().all(|problem| !problem.what.contains(what)), "{what}: {problems:#?}");
+    }
+}
+
+#[test]
 fn the_gravest_comes_first() {
     let problems = find(&with(|facts| {
         facts.embedded_wireguard = true;
