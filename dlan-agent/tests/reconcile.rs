@@ -335,6 +335,19 @@ fn a_restarted_agent_plans_nothing_and_keeps_routes_until_the_engine_has_settled
 }
 
 #[test]
+fn a_restarted_agent_keeps_off_the_wan_what_it_once_learned_though_the_routes_are_gone() {
+    let mut standing = Router::settled(&routing(WAY)).system.state;
+    standing.routes.clear();
+    let mut router = Router::new(standing);
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    let routes = &router.system.state.routes;
+    let guard = routes.iter().find(|(key, _)| key.prefix.to_string() == "10.2.4.0/24");
+    assert_eq!(guard.map(|(_, route)| &route.action), Some(&RouteAction::Unreachable));
+    assert!(serde_json::to_string(&router.system.state.ruleset).unwrap().contains("10.2.4.0"));
+}
+
+#[test]
 fn adopted_routes_go_when_the_engine_never_settles() {
     let standing = Router::settled(&routing(WAY)).system.state;
     let mut router = Router::new(standing);

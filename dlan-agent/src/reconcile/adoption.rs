@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::desired::RoutingInput;
+use crate::render::nftables;
 use crate::state::State;
 use crate::state::route::{METRIC_UNREACHABLE, RouteAction, RouteHop};
 
@@ -58,6 +59,11 @@ impl Adoption {
                 RouteAction::Unicast { .. } | RouteAction::Unreachable => {}
             }
         }
+        // Somebody may have taken the routes away while no agent ran; the filter still says what they guarded.
+        let standing = IpNet::aggregate(&once_learned);
+        let is_guarded = |prefix: &IpNet| standing.iter().any(|net| net.contains(prefix));
+        once_learned
+            .extend(observed.ruleset.iter().flat_map(nftables::inside_of).filter(|net| !is_guarded(net)));
         self.learn(once_learned);
         if !self.adopted.is_empty() {
             info!(count = self.adopted.len(), "routes adopted");

@@ -1,6 +1,7 @@
 //! The nftables table `inet dlan`: it only drops, counts and clamps; what is let in elsewhere stays let in.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Value, json};
@@ -34,6 +35,10 @@ pub const COUNTERS: [&str; 6] = [
     COUNTER_TO_WAN,
 ];
 
+/// The set of the IPv4 prefixes that must never meet a WAN.
+const SET_INSIDE_IPV4: &str = "inside4";
+/// The set of the IPv6 prefixes that must never meet a WAN.
+const SET_INSIDE_IPV6: &str = "inside6";
 /// Before connection tracking, which would take up what is dropped.
 const PRIORITY_RAW: i32 = -300;
 /// Where packets are mangled, before anybody's filter.
@@ -56,8 +61,16 @@ pub fn render(
     let (ipv4, ipv6) = inside(facts, guarded);
     let mut objects = vec![json!({"table": {"family": TABLE_FAMILY, "name": TABLE_NAME}})];
     objects.extend(COUNTERS.map(counter));
-    objects.push(set("inside4", "ipv4_addr", ipv4.iter().map(|net| prefix(&IpNet::V4(*net))).collect()));
-    objects.push(set("inside6", "ipv6_addr", ipv6.iter().map(|net| prefix(&IpNet::V6(*net))).collect()));
+    objects.push(set(
+        SET_INSIDE_IPV4,
+        "ipv4_addr",
+        ipv4.iter().map(|net| prefix(&IpNet::V4(*net))).collect(),
+    ));
+    objects.push(set(
+        SET_INSIDE_IPV6,
+        "ipv6_addr",
+        ipv6.iter().map(|net| prefix(&IpNet::V6(*net))).collect(),
+    ));
     objects.extend(chains());
     objects.extend(vxlan_rules(&config.mesh, links));
     objects.extend(clamp_rules());
@@ -102,6 +115,27 @@ fn inside(facts: &Facts, guarded: &BTreeSet<IpNet>) -> (Vec<Ipv4Net>, Vec<Ipv6Ne
         }
     }
     (Ipv4Net::aggregate(&ipv4), Ipv6Net::aggregate(&ipv6))
+}
+
+/// Returns the prefixes that a table keeps off the WAN, as far as it is written as this module writes it.
+pub fn inside_of(ruleset: &Ruleset) -> BTreeSet<IpNet> {
+    let sets = ruleset.objects.iter().filter_map(|object| object.get("set"));
+    let inside = sets.filter(|set| {
+        let name = set.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| [SET_INSIDE_IPV4, SET_INSIDE_IPV6].contains(&name))
+    });
+    let elements = inside.filter_map(|set| set.get("elem")?.as_array()).flatten();
+    elements.filter_map(element).collect()
+}
+
+/// Takes a prefix from a set's element; a single address is written without its length.
+fn element(element: &Value) -> Option<IpNet> {
+    if let Some(address) = element.as_str() {
+        return address.parse().ok().map(|address: IpAddr| IpNet::from(address));
+    }
+    let prefix = element.get("prefix")?;
+    let length = u8::try_from(prefix.get("len")?.as_u64()?).ok()?;
+    IpNet::new(prefix.get("addr")?.as_str()?.parse().ok()?, length).ok()
 }
 
 fn chains() -> [Value; 6] {
@@ -170,7 +204,8 @@ fn clamp_rules() -> [Value; 1] {
 fn wan_rules(names: &Names, fwmark: u32) -> Vec<Value> {
     let (from_wan, to_wan) = (is_one_of("iifname", &names.wans), is_one_of("oifname", &names.wans));
     let mut rules = Vec::new();
-    for (protocol, inside) in [("ip", "@inside4"), ("ip6", "@inside6")] {
+    for (protocol, inside) in [("ip", SET_INSIDE_IPV4), ("ip6", SET_INSIDE_IPV6)] {
+        let inside = format!("@{inside}");
         for field in ["saddr", "daddr"] {
             let matches = equals(payload(protocol, field), json!(inside));
             rules.push(rule("prerouting", vec![from_wan.clone(), matches, count(COUNTER_FROM_WAN), drop()]));
