@@ -289,6 +289,14 @@ fn at_every_step_a_configuration_that_fails_gives_way_to_the_one_before_it() {
         assert_eq!(router.system.state, before, "step {step}");
         assert_eq!(router.reconciler.config(), Some(&config()));
         assert!(matches!(router.reconciler.health(), Health::Reverted(_)));
+        router.forget();
+        router.system.state.rules.clear();
+        router.reconciler.handle_hint(router.now);
+        router.wait(Duration::from_secs(2));
+        assert_eq!(router.system.state, before, "step {step}");
+        assert!(matches!(router.reconciler.health(), Health::Reverted(_)), "still not what was asked for");
+        let is_settled = |report: &Report| matches!(report, Report::Settled { .. });
+        assert!(!router.reports.iter().any(is_settled), "the configuration that failed is not a good one");
     }
     assert!(failed > 5, "{failed} steps could fail");
 }

@@ -70,6 +70,8 @@ pub struct Reconciler {
     verifying: bool,
     pace: Pace,
     health: Health,
+    /// Why the latest configuration was given up for the one before it.
+    given_up: Option<String>,
     reports: VecDeque<Report>,
 }
 
@@ -104,6 +106,7 @@ impl Reconciler {
         self.config = Some(config);
         self.generation += 1;
         self.health = Health::Working;
+        self.given_up = None;
         self.pace.forget_failures();
         self.look();
         self.generation
@@ -342,8 +345,10 @@ impl Reconciler {
 
     fn settle(&mut self) {
         self.pace.forget_failures();
-        // That a configuration was given up stays said until there is something else to do.
-        if !matches!(self.health, Health::Settled | Health::Reverted(_)) {
+        // That a configuration was given up stays said until there is another.
+        if let Some(error) = &self.given_up {
+            self.health = Health::Reverted(error.clone());
+        } else if self.health != Health::Settled {
             self.health = Health::Settled;
             self.good.clone_from(&self.config);
             info!(generation = self.generation, "settled");
@@ -373,7 +378,8 @@ impl Reconciler {
             self.config.clone_from(&self.good);
             self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted });
             warn!(%error, "configuration not applied: the one before it stays in force");
-            self.health = Health::Reverted(error);
+            self.health = Health::Reverted(error.clone());
+            self.given_up = Some(error);
         } else {
             self.fail(now, error);
         }
