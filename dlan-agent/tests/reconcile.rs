@@ -343,6 +343,22 @@ fn a_restarted_agent_plans_nothing_and_keeps_routes_until_the_engine_has_settled
 }
 
 #[test]
+fn routing_that_starts_again_leaves_the_routes_until_it_has_settled() {
+    let mut router = Router::settled(&routing(WAY));
+    let before = router.system.state.clone();
+    router.reconciler.handle_routing_restarted(router.now);
+    router.reconciler.handle_routes(router.now, RoutingInput { settled: false, ..routing(&[]) });
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.system.state, before);
+    router.reconciler.handle_routes(router.now, routing(&[]));
+    router.run();
+    assert!(!router.system.state.routes.keys().any(|key| key.is_learned()));
+    let left = router.system.state.routes.keys().filter(|key| key.prefix.to_string() == "10.2.4.0/24");
+    assert_eq!(left.count(), 1, "what was once learned stays unreachable");
+}
+
+#[test]
 fn a_restarted_agent_keeps_off_the_wan_what_it_once_learned_though_the_routes_are_gone() {
     let mut standing = Router::settled(&routing(WAY)).system.state;
     standing.routes.clear();

@@ -51,8 +51,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
     let system = open(output)?;
     let known = observe(output, &system, &config).await?;
     // The key is only looked for, not made: nothing changes by asking.
-    let facts =
-        if config.mesh.private_key_file.exists() { system.gather(&config, 0).await.ok() } else { None };
+    let facts = if config.mesh.private_key_file.exists() { system.gather(&config).await.ok() } else { None };
     let seen = system.links().peers(&config.mesh.wg_device).await.unwrap_or_default();
     let links = config.links.iter();
     let peers = links.filter_map(|link| Some((link.host_id, *seen.get(&link.public_key)?))).collect();
@@ -103,8 +102,7 @@ async fn try_plan(output: &Output, file: &Path) -> Result<PlanReport, u8> {
     let config = configuration::load(output, file)?.config;
     let system = open(output)?;
     let observed = observe(output, &system, &config).await?;
-    let facts: Facts =
-        system.gather(&config, 0).await.map_err(|error| failed(output, &error.with_causes()))?;
+    let facts: Facts = system.gather(&config).await.map_err(|error| failed(output, &error.with_causes()))?;
     let plan = Reconciler::new().preview(&config, &facts, &observed);
     let plan = plan.map_err(|error| failed(output, &error.to_string()))?;
     Ok(snapshot::plan(&plan, Vec::new()))

@@ -44,7 +44,7 @@ impl Daemon {
             Request::Plan {} => match config::load(&self.paths.config) {
                 Ok(loaded) => {
                     let config = self.mtus.effective(&loaded.config);
-                    work::preview((&self.system, &self.done_in), config, self.epoch, call.answer)
+                    work::preview((&self.system, &self.done_in), config, call.answer)
                 }
                 Err(errors) => {
                     let _ = call.answer.send(refused(RefusalKind::ConfigRejected, errors.to_string()));

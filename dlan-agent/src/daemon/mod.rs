@@ -13,6 +13,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ospf_lite::config::Config as EngineConfig;
 use ospf_lite::driver::{Clock, DriverEnded, DriverEvent, DriverHandle};
 use ospf_lite::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -98,6 +99,8 @@ impl Signals {
 }
 
 struct Engine {
+    /// What it has for its whole life, as the IPv6 family's.
+    config: EngineConfig,
     driver: DriverHandle,
     events: mpsc::Receiver<DriverEvent>,
 }
@@ -124,6 +127,7 @@ struct Daemon {
     is_asking_peers: bool,
     /// Whether WireGuard was asked at all: before that nobody is called, for an adopted device may have its peers.
     has_asked_peers: bool,
+    /// The number of the engines' start, see [`System::advance_epoch`].
     epoch: u32,
     /// Whether the engines' interfaces may differ from what was told.
     interfaces_due: bool,
@@ -188,7 +192,7 @@ impl Daemon {
                     return Ok(());
                 }
                 Wake::Call(call) => self.handle_call(call),
-                Wake::Done(done) => self.handle_done(done).await?,
+                Wake::Done(done) => self.handle_done(done),
                 Wake::Driver(event) => self.handle_driver(event).await?,
                 Wake::DriverEnded => return Err(DriverEnded.into()),
                 Wake::Timeout => self.handle_timeout().await?,
@@ -233,7 +237,7 @@ impl Daemon {
             }
         }
         while let Some(action) = self.reconciler.poll_action() {
-            work::act(&self.system, &self.done_in, action, self.epoch);
+            work::act(&self.system, &self.done_in, action);
         }
         while let Some(report) = self.reconciler.poll_report() {
             self.handle_report(report);
@@ -262,15 +266,10 @@ impl Daemon {
         }
     }
 
-    async fn handle_done(&mut self, done: Done) -> Result<(), AgentError> {
+    fn handle_done(&mut self, done: Done) {
         let now = self.clock.now();
         match done {
             Done::Gathered(Ok(facts)) => {
-                if self.engine.is_none() {
-                    let (driver, events) = startup::driver(&self.config, &facts);
-                    self.engine = Some(Engine { driver, events });
-                    self.tell_router_information().await?;
-                }
                 self.reconciler.handle_facts(now, *facts);
                 self.interfaces_due = true;
             }
@@ -294,7 +293,6 @@ impl Daemon {
             Done::Peers(answer) => self.handle_peers(now, answer),
             Done::Previewed(preview) => self.handle_previewed(*preview),
         }
-        Ok(())
     }
 
     fn handle_peers(&mut self, now: Instant, answer: Result<work::Peers, String>) {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use ospf_lite::driver::DriverEvent;
 use ospf_lite::ids::Family;
 use ospf_lite::io::Event;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use super::{AgentError, Daemon, engine_view, work};
+use super::{AgentError, Daemon, Engine, engine_view, startup, work};
 use crate::causes::with_causes;
 use crate::router_information::RouterInformation;
-use crate::routing::{self, InterfaceChange};
+use crate::routing::{self, InterfaceChange, InterfaceFeed};
 
 /// How soon after a neighbor changed state it is looked at more closely.
 const LOOK_AFTER: Duration = Duration::from_millis(500);
@@ -79,6 +79,7 @@ impl Daemon {
         if !std::mem::take(&mut self.interfaces_due) {
             return Ok(());
         }
+        self.ensure_engine().await?;
         let (Some(engine), Some(facts), Some(known), Some(config)) =
             (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
         else {
@@ -101,6 +102,36 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// Starts the OSPF task once the router is known, and again when it is to be another one: a Router ID is for life.
+    async fn ensure_engine(&mut self) -> Result<(), AgentError> {
+        let (Some(config), Some(_)) = (self.reconciler.config(), self.reconciler.facts()) else {
+            return Ok(());
+        };
+        let wanted = |epoch| startup::engine(config, Family::Ipv6, epoch);
+        match &self.engine {
+            Some(engine) if engine.config == wanted(self.epoch) => return Ok(()),
+            Some(engine) => {
+                // Sequence numbers of the same Router ID must not be used twice.
+                match self.system.advance_epoch() {
+                    Ok(epoch) => self.epoch = epoch,
+                    Err(error) => {
+                        error!(error = with_causes(&error), "OSPF cannot start again, and goes on as it was");
+                        return Ok(());
+                    }
+                }
+                info!(from = %engine.config.router_id, to = %wanted(self.epoch).router_id, "OSPF starts again");
+            }
+            None => {}
+        }
+        let (driver, events) = startup::driver(config, self.epoch);
+        let is_another = self.engine.replace(Engine { config: wanted(self.epoch), driver, events }).is_some();
+        if is_another {
+            self.feed = InterfaceFeed::default();
+            self.reconciler.handle_routing_restarted(self.clock.now());
+        }
+        self.tell_router_information().await
     }
 
     pub(super) async fn tell_router_information(&self) -> Result<(), AgentError> {

@@ -15,7 +15,6 @@ use crate::checkpoint::{self, CHECKPOINT_FILE};
 use crate::config::{self, Config, ConfigErrors, Loaded, Source};
 use crate::control::CONTROL_SOCKET;
 use crate::lock::RUN_DIRECTORY;
-use crate::state::facts::Facts;
 use crate::system::{System, SystemConfig, SystemError};
 
 /// The agent's files.
@@ -113,13 +112,18 @@ pub fn last_good(path: &Path) -> Option<Loaded> {
         .ok()
 }
 
-/// Starts the OSPF task.
-pub(super) fn driver(config: &Config, facts: &Facts) -> (DriverHandle, mpsc::Receiver<DriverEvent>) {
-    let engine = |family| EngineConfig {
+/// Returns what the engine of a family has for its whole life. `epoch` is that of its start.
+pub(super) fn engine(config: &Config, family: Family, epoch: u32) -> EngineConfig {
+    EngineConfig {
         equal_cost_max: config.mesh.equal_cost_max.into(),
-        authentication_epoch: facts.epoch,
+        authentication_epoch: epoch,
         ..EngineConfig::new(addressing::router_id(config.mesh.host_id), family)
-    };
+    }
+}
+
+/// Starts the OSPF task.
+pub(super) fn driver(config: &Config, epoch: u32) -> (DriverHandle, mpsc::Receiver<DriverEvent>) {
+    let engine = |family| engine(config, family, epoch);
     // The hash of nothing under a key from the system's randomness.
     let seed = RandomState::new().build_hasher().finish();
     driver::spawn(DriverConfig { ipv6: engine(Family::Ipv6), ipv4: engine(Family::Ipv4), seed })

@@ -61,12 +61,12 @@ pub(super) struct Preview {
 }
 
 /// Does what the reconciler wants done.
-pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Action, epoch: u32) {
+pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Action) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
         let result = match action {
             Action::Gather(config) => Done::Gathered(
-                system.gather(&config, epoch).await.map(Box::new).map_err(|error| error.with_causes()),
+                system.gather(&config).await.map(Box::new).map_err(|error| error.with_causes()),
             ),
             Action::Observe(marks) => Done::Observed(
                 system.observe(&marks).await.map(Box::new).map_err(|error| error.with_causes()),
@@ -121,13 +121,12 @@ async fn lookup(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, String> {
 pub(super) fn preview(
     (system, done): (&Arc<System>, &mpsc::Sender<Done>),
     config: Config,
-    epoch: u32,
     answer: oneshot::Sender<Reply>,
 ) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
         let looked = async {
-            let facts = system.gather(&config, epoch).await.map_err(|error| error.with_causes())?;
+            let facts = system.gather(&config).await.map_err(|error| error.with_causes())?;
             let marks = Marks::of(&config.mesh);
             let observed = system.observe(&marks).await.map_err(|error| error.with_causes())?;
             Ok((facts, observed))

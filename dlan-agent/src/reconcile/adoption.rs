@@ -43,6 +43,11 @@ impl Adoption {
         is_changed
     }
 
+    /// Forgets the engine's routes, but not which prefixes were learned; the next look is a first one.
+    pub fn forget_engine(&mut self) {
+        *self = Self { learned: std::mem::take(&mut self.learned), ..Self::default() };
+    }
+
     /// Takes over what stands, at the first look only.
     pub fn adopt(&mut self, now: Instant, observed: &State, config: &Config) {
         if std::mem::replace(&mut self.has_looked, true) {

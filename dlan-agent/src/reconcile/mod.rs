@@ -136,6 +136,14 @@ impl Reconciler {
         self.routes_due |= self.adoption.handle_routes(now, routing);
     }
 
+    /// Takes that the routing protocol begins afresh: the routes that stand are kept until it has settled.
+    pub fn handle_routing_restarted(&mut self, now: Instant) {
+        self.adoption.forget_engine();
+        if let (Some(known), Some(config)) = (&self.known, &self.config) {
+            self.adoption.adopt(now, known, config);
+        }
+    }
+
     /// Takes where a neighbor is to be called. Its link stays up.
     pub fn handle_endpoint(&mut self, _now: Instant, neighbor: HostId, endpoint: SocketAddr) {
         self.endpoints.insert(neighbor, endpoint);

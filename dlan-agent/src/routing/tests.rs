@@ -42,7 +42,6 @@ fn facts() -> Facts {
         lans: BTreeMap::from([("lan0".to_owned(), lan)]),
         endpoints: BTreeMap::new(),
         wireguard: WireGuardKind::Kernel,
-        epoch: 1,
     }
 }
 

@@ -27,8 +27,6 @@ pub struct Facts {
     pub endpoints: BTreeMap<HostId, SocketAddr>,
     /// Which WireGuard there is.
     pub wireguard: WireGuardKind,
-    /// The authentication epoch of this start: higher than that of every earlier start of this router.
-    pub epoch: u32,
 }
 
 /// A WAN's device as found.

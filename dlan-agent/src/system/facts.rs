@@ -57,8 +57,8 @@ impl FactsError {
 }
 
 impl System {
-    /// Finds the facts that a configuration needs. `epoch` is this start's, from `advance_epoch`.
-    pub async fn gather(&self, config: &Config, epoch: u32) -> Result<Facts, FactsError> {
+    /// Finds the facts that a configuration needs.
+    pub async fn gather(&self, config: &Config) -> Result<Facts, FactsError> {
         let mesh = &config.mesh;
         let private_key = identity::private_key(&mesh.private_key_file)?;
         let mut link_psks = BTreeMap::new();
@@ -102,7 +102,6 @@ impl System {
                 Backend::Kernel => WireGuardKind::Kernel,
                 Backend::Embedded => WireGuardKind::Embedded,
             },
-            epoch,
         })
     }
 

@@ -85,7 +85,7 @@ impl System {
         Ok(Self { links: Links::new(config.links.clone()), rtnl, record, config })
     }
 
-    /// Counts this start of the agent and returns its authentication epoch; once a start.
+    /// Counts a start of the OSPF engines and returns its authentication epoch, higher than those of all earlier ones.
     pub fn advance_epoch(&self) -> Result<u32, SystemError> {
         let path = &self.config.state_dir;
         file::make_private_directory(path)

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::error::LabError;
 use crate::scenarios::{Scenario, Stage, claim};
 use crate::snapshot::Snapshot;
+use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -19,10 +22,22 @@ pub const SCENARIOS: &[Scenario] = &[
         topology: "reference",
         run: down_leaves_nothing,
     },
+    Scenario {
+        name: "another-host-id",
+        claim: "A router that is given another host id is that router to the whole mesh, without a restart of its agent.",
+        topology: "reference",
+        run: another_host_id,
+    },
 ];
 
 /// What stays beside the keys.
 const BOOT_COUNT: &str = "file /etc/dlan/boots,";
+
+/// The host id of r3 as the topology has it, in r3's configuration and in that of r2, its only neighbor.
+const HOST_ID: &str = "option host_id '3'";
+/// One that no router has, and its Router ID.
+const HOST_ID_FREE: &str = "option host_id '7'";
+const ROUTER_ID_FREE: &str = "0.0.0.7";
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -95,6 +110,48 @@ fn down_leaves_nothing(stage: &mut Stage) -> Result<(), LabError> {
     stage.lab.power_off(router)?;
     stage.lab.power_on(router)?;
     stage.lab.start_agent(router)?;
+    stage.lab.wait_for_routes(LIMIT)?;
+    stage.lab.wait_for_adjacencies(LIMIT)
+}
+
+fn another_host_id(stage: &mut Stage) -> Result<(), LabError> {
+    let routers = ["r3", "r2"];
+    let agents = stage.lab.agents("r3")?;
+    let mut before = Vec::new();
+    for router in routers {
+        let config = stage.lab.read_config(router)?;
+        stage.lab.write_config(router, &config.replace(HOST_ID, HOST_ID_FREE))?;
+        stage.lab.dlan(router, &["apply"])?;
+        before.push((router, config));
+    }
+    // s5 is behind r3.
+    let host = stage.lab.node("s1")?.clone();
+    let far = [stage.lab.address_of("s5", true)?, stage.lab.address_of("s5", false)?];
+    wait::until(LIMIT, "the mesh to know r3 by its other host id", || {
+        let topology = stage.lab.dlan_json("r1", &["topology"]).map_err(|error| error.with_causes())?;
+        let routers = topology.get("routers").and_then(Value::as_array).cloned().unwrap_or_default();
+        let is_known = |router: &Value| {
+            let reachable = router.get("reachable").and_then(Value::as_array).map_or(0, Vec::len);
+            router.get("router_id").and_then(Value::as_str) == Some(ROUTER_ID_FREE) && reachable == 2
+        };
+        let silent: Vec<_> = far
+            .iter()
+            .filter(|address| !host.succeeds("ping", &["-c1", "-W1", &address.to_string()]))
+            .collect();
+        if routers.iter().any(is_known) && silent.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("no answer from {silent:?}; r1 knows {topology}"))
+        }
+    })?;
+    claim(stage.lab.agents("r3")? == agents, || "the agent is another process".to_owned())?;
+    stage.saw(format!(
+        "r1 reaches r3 as {ROUTER_ID_FREE}, s1 reaches s5 behind it, the agent is the same process"
+    ));
+    for (router, config) in before {
+        stage.lab.write_config(router, &config)?;
+        stage.lab.dlan(router, &["apply"])?;
+    }
     stage.lab.wait_for_routes(LIMIT)?;
     stage.lab.wait_for_adjacencies(LIMIT)
 }
