@@ -45,6 +45,8 @@ pub enum EndpointAction {
 #[derive(Debug, Clone)]
 struct Entry {
     endpoint: Endpoint,
+    /// Whether the peer had another endpoint in the configuration before.
+    is_changed: bool,
     addresses: Vec<SocketAddr>,
     /// Which of the addresses is in use.
     chosen: usize,
@@ -80,12 +82,14 @@ impl Endpoints {
     }
 
     fn handle_endpoints(&mut self, now: Instant, wanted: &BTreeMap<&PublicKey, &Endpoint>) {
-        self.entries
-            .retain(|peer, entry| wanted.get(peer).is_some_and(|endpoint| **endpoint == entry.endpoint));
+        self.entries.retain(|peer, _| wanted.contains_key(peer));
         for (peer, endpoint) in wanted {
-            if !self.entries.contains_key(*peer) {
+            let before = self.entries.get(*peer).map(|entry| &entry.endpoint);
+            if before != Some(*endpoint) {
                 let seen = self.peers.get(*peer).copied().unwrap_or_default();
-                self.entries.insert(**peer, Entry::new(now, (*endpoint).clone(), seen));
+                let is_changed = before.is_some();
+                let entry = Entry { is_changed, ..Entry::new(now, (*endpoint).clone(), seen) };
+                self.entries.insert(**peer, entry);
                 self.set_first(now, peer);
             }
         }
@@ -99,7 +103,8 @@ impl Endpoints {
         peer: &PublicKey,
         answer: Result<Vec<SocketAddr>, String>,
     ) {
-        let Some(entry) = self.entries.get_mut(peer) else { return };
+        // The answer to a name may come when an address stands in its place.
+        let Some(entry) = self.entries.get_mut(peer).filter(|entry| !entry.is_address()) else { return };
         entry.asked = None;
         let mut addresses = match answer {
             Ok(addresses) if !addresses.is_empty() => addresses,
@@ -143,7 +148,7 @@ impl Endpoints {
             self.entries.iter().filter(|(_, entry)| entry.due <= now).map(|(peer, _)| *peer).collect();
         for peer in due {
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
-            if entry.endpoint.host.parse::<IpAddr>().is_ok() {
+            if entry.is_address() {
                 entry.due = now + entry.interval();
                 self.try_next_when_silent(now, &peer);
             } else {
@@ -196,13 +201,14 @@ impl Endpoints {
     }
 
     /// Begins with the address at which the peer answers already, if it is one of its name's. A peer that answers from
-    /// elsewhere has roamed and is left there.
+    /// elsewhere has roamed and is left there, unless the operator has just said where to call it.
     fn set_first(&mut self, now: Instant, peer: &PublicKey) {
         let Some(entry) = self.entries.get_mut(peer) else { return };
         if !entry.is_silent() {
             let answering = |address: &SocketAddr| Some(*address) == entry.seen.endpoint;
             match entry.addresses.iter().position(answering) {
                 Some(at) => entry.chosen = at,
+                None if entry.is_changed => {}
                 None => return,
             }
         }
@@ -225,6 +231,7 @@ impl Entry {
             // A written address needs no lookup.
             due: if addresses.is_some() { now + SILENT_INTERVAL } else { now },
             endpoint,
+            is_changed: false,
             addresses: addresses.into_iter().collect(),
             chosen: 0,
             error: None,
@@ -233,6 +240,11 @@ impl Entry {
             seen,
             set_at: None,
         }
+    }
+
+    /// Returns whether the endpoint is written as an address.
+    fn is_address(&self) -> bool {
+        self.endpoint.host.parse::<IpAddr>().is_ok()
     }
 
     fn chosen_address(&self) -> Option<SocketAddr> {
@@ -363,6 +375,36 @@ mod tests {
         assert_eq!(actions(&mut endpoints), [set(both[1])]);
         let mut roamed = machine_after("192.0.2.4", &peers("198.51.100.9:1024", Some(1)));
         assert_eq!(actions(&mut roamed), []);
+    }
+
+    #[test]
+    fn an_endpoint_that_the_operator_changes_is_called_at_once_though_the_peer_answers_at_the_former() {
+        let mut endpoints = machine("192.0.2.4");
+        endpoints.handle_peers(at(1), &peers("192.0.2.4:51820", Some(1)));
+        actions(&mut endpoints);
+        for (host, port) in [("192.0.2.77", 51820), ("192.0.2.77", 443)] {
+            let endpoint = Endpoint { host: host.to_owned(), port };
+            endpoints.handle_endpoints(at(2), &BTreeMap::from([(&PEER, &endpoint)]));
+            assert_eq!(actions(&mut endpoints), [set(&format!("{host}:{port}"))]);
+        }
+        let name = Endpoint { host: "r4.example.org".to_owned(), port: 51820 };
+        endpoints.handle_endpoints(at(3), &BTreeMap::from([(&PEER, &name)]));
+        actions(&mut endpoints);
+        endpoints.handle_resolved(at(4), &PEER, answer(&["192.0.2.88:51820"]));
+        assert_eq!(actions(&mut endpoints), [set("192.0.2.88:51820")]);
+    }
+
+    #[test]
+    fn the_answer_to_a_name_that_gave_way_to_an_address_is_not_taken() {
+        let mut endpoints = machine("r4.example.org");
+        let endpoint = Endpoint { host: "192.0.2.4".to_owned(), port: 51820 };
+        endpoints.handle_endpoints(at(1), &BTreeMap::from([(&PEER, &endpoint)]));
+        actions(&mut endpoints);
+        endpoints.handle_resolved(at(2), &PEER, answer(&["192.0.2.99:51820"]));
+        endpoints.handle_resolved(at(2), &PEER, Err("no such name".to_owned()));
+        assert_eq!(actions(&mut endpoints), []);
+        assert_eq!(endpoints.addresses()[&PEER], "192.0.2.4:51820".parse().unwrap());
+        assert_eq!(endpoints.error(&PEER), None);
     }
 
     #[test]
