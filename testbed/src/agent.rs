@@ -107,6 +107,12 @@ impl Lab {
         Ok(self.node(router)?.run(&dlan_program()?.to_string_lossy(), arguments)?)
     }
 
+    /// Runs `dlan` in a router and returns its exit code.
+    pub fn dlan_exit_code(&self, router: &str, arguments: &[&str]) -> Result<Option<i32>, LabError> {
+        let mut command = self.node(router)?.command(&dlan_program()?.to_string_lossy(), arguments);
+        Ok(command::output(&mut command, "")?.status.code())
+    }
+
     /// Runs `dlan --json` in a router and returns its answer.
     pub fn dlan_json(&self, router: &str, arguments: &[&str]) -> Result<Value, LabError> {
         let text = self.dlan(router, &[&["--json"], arguments].concat())?;

@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command};
 
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::console::Console;
@@ -18,6 +19,10 @@ pub fn is_working_process() -> Result<bool, LabError> {
     if std::env::var_os(SUPERVISED).is_none() {
         return Ok(false);
     }
+    // Whoever cleans up being gone, going on would leave a lab behind.
+    set_pdeathsig(Signal::SIGKILL).map_err(|errno| {
+        LabError::Asked(format!("cannot tie this process to the one that cleans up: {errno}"))
+    })?;
     watched()
         .thread_unblock()
         .map_err(|errno| LabError::Asked(format!("cannot unblock signals: {errno}")))?;

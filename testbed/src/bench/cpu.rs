@@ -8,11 +8,23 @@ use std::time::Duration;
 pub fn processor_time(pid: i32) -> io::Result<Duration> {
     let mut sum = Duration::ZERO;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        let Some(text) = of_a_running_thread(fs::read_to_string(task?.path().join("schedstat")))? else {
+            continue;
+        };
         let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
         sum += Duration::from_nanos(nanoseconds);
     }
     Ok(sum)
+}
+
+/// Returns what was read, or nothing where the thread has ended meanwhile.
+fn of_a_running_thread(read: io::Result<String>) -> io::Result<Option<String>> {
+    match read {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the resident memory of a process in kibibytes, and what of it no other process could share.

@@ -17,6 +17,12 @@ pub const SCENARIOS: &[Scenario] = &[
         run: apply_twice,
     },
     Scenario {
+        name: "bad-config",
+        claim: "A rejected configuration changes nothing, told to a running agent or found by one that starts.",
+        topology: "reference",
+        run: bad_config,
+    },
+    Scenario {
         name: "down-leaves-nothing",
         claim: "`dlan down` leaves no device, route, rule, setting or file of dlan's, and nobody else's missing.",
         topology: "reference",
@@ -64,6 +70,59 @@ fn apply_twice(stage: &mut Stage) -> Result<(), LabError> {
     claim(differences.is_empty(), || format!("the second apply changed:\n{}", differences.join("\n")))?;
     claim(stage.lab.plans_nothing("r2")?, || "`dlan plan` still has plans".to_owned())?;
     stage.saw(format!("the second `dlan apply` says: {}", said.trim()));
+    Ok(())
+}
+
+/// The broken files that the parser's own tests hold to their exact messages.
+const BROKEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dlan-agent/tests/config/bad");
+/// `dlan`'s exit code for a rejected configuration.
+const REJECTED: i32 = 3;
+
+fn bad_config(stage: &mut Stage) -> Result<(), LabError> {
+    let router = "r2";
+    let good = stage.lab.read_config(router)?;
+    let before = Snapshot::take(stage.lab.node(router)?)?;
+    let mut files = 0;
+    let entries = std::fs::read_dir(BROKEN).map_err(|source| LabError::File {
+        act: "read",
+        path: BROKEN.into(),
+        source,
+    })?;
+    let broken = entries.flatten().map(|entry| entry.path());
+    for path in broken.filter(|path| path.extension().is_some_and(|extension| extension == "conf")) {
+        let octets = std::fs::read(&path).map_err(|source| LabError::File {
+            act: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let into = stage.lab.node(router)?.path(crate::agent::CONFIG);
+        std::fs::write(&into, octets).map_err(|source| LabError::File {
+            act: "write",
+            path: into,
+            source,
+        })?;
+        let code = stage.lab.dlan_exit_code(router, &["apply"])?;
+        claim(code == Some(REJECTED), || format!("{}: `dlan apply` ends with {code:?}", path.display()))?;
+        files += 1;
+    }
+    claim(files >= 40, || format!("only {files} broken files were found"))?;
+    // The last of them stays while the agent starts anew: it runs with what it ran with before.
+    stage.lab.kill_agent(router)?;
+    stage.lab.start_agent(router)?;
+    stage.lab.wait_for_adjacencies(LIMIT)?;
+    let status = stage.lab.dlan(router, &["status"])?;
+    claim(status.contains("reject"), || {
+        format!("`dlan status` does not say that the file is rejected:\n{status}")
+    })?;
+    stage.lab.write_config(router, &good)?;
+    stage.lab.dlan(router, &["apply"])?;
+    let after = Snapshot::take(stage.lab.node(router)?)?;
+    let mut differences = before.differences(&after);
+    differences.retain(|line| !line.contains(BOOT_COUNT) && !line.contains("file /run/dlan/"));
+    claim(differences.is_empty(), || format!("they changed:\n{}", differences.join("\n")))?;
+    stage.saw(format!(
+        "{files} broken files, each refused by `dlan apply`; an agent started on one ran on as before"
+    ));
     Ok(())
 }
 
