@@ -30,6 +30,7 @@ pub struct Lab {
 impl Lab {
     /// Builds all nodes and cables of a lab that is not up; `progress` hears of each step.
     pub fn up(topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
+        needs_root()?;
         let directory = Path::new(RUN_DIR).join(&topology.name);
         remove_directory(&directory)?;
         make_directory(&directory.join("log"))?;
@@ -52,6 +53,7 @@ impl Lab {
 
     /// Finds the running lab called `name`, or the only one that runs.
     pub fn open(name: Option<&str>) -> Result<Self, LabError> {
+        needs_root()?;
         let running: BTreeSet<String> = node::holders(None).into_iter().map(|(_, lab, _)| lab).collect();
         let name = match (name, running.first()) {
             (Some(name), _) => name.to_owned(),
@@ -238,6 +240,13 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+fn needs_root() -> Result<(), LabError> {
+    if nix::unistd::Uid::effective().is_root() {
+        return Ok(());
+    }
+    Err(LabError::Asked("network namespaces need root: run this with sudo".to_owned()))
 }
 
 fn make_directory(path: &Path) -> Result<(), LabError> {
