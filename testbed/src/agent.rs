@@ -44,13 +44,16 @@ impl Lab {
         for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
             self.write_config(&router.name, &agent_config::render(&self.topology, router, &keys))?;
         }
-        // Those that are called come first: WireGuard waits 5 s before it calls again.
+        // Those that are called come first, and listen before the others call: WireGuard calls again after 5 s only.
         let mut order: Vec<_> =
             self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan).collect();
         order.sort_by_key(|router| router.home.is_some());
         for router in order {
             progress(&format!("starting the agent of {}", router.name));
             self.start_agent(&router.name)?;
+            if router.home.is_none() {
+                self.wait_for_links(&router.name)?;
+            }
         }
         Ok(())
     }

@@ -77,6 +77,12 @@ fn bring_up(console: Console, topology: Topology) -> Result<Lab, LabError> {
     lab.start_mesh(&|step| console.replace(format!("   {step}")))?;
     console.replace("   the agents call each other, learn the mesh and set their routes");
     lab.wait_for_routes(COLD_START_LIMIT)?;
+    lab.wait_for_adjacencies(COLD_START_LIMIT)?;
+    wait::until(LIMIT, "the cheapest way to carry the traffic", || match lab.way("r1", "r2") {
+        Ok(way) if way == ["r1", "r4", "r2"] => Ok(()),
+        Ok(way) => Err(way.join(" - ")),
+        Err(error) => Err(error.with_causes()),
+    })?;
     console.replace("");
     let seconds = begun.elapsed().as_secs_f64();
     console.line(format!(

@@ -121,6 +121,19 @@ impl Lab {
         Ok(plan.get("steps").and_then(Value::as_u64) == Some(0))
     }
 
+    /// Waits until the devices of all links of a router stand.
+    pub fn wait_for_links(&self, router: &str) -> Result<(), LabError> {
+        let node = self.node(router)?;
+        let neighbors = self.topology.links.iter().filter_map(|link| link.other_end(router));
+        let ids = neighbors.filter_map(|name| self.topology.router(name)).map(|router| router.host_id);
+        let devices: Vec<String> = ids.map(|id| format!("dlan-vx{id}")).collect();
+        wait::until(COLD_START_LIMIT, &format!("the links of {router}"), || {
+            let missing =
+                devices.iter().find(|device| !node.path(&format!("/sys/class/net/{device}")).exists());
+            missing.map_or(Ok(()), |device| Err(format!("{device} is missing")))
+        })
+    }
+
     /// Waits until every uncut link between running routers is Full at both ends, in both families.
     pub fn wait_for_adjacencies(&self, limit: Duration) -> Result<(), LabError> {
         wait::until(limit, "every neighbor to be Full", || {

@@ -168,7 +168,10 @@ fn receive(mut stream: TcpStream, received: &AtomicU64) -> std::io::Result<Done>
     loop {
         let at = usize::try_from(total % BLOCK as u64).unwrap_or(0);
         let room = buffer.get_mut(..BLOCK - at).unwrap_or_default();
-        let count = stream.read(room)?;
+        let count = match stream.read(room) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
         longest_pause = longest_pause.max(last.elapsed());
         last = Instant::now();
         if count == 0 {

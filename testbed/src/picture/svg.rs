@@ -7,7 +7,7 @@ use super::{Look, Shown, hosts, label, rows};
 use crate::topology::Topology;
 
 const BOX: (i32, i32) = (170, 74);
-const STEP: (i32, i32) = (250, 230);
+const STEP: (i32, i32) = (310, 260);
 const MARGIN: i32 = 50;
 
 /// Returns the mesh as an SVG document.
@@ -90,16 +90,9 @@ fn draw_links(svg: &mut String, topology: &Topology, shown: &Shown, centres: &BT
             "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"{width}\"{dashes}/>",
             a.0, a.1, b.0, b.1
         );
-        // Labels of links that cross stay apart: a third of the way from either end in turn.
-        let (third, rest) = if a.1 == b.1 {
-            (1, 1)
-        } else if number % 2 == 0 {
-            (2, 3)
-        } else {
-            (3, 2)
-        };
-        let (x, y) =
-            ((a.0 * rest + b.0 * third) / (third + rest), (a.1 * rest + b.1 * third) / (third + rest));
+        // Labels of links that cross stay apart: each at another height.
+        let hundredths = if a.1 == b.1 { 50 } else { 30 + 13 * whole(number % 4) };
+        let (x, y) = (a.0 + (b.0 - a.0) * hundredths / 100, a.1 + (b.1 - a.1) * hundredths / 100);
         let half = whole(label(link).chars().count()) * 7 / 2 + 5;
         let _ = writeln!(
             labels,
