@@ -16,7 +16,6 @@ use crate::command;
 use crate::error::LabError;
 use crate::lab::{Lab, read_file, write_file};
 use crate::node::{Node, own_program};
-use crate::topology::RouterKind;
 
 /// Where a router's configuration is, in the router.
 pub const CONFIG: &str = "/etc/config/dlan";
@@ -36,17 +35,14 @@ impl Lab {
                 .map_err(|source| LabError::File { act: "make", path: directory.clone(), source })?;
             write_secret(&node.path(agent_config::OSPF_SECRET_FILE), &secret)?;
             write_secret(&node.path(agent_config::WG_PSK_FILE), &psk)?;
-            if router.kind == RouterKind::Dlan {
-                self.write_config(&router.name, &agent_config::render(&self.topology, router, &keys))?;
-                keys.insert(router.name.clone(), public_key(node)?);
-            }
+            self.write_config(&router.name, &agent_config::render(&self.topology, router, &keys))?;
+            keys.insert(router.name.clone(), public_key(node)?);
         }
-        for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
+        for router in &self.topology.routers {
             self.write_config(&router.name, &agent_config::render(&self.topology, router, &keys))?;
         }
         // Those that are called come first, and listen before the others call: WireGuard calls again after 5 s only.
-        let mut order: Vec<_> =
-            self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan).collect();
+        let mut order: Vec<_> = self.topology.routers.iter().collect();
         order.sort_by_key(|router| router.home.is_some());
         for router in order {
             progress(&format!("starting the agent of {}", router.name));

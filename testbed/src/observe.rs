@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::error::LabError;
 use crate::lab::{Lab, read_file};
-use crate::topology::RouterKind;
 use crate::wait;
 
 /// How long the agents may take to bring a mesh up from nothing.
@@ -146,7 +145,7 @@ impl Lab {
     pub fn missing_adjacencies(&self) -> Vec<String> {
         let cuts = self.cuts();
         let mut missing = Vec::new();
-        for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
+        for router in &self.topology.routers {
             if !self.nodes.contains_key(&router.name) {
                 continue;
             }

@@ -17,7 +17,7 @@ use crate::observe::COLD_START_LIMIT;
 use crate::picture::{self, Shown};
 use crate::runner;
 use crate::signals;
-use crate::topology::{RouterKind, Topology};
+use crate::topology::Topology;
 use crate::transfer::Transfer;
 
 /// Carries out what the command line asks for and returns the exit code.
@@ -68,7 +68,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::PowerOn { node } => {
             let mut lab = Lab::open(lab)?;
             lab.power_on(&node)?;
-            if lab.topology.router(&node).is_some_and(|router| router.kind == RouterKind::Dlan) {
+            if lab.topology.router(&node).is_some() {
                 lab.start_agent(&node)?;
             }
             console.line(format!("{node} is on"));

@@ -92,17 +92,6 @@ pub struct Stranger {
     pub ipv6: Ipv6Addr,
 }
 
-/// Which program routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RouterKind {
-    /// The dlan agent.
-    #[default]
-    Dlan,
-    /// BIRD 2 over devices made by hand, as the predecessor's routers have it.
-    Bird,
-}
-
 /// A router of the mesh.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,9 +111,6 @@ pub struct Router {
     pub lan_ipv4: Ipv4Net,
     /// The same for IPv6.
     pub lan_ipv6: Ipv6Net,
-    /// Which program routes.
-    #[serde(default)]
-    pub kind: RouterKind,
     /// Column and row in pictures, from the upper left; left out: in the lowest row, as the file has them.
     #[serde(default)]
     pub at: Option<(u8, u8)>,
