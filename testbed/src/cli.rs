@@ -9,7 +9,8 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "dlan-lab", version, max_term_width = 100)]
 pub struct Cli {
-    /// Which running lab is meant, where several are up; also the environment variable DLAN_LAB.
+    /// Which running lab is meant, where several are up; for `test`, what goes before the names of its labs, so that
+    /// two runs do not meet. Also the environment variable DLAN_LAB.
     #[arg(long, global = true)]
     pub lab: Option<String>,
     /// What to do.

@@ -59,7 +59,10 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console),
         Command::Test { scenarios, report, traces, .. } => {
-            return runner::run(console, &runner::Orders { names: scenarios, report, traces });
+            return runner::run(
+                console,
+                &runner::Orders { names: scenarios, report, traces, prefix: lab.map(str::to_owned) },
+            );
         }
         Command::PowerOff { node } => {
             Lab::open(lab)?.power_off(&node)?;

@@ -21,13 +21,25 @@ pub struct Orders {
     pub report: Option<PathBuf>,
     /// Where to leave what is known about failures.
     pub traces: PathBuf,
+    /// What goes before the names of the labs, so that two runs do not meet.
+    pub prefix: Option<String>,
+}
+
+impl Orders {
+    /// Returns what the lab of a scenario is called.
+    fn lab_of(&self, scenario: &Scenario) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}-{}", scenario.topology),
+            None => scenario.topology.to_owned(),
+        }
+    }
 }
 
 /// Runs scenarios and returns the exit code: 0 when every claim holds.
 pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
     let chosen = choose(&orders.names)?;
     if !signals::is_working_process()? {
-        let mut labs: Vec<String> = chosen.iter().map(|scenario| scenario.topology.to_owned()).collect();
+        let mut labs: Vec<String> = chosen.iter().map(|scenario| orders.lab_of(scenario)).collect();
         labs.dedup();
         return signals::supervise(&labs);
     }
@@ -37,7 +49,7 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
     for (number, scenario) in chosen.iter().enumerate() {
         let title = format!("[{}/{}] {}", number + 1, chosen.len(), scenario.name);
         console.line(format!("{}  {}", console.bold(&title), console.faint(scenario.claim)));
-        let outcome = run_one(console, scenario, &mut stage);
+        let outcome = run_one(console, scenario, &orders.lab_of(scenario), &mut stage);
         show(console, &outcome);
         if outcome.failure.is_some()
             && let Some(failed) = stage.take()
@@ -85,7 +97,7 @@ fn choose(names: &[String]) -> Result<Vec<Scenario>, LabError> {
     Ok(all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect())
 }
 
-fn run_one(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> Outcome {
+fn run_one(console: Console, scenario: &Scenario, lab: &str, stage: &mut Option<Stage>) -> Outcome {
     let mut outcome = Outcome {
         name: scenario.name,
         claim: scenario.claim,
@@ -93,7 +105,7 @@ fn run_one(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> 
         evidence: Vec::new(),
         failure: None,
     };
-    if let Err(error) = prepare(console, scenario, stage) {
+    if let Err(error) = prepare(console, scenario, lab, stage) {
         outcome.failure = Some(format!("the lab does not come up: {}", error.with_causes()));
         return outcome;
     }
@@ -106,17 +118,23 @@ fn run_one(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> 
     outcome
 }
 
-/// Sees to it that the lab a scenario needs is up and whole.
-fn prepare(console: Console, scenario: &Scenario, stage: &mut Option<Stage>) -> Result<(), LabError> {
-    if stage.as_ref().is_some_and(|stage| stage.lab.topology.name == scenario.topology) {
+/// Sees to it that the lab a scenario needs is up, whole, and called `name`.
+fn prepare(
+    console: Console,
+    scenario: &Scenario,
+    name: &str,
+    stage: &mut Option<Stage>,
+) -> Result<(), LabError> {
+    if stage.as_ref().is_some_and(|stage| stage.lab.topology.name == name) {
         return Ok(());
     }
     if let Some(other) = stage.take() {
         Lab::down(&other.lab.topology.name)?;
     }
     let begun = Instant::now();
-    let topology = Topology::find(Path::new(scenario.topology))?;
-    Lab::down(&topology.name)?;
+    let mut topology = Topology::find(Path::new(scenario.topology))?;
+    name.clone_into(&mut topology.name);
+    Lab::down(name)?;
     let lab = Lab::up(topology, &|step| console.replace(format!("      {step}")))?;
     let lab = stage.insert(Stage { lab, evidence: Vec::new() });
     lab.lab.start_mesh(&|step| console.replace(format!("      {step}")))?;
