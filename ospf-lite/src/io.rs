@@ -48,6 +48,25 @@ pub enum InterfaceEvent {
     Up(InterfaceId),
     /// It cannot.
     Down(InterfaceId),
+    /// What watches the link beside OSPF has come to another opinion of its far end.
+    Reachability {
+        /// The interface of the link.
+        interface: InterfaceId,
+        /// The opinion; [`Reachability::Reachable`] until told otherwise, and again when the interface comes up.
+        reachability: Reachability,
+    },
+}
+
+/// Whether the far end of a link can be reached, as far as BFD can tell (RFC 5882 section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Reachability {
+    /// Nothing speaks against it: the session is Up, or there is none that could tell.
+    #[default]
+    Reachable,
+    /// The router at the far end is silent, but its kernel still answers over the link: it goes on forwarding.
+    Forwarding,
+    /// Nothing gets through in at least one direction.
+    Unreachable,
 }
 
 /// Content of an LSA type that the engine itself does not know, originated for the engine's owner in area scope

@@ -5,5 +5,6 @@ mod adjacency;
 mod flooding;
 mod harness;
 mod origination;
+mod reachability;
 mod restart;
 mod rfc5340;

@@ -2,7 +2,7 @@
 
 use crate::config::{InterfaceConfig, InterfaceKind};
 use crate::ids::InterfaceId;
-use crate::io::{Event, InterfaceEvent};
+use crate::io::{Event, InterfaceEvent, Reachability};
 use crate::ospf::area::Area;
 use crate::ospf::interface::{Interface, InterfaceInput, InterfaceState, hello};
 use crate::ospf::neighbor::{NeighborInput, events as neighbor_events};
@@ -19,7 +19,28 @@ pub fn handle_event(area: &mut Area, event: InterfaceEvent, cx: &mut Cx<'_>) {
         }
         InterfaceEvent::Up(id) => handle_input(area, id, InterfaceInput::InterfaceUp, cx),
         InterfaceEvent::Down(id) => handle_input(area, id, InterfaceInput::InterfaceDown, cx),
+        InterfaceEvent::Reachability { interface, reachability } => {
+            handle_reachability(area, interface, reachability, cx);
+        }
     }
+}
+
+/// Takes over what is said of the far end (RFC 5882 section 4): while nothing gets through, the neighbor is Down and no
+/// adjacency is begun. A far end that still forwards is left to the neighbor's own timers.
+fn handle_reachability(area: &mut Area, id: InterfaceId, reachability: Reachability, cx: &mut Cx<'_>) {
+    let Some(interface) = area.interfaces.get_mut(&id).filter(|one| one.state != InterfaceState::Down) else {
+        return;
+    };
+    if interface.reachability == reachability {
+        return;
+    }
+    tracing::info!(interface = %interface.config.name, ?reachability, "reachability");
+    interface.reachability = reachability;
+    let input = match reachability {
+        Reachability::Unreachable => NeighborInput::KillNbr,
+        Reachability::Reachable | Reachability::Forwarding => NeighborInput::AdjOk,
+    };
+    neighbor_events::handle_input(area, id, input, cx);
 }
 
 /// Takes a configuration over: in place where the neighbor cannot tell, else by taking the interface down and up.
@@ -92,6 +113,7 @@ fn stop(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
     }
     if let Some(interface) = area.interfaces.get_mut(&id) {
         interface.state = InterfaceState::Down;
+        interface.reachability = Reachability::Reachable;
         interface.flooding.clear();
         interface.flooded_at = None;
         interface.delayed_acknowledgments.clear();

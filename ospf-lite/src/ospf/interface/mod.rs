@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{InterfaceConfig, InterfaceKind, PointToPointConfig};
 use crate::ids::Family;
-use crate::io::{ALL_SPF_ROUTERS, Transmit};
+use crate::io::{ALL_SPF_ROUTERS, Reachability, Transmit};
 use crate::ospf::lsa::{LsaHeader, LsaKey};
 use crate::ospf::lsdb::LsdbKey;
 use crate::ospf::neighbor::Neighbor;
@@ -28,6 +28,8 @@ pub struct Interface {
     pub config: InterfaceConfig,
     /// What it is good for.
     pub state: InterfaceState,
+    /// What watches the link beside OSPF says of its far end.
+    pub reachability: Reachability,
     /// The router at the far end, once heard. A point-to-point link has one.
     pub neighbor: Option<Neighbor>,
     /// The LSAs to be flooded over it with the next Update.
@@ -50,6 +52,7 @@ impl Interface {
         Self {
             config,
             state: InterfaceState::Down,
+            reachability: Reachability::Reachable,
             neighbor: None,
             flooding: BTreeSet::new(),
             flooded_at: None,

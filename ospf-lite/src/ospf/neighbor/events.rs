@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::InterfaceId;
-use crate::io::Event;
+use crate::io::{Event, Reachability};
 use crate::ospf::area::Area;
 use crate::ospf::neighbor::{Facts, NeighborInput, NeighborState, exchange};
 use crate::ospf::outbox::Cx;
@@ -22,7 +22,10 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
     let Some(neighbor) = interface.neighbor.as_mut() else {
         return;
     };
-    let facts = Facts { adjacency_wanted: true, requests_empty: neighbor.exchange.requests.is_empty() };
+    let facts = Facts {
+        adjacency_wanted: interface.reachability != Reachability::Unreachable,
+        requests_empty: neighbor.exchange.requests.is_empty(),
+    };
     let from = neighbor.state;
     let to = from.next(input, facts);
     if from == to {

@@ -57,7 +57,8 @@ pub enum NeighborInput {
 /// What the next state depends on besides the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether an adjacency is wanted: always on point-to-point links (RFC 2328 section 10.4).
+    /// Whether an adjacency is wanted: on point-to-point links always (RFC 2328 section 10.4), but for one over which
+    /// nothing gets through (RFC 5882 section 4.1).
     pub adjacency_wanted: bool,
     /// Whether the Link state request list is empty.
     pub requests_empty: bool,
