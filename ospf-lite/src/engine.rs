@@ -61,6 +61,13 @@ impl Engine {
         self.handle(now, |area, _, _| originate::handle_private(area, content));
     }
 
+    /// Takes in whether other routers' traffic is to keep away from this one (RFC 6987): its Router-LSA says MaxLinkMetric
+    /// of every link then, so that only what has no other way comes through. Its own prefixes cost what they did, and its
+    /// own routes follow the configured costs.
+    pub fn handle_stub_router(&mut self, now: Instant, is_stub: bool) {
+        self.handle(now, |area, _, _| originate::handle_stub_router(area, is_stub));
+    }
+
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.handle(now, |area, routing, cx| {
@@ -108,6 +115,18 @@ impl Engine {
     /// comes to be. Until the database is in, this router does not offer itself for transit (R-bit).
     pub const fn is_settled(&self) -> bool {
         self.routing.is_settled()
+    }
+
+    /// Returns whether other routers' traffic is to keep away from this one.
+    pub const fn is_stub_router(&self) -> bool {
+        self.area.originations.is_stub_router
+    }
+
+    /// Returns whether the neighbors have what this router says of itself: its own LSAs follow from the facts as they are,
+    /// none waits for MinLSInterval, and no neighbor owes an acknowledgment of one.
+    pub fn is_acknowledged(&self) -> bool {
+        self.timers.deadline(TimerKey::Originate).is_none()
+            && !self.area.awaits_acknowledgment(self.config.router_id)
     }
 
     /// Returns what the engine was told of its router.

@@ -71,6 +71,7 @@ pub(super) enum Command {
     Up(InterfaceId),
     Down(InterfaceId),
     Private(Family, PrivateContent),
+    StubRouter(bool),
     Inspect(Inspection),
 }
 
@@ -108,6 +109,11 @@ impl DriverHandle {
     /// Originates content that the engine itself does not know.
     pub async fn private(&self, family: Family, content: PrivateContent) -> Result<(), DriverEnded> {
         self.command(Command::Private(family, content)).await
+    }
+
+    /// Says, in both families, whether other routers' traffic is to keep away from this router (RFC 6987).
+    pub async fn stub_router(&self, is_stub: bool) -> Result<(), DriverEnded> {
+        self.command(Command::StubRouter(is_stub)).await
     }
 
     /// Runs a question in the driver's task and returns the answer. All earlier commands of this handle have taken

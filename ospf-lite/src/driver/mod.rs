@@ -174,6 +174,11 @@ impl Driver {
                 let now = self.engines.now;
                 self.engines.of_mut(family).handle_private(now, content);
             }
+            Command::StubRouter(is_stub) => {
+                let now = self.engines.now;
+                self.engines.ipv6.handle_stub_router(now, is_stub);
+                self.engines.ipv4.handle_stub_router(now, is_stub);
+            }
             Command::Inspect(question) => question(&self.engines),
         }
     }

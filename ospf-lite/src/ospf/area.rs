@@ -7,11 +7,12 @@ use crate::ids::{Family, InterfaceId, RouterId};
 use crate::io::Event;
 use crate::ospf::interface::Interface;
 use crate::ospf::lsa::LsType;
-use crate::ospf::lsdb::Lsdb;
+use crate::ospf::lsdb::{Lsdb, LsdbKey};
 use crate::ospf::neighbor::{Neighbor, NeighborState};
 use crate::ospf::outbox::Cx;
 use crate::ospf::own::{Originations, Start};
 use crate::ospf::refusal::Refusal;
+use crate::ospf::view::Transit;
 use crate::time::Instant;
 use crate::timer::TimerKey;
 
@@ -81,6 +82,25 @@ impl Area {
     /// had given it up, its routes have been put to use.
     pub fn offers_transit(&self) -> bool {
         self.is_settled() && self.originations.start != Start::Returning
+    }
+
+    /// Returns what this router offers other routers' traffic.
+    pub fn transit(&self) -> Transit {
+        match (self.offers_transit(), self.originations.is_stub_router) {
+            (false, _) => Transit::Refused,
+            (true, true) => Transit::LastResort,
+            (true, false) => Transit::Offered,
+        }
+    }
+
+    /// Returns whether a neighbor owes an acknowledgment of an own LSA.
+    pub fn awaits_acknowledgment(&self, own: RouterId) -> bool {
+        let is_own = |key: &LsdbKey| key.lsa.advertising_router == own;
+        self.interfaces.values().any(|interface| {
+            let unacknowledged =
+                interface.neighbor.iter().flat_map(|neighbor| neighbor.retransmissions.keys());
+            unacknowledged.chain(&interface.flooding).any(is_own)
+        })
     }
 
     /// Returns when the first point-to-point interface came up.

@@ -57,13 +57,23 @@ pub fn handle_private(area: &mut Area, content: PrivateContent) {
     area.due.origination = true;
 }
 
+/// Takes over whether other routers' traffic is to keep away from this one.
+pub fn handle_stub_router(area: &mut Area, is_stub: bool) {
+    if area.originations.is_stub_router != is_stub {
+        tracing::info!(is_stub, "stub router");
+        area.originations.is_stub_router = is_stub;
+        area.due.origination = true;
+        area.due.topology = true;
+    }
+}
+
 /// Makes the installed own LSAs the wanted ones, as far as time allows.
 pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     area.due.origination = false;
     if !area.is_settled() && area.originations.start == Start::Unknown {
         area.originations.start = find_start(area, cx);
     }
-    let view = View::new(&area.interfaces, cx.config, area.offers_transit());
+    let view = View::new(&area.interfaces, cx.config, area.transit());
     let places = area.originations.places.next(&view);
     let wanted = wanted(&view, &places, &area.originations.private);
     area.originations.places = places;

@@ -29,6 +29,8 @@ pub struct Originations {
     pub refreshes: BTreeSet<LsdbKey>,
     /// What the others know of this router as it starts.
     pub start: Start,
+    /// Whether other routers' traffic is to keep away from this one (RFC 6987).
+    pub is_stub_router: bool,
     /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
     pub held_until: Option<Instant>,
 }

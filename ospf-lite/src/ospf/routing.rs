@@ -7,7 +7,7 @@ use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
 use crate::io::{Event, NextHop};
 use crate::ospf::area::Area;
 use crate::ospf::graph::{Edge, Graph, VertexId};
-use crate::ospf::interface::router_options;
+use crate::ospf::interface::{Interface, router_options};
 use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLsa, SequenceNumber};
 use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::Neighbor;
@@ -174,7 +174,8 @@ fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
         .iter()
         .filter_map(|(key, entry)| match &entry.lsa().body {
             LsaBody::Router(router) => {
-                let links = router.links.iter().filter(|link| is_adjacent(area, link)).copied().collect();
+                let adjacent = router.links.iter().filter(|link| is_adjacent(area, link));
+                let links = adjacent.map(|link| with_local_cost(area, *link)).collect();
                 Some(make(key.lsa, RouterLsa { links, ..router.clone() }))
             }
             _ => None,
@@ -186,6 +187,16 @@ fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
     let networks = area.lsdb.live_of(Domain::Area, LsType::NETWORK);
     let others = others.into_iter().chain(networks).map(|(_, entry)| &**entry.lsa());
     Graph::from_lsas(others.chain(&local), cx.config.family)
+}
+
+/// Returns the link as this router uses it. What a stub router says keeps others away (RFC 6987); its own packets follow the
+/// configured costs, and none of them comes back: the way of each of its neighbors avoids it, or there is no other.
+fn with_local_cost(area: &Area, link: RouterLink) -> RouterLink {
+    let configured = area.interfaces.get(&link.interface_id).and_then(Interface::link);
+    match configured.filter(|_| area.originations.is_stub_router) {
+        Some(configured) => RouterLink { metric: configured.cost.get(), ..link },
+        None => link,
+    }
 }
 
 fn is_adjacent(area: &Area, link: &RouterLink) -> bool {

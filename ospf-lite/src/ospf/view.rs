@@ -16,8 +16,8 @@ pub struct View {
     pub router_id: RouterId,
     /// The family whose prefixes are originated.
     pub family: Family,
-    /// Whether the router offers itself for transit.
-    pub offers_transit: bool,
+    /// What the router offers other routers' traffic.
+    pub transit: Transit,
     /// The adjacencies that count, by interface.
     pub adjacencies: BTreeMap<InterfaceId, Adjacency>,
     /// The prefixes of all interfaces that are up; where two have the same one, with the lower metric.
@@ -26,10 +26,21 @@ pub struct View {
     pub links: BTreeMap<InterfaceId, LinkView>,
 }
 
+/// What a router offers the traffic of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transit {
+    /// No way through (R-bit off, RFC 5340 appendix A.2): it might lose what is sent.
+    Refused,
+    /// A way for what has no other: every link costs MaxLinkMetric (RFC 6987 section 2).
+    LastResort,
+    /// Its links at their costs.
+    Offered,
+}
+
 /// A neighbor with an equal database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adjacency {
-    /// The cost of sending to it.
+    /// The cost of sending to it, as other routers are told.
     pub cost: Cost,
     /// Its Router ID.
     pub router_id: RouterId,
@@ -49,11 +60,11 @@ pub struct LinkView {
 
 impl View {
     /// Looks at the interfaces as they are.
-    pub fn new(interfaces: &BTreeMap<InterfaceId, Interface>, config: &Config, offers_transit: bool) -> Self {
+    pub fn new(interfaces: &BTreeMap<InterfaceId, Interface>, config: &Config, transit: Transit) -> Self {
         let mut view = Self {
             router_id: config.router_id,
             family: config.family,
-            offers_transit,
+            transit,
             adjacencies: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -80,7 +91,7 @@ impl View {
         self.links.insert(id, LinkView { address: link_address(link, self.family), prefixes });
         if let Some(neighbor) = interface.neighbor.as_ref().filter(|neighbor| neighbor.is_adjacent()) {
             let adjacency = Adjacency {
-                cost: link.cost,
+                cost: if self.transit == Transit::LastResort { Cost::MAX } else { link.cost },
                 router_id: neighbor.router_id,
                 interface_id: neighbor.interface_id,
             };

@@ -12,7 +12,7 @@ use crate::ospf::lsa::{
     RouterLsa,
 };
 use crate::ospf::lsdb::{Domain, LsdbKey};
-use crate::ospf::view::{LinkView, View};
+use crate::ospf::view::{LinkView, Transit, View};
 use crate::wire::size;
 
 /// How many octets an own LSA has at most. Larger content is split: an Update with it must pass every link.
@@ -100,7 +100,7 @@ fn router_lsas(view: &View, places: &Places) -> BTreeMap<u32, RouterLsa> {
         border: false,
         external: false,
         virtual_endpoint: false,
-        options: router_options(view.family, view.offers_transit),
+        options: router_options(view.family, view.transit != Transit::Refused),
         links: Vec::new(),
     };
     let mut parts = BTreeMap::from([(0, empty.clone())]);

@@ -181,7 +181,8 @@ impl Net {
         self.now.since(start)
     }
 
-    fn collect(&mut self, router: u32) {
+    /// Takes what an engine wants done after it was told something.
+    pub fn collect(&mut self, router: u32) {
         let engine = self.engines.get_mut(&router).unwrap();
         let mut transmits: Vec<Transmit> = Vec::new();
         while let Some(transmit) = engine.poll_transmit() {

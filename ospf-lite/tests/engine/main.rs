@@ -8,3 +8,4 @@ mod origination;
 mod reachability;
 mod restart;
 mod rfc5340;
+mod transit;
