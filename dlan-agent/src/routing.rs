@@ -82,6 +82,7 @@ fn link_interface(
         inf_trans_delay: INF_TRANS_DELAY,
         mtu: link.mtu,
         link_local: at.link_local,
+        neighbor: Some(addressing::router_id(link.host_id)),
         ipv4_address: at.ipv4.map(|own| own.addr()),
         authentication: authentication.to_vec(),
     });

@@ -143,6 +143,7 @@ fn device(link: &str, options: &Options) -> Result<DeviceInterface, Box<dyn Erro
             inf_trans_delay: Duration::from_secs(1),
             mtu,
             link_local,
+            neighbor: None,
             ipv4_address,
             authentication: authentication.collect(),
         }),

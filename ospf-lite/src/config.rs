@@ -24,6 +24,29 @@ pub struct Config {
     /// The high half of RFC 7166 sequence numbers. The caller makes sure that it grows with every start, so
     /// that no sequence number is used twice over restarts.
     pub authentication_epoch: u32,
+    /// How much the database holds.
+    pub limits: Limits,
+}
+
+/// How much an engine takes of others. RFC 2328 knows no limits. What is beyond them is refused without an
+/// acknowledgment, so that the neighbor repeats it and it comes in when there is room; own LSAs always fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// LSAs in the database, also on a neighbor's request list.
+    pub lsas: usize,
+    /// LSAs of one Advertising Router, beyond its link-scope ones.
+    pub lsas_per_router: usize,
+    /// Link-scope LSAs of one link.
+    pub lsas_per_link: usize,
+    /// Octets of all LSAs as they are on the wire; in memory it is about three times as much.
+    pub octets: usize,
+}
+
+impl Default for Limits {
+    /// Room for 10,000 routers and for a router that brings in as many prefixes from outside.
+    fn default() -> Self {
+        Self { lsas: 200_000, lsas_per_router: 32_768, lsas_per_link: 256, octets: 32 << 20 }
+    }
 }
 
 impl Config {
@@ -36,6 +59,7 @@ impl Config {
             equal_cost_max: 16,
             spf_delay: SpfDelayConfig::default(),
             authentication_epoch: 0,
+            limits: Limits::default(),
         }
     }
 }
@@ -121,6 +145,8 @@ pub struct PointToPointConfig {
     pub mtu: u16,
     /// The address packets are sent from.
     pub link_local: Ipv6Addr,
+    /// The only router that packets are taken from; nothing takes them from whoever is heard.
+    pub neighbor: Option<RouterId>,
     /// This end's IPv4 address; what a neighbor that cannot route IPv4 over IPv6 next hops needs (RFC 5838 section 2.5).
     pub ipv4_address: Option<Ipv4Addr>,
     /// RFC 7166 security associations: the first signs, all are accepted. None means no authentication.

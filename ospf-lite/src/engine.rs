@@ -45,9 +45,10 @@ impl Engine {
         engine
     }
 
-    /// Takes in a packet.
-    pub fn handle_packet(&mut self, now: Instant, received: &Received) {
-        self.handle(now, |area, _, cx| receive::handle(area, received, cx));
+    /// Takes in a packet; returns why it was refused as a whole, if it was. That is counted as well, see
+    /// [`Engine::refusals`].
+    pub fn handle_packet(&mut self, now: Instant, received: &Received) -> Option<Refusal> {
+        self.handle(now, |area, _, cx| receive::handle(area, received, cx)).err()
     }
 
     /// Takes in what happened to an interface.
@@ -78,11 +79,15 @@ impl Engine {
     }
 
     /// Runs a handler, then what its effects have made necessary, in this order: origination, routes, packets.
-    fn handle(&mut self, now: Instant, handler: impl FnOnce(&mut Area, &mut Routing, &mut Cx<'_>)) {
+    fn handle<R>(
+        &mut self,
+        now: Instant,
+        handler: impl FnOnce(&mut Area, &mut Routing, &mut Cx<'_>) -> R,
+    ) -> R {
         let Self { config, area, routing, timers, outbox, random, .. } = self;
         self.now = now;
         let cx = &mut Cx { now, config, timers, outbox, random };
-        handler(area, routing, cx);
+        let outcome = handler(area, routing, cx);
         loading::handle_progress(area, cx);
         area.handle_settling(cx);
         if area.due.origination {
@@ -93,6 +98,7 @@ impl Engine {
         for interface in area.interfaces.values_mut() {
             flood::send_flooded(interface, &area.lsdb, cx);
         }
+        outcome
     }
 
     /// Takes the next packet to send.

@@ -138,6 +138,7 @@ impl Router {
                 inf_trans_delay: Duration::from_secs(1),
                 mtu: 1500,
                 link_local: self.link_local().parse().unwrap(),
+                neighbor: None,
                 ipv4_address: None,
                 authentication: vec![SecurityAssociation {
                     id: 1,

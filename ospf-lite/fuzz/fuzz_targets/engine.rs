@@ -266,6 +266,7 @@ fn link(family: Family, id: u32) -> InterfaceConfig {
             inf_trans_delay: Duration::from_secs(1),
             mtu: MTU,
             link_local: address(id),
+            neighbor: None,
             ipv4_address: Some(Ipv4Addr::from(0x0a00_0000 | id)),
             authentication: Vec::new(),
         }),

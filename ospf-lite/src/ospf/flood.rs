@@ -9,13 +9,13 @@ use crate::ospf::area::Area;
 use crate::ospf::install;
 use crate::ospf::interface::Interface;
 use crate::ospf::lsa::{Lsa, LsaHeader, MAX_AGE, SequenceNumber};
-use crate::ospf::lsdb::{Domain, LSDB_MAX, Lsdb, LsdbKey, MIN_LS_ARRIVAL, Source};
+use crate::ospf::lsdb::{Domain, Lsdb, LsdbKey, MIN_LS_ARRIVAL, Source};
 use crate::ospf::neighbor::{NeighborInput, events, exchange};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{AgedLsa, LinkStateUpdate, PacketBody};
 use crate::ospf::refusal::Refusal;
 use crate::timer::TimerKey;
-use crate::wire::size;
+use crate::wire::{DecodeError, size};
 
 /// How far apart flooded Updates are at least, per interface: what arrives meanwhile shares the next one.
 pub const FLOOD_GAP: Duration = Duration::from_millis(10);
@@ -46,15 +46,18 @@ pub fn handle_link_state_update(
     if interface.neighbor.as_ref().is_none_or(|neighbor| !neighbor.state.takes_flooding()) {
         return Err(Refusal::NeighborState);
     }
-    update.refused.iter().for_each(|_| interface.refusals.count(Refusal::LsaMalformed));
+    for error in &update.refused {
+        interface.refusals.count(match error {
+            DecodeError::Checksum { .. } => Refusal::LsaChecksum,
+            DecodeError::Truncated { .. } | DecodeError::Field { .. } | DecodeError::Length { .. } => {
+                Refusal::LsaMalformed
+            }
+        });
+    }
     for AgedLsa { lsa, .. } in update.lsas {
         match handle_lsa(area, id, lsa, cx) {
             Verdict::Next => {}
-            Verdict::Refused(refusal) => {
-                if let Some(interface) = area.interfaces.get_mut(&id) {
-                    interface.refusals.count(refusal);
-                }
-            }
+            Verdict::Refused(refusal) => count_refused(area, id, refusal),
             Verdict::Stop => {
                 events::handle_input(area, id, NeighborInput::BadLsReq, cx);
                 return Err(Refusal::BadAnswer);
@@ -64,6 +67,16 @@ pub fn handle_link_state_update(
     Ok(())
 }
 
+/// Counts an LSA that was refused; of the first of its kind the log tells, unless that is ordinary.
+fn count_refused(area: &mut Area, id: InterfaceId, refusal: Refusal) {
+    if let Some(interface) = area.interfaces.get_mut(&id)
+        && interface.refusals.count(refusal)
+        && !refusal.is_ordinary()
+    {
+        tracing::warn!(interface = %interface.config.name, %refusal, "refuse LSAs from here on");
+    }
+}
+
 /// Judges one LSA; the numbers are the steps of RFC 2328 section 13.
 fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) -> Verdict {
     let header = lsa.header;
@@ -71,6 +84,9 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
     let Some(domain) = Domain::of(&header.key, id) else {
         return Verdict::Refused(Refusal::LsaScope);
     };
+    if header.sequence == SequenceNumber::RESERVED {
+        return Verdict::Refused(Refusal::LsaSequence);
+    }
     let key = LsdbKey { domain, lsa: header.key };
     let entry = area.lsdb.get(&key);
     // 4.
@@ -89,10 +105,14 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
         Ordering::Greater if !is_requested && entry.is_some_and(|entry| entry.is_too_soon(cx.now)) => {
             Verdict::Refused(Refusal::LsaTooSoon)
         }
-        Ordering::Greater if entry.is_none() && area.lsdb.len() >= LSDB_MAX => {
-            Verdict::Refused(Refusal::DatabaseFull)
-        }
         Ordering::Greater => {
+            if let Err(refusal) = area.lsdb.check_room(&key, lsa.octets().len(), &cx.config.limits) {
+                // Asked for again and again, it would keep the adjacency from becoming Full.
+                if let Ok(neighbor) = area.neighbor_mut(id) {
+                    neighbor.exchange.satisfy(&header);
+                }
+                return Verdict::Refused(refusal);
+            }
             let source = if is_requested { Source::Requested } else { Source::Flooded };
             take(area, id, (key, lsa, source), cx);
             Verdict::Next
@@ -298,6 +318,8 @@ pub fn handle_link_state_acknowledgment(
         if is_same {
             neighbor.retransmissions.remove(&key);
             interface.flooding.remove(&key);
+        } else {
+            interface.refusals.count(Refusal::AcknowledgmentMismatch);
         }
     }
     if neighbor.retransmissions.is_empty() {

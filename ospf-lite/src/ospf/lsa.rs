@@ -111,6 +111,8 @@ pub struct LsaKey {
 pub struct SequenceNumber(pub i32);
 
 impl SequenceNumber {
+    /// The reserved number 0x80000000, which no LSA has.
+    pub const RESERVED: Self = Self(i32::MIN);
     /// InitialSequenceNumber, 0x80000001.
     pub const INITIAL: Self = Self(i32::MIN + 1);
     /// MaxSequenceNumber, 0x7fffffff: past it the LSA is flushed first.

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Limits;
 use crate::ids::{InterfaceId, LinkStateId, RouterId};
 use crate::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey, MAX_AGE, Scope};
+use crate::ospf::refusal::Refusal;
 use crate::time::Instant;
-
-/// How many LSAs the database holds at most. Past it LSAs of other routers that are not in it yet are refused.
-pub const LSDB_MAX: usize = 200_000;
 
 /// Who owns the scope an LSA is flooded in: LSAs with equal keys on two links are two LSAs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +136,48 @@ pub struct Installation {
     pub deadline: Option<Instant>,
 }
 
+/// Of what the database holds only so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// A link's own LSAs.
+    Link(InterfaceId),
+    /// What a router originates for the area or the AS.
+    Router(RouterId),
+}
+
+impl Part {
+    const fn of(key: &LsdbKey) -> Self {
+        match key.domain {
+            Domain::Link(id) => Self::Link(id),
+            Domain::Area | Domain::As => Self::Router(key.lsa.advertising_router),
+        }
+    }
+}
+
+/// How much there is in the database.
+#[derive(Debug)]
+struct Usage {
+    octets: usize,
+    /// No part is listed that has none.
+    lsas: BTreeMap<Part, usize>,
+}
+
+impl Usage {
+    fn count(&mut self, key: &LsdbKey) {
+        *self.lsas.entry(Part::of(key)).or_default() += 1;
+    }
+
+    fn discount(&mut self, key: &LsdbKey) {
+        let part = Part::of(key);
+        if let Some(lsas) = self.lsas.get_mut(&part) {
+            *lsas -= 1;
+            if *lsas == 0 {
+                self.lsas.remove(&part);
+            }
+        }
+    }
+}
+
 /// The database of one router.
 #[derive(Debug)]
 pub struct Lsdb {
@@ -145,6 +186,7 @@ pub struct Lsdb {
     deadlines: BTreeSet<(Instant, LsdbKey)>,
     flushed: BTreeSet<LsdbKey>,
     own: BTreeSet<LsdbKey>,
+    usage: Usage,
 }
 
 impl Lsdb {
@@ -156,6 +198,7 @@ impl Lsdb {
             deadlines: BTreeSet::new(),
             flushed: BTreeSet::new(),
             own: BTreeSet::new(),
+            usage: Usage { octets: 0, lsas: BTreeMap::new() },
         }
     }
 
@@ -170,7 +213,9 @@ impl Lsdb {
         if entry.is_flushed() {
             self.flushed.insert(key);
         }
+        self.usage.octets += entry.lsa.octets().len();
         let Some(old) = self.entries.get_mut(&key) else {
+            self.usage.count(&key);
             if key.lsa.advertising_router == self.router_id {
                 self.own.insert(key);
             }
@@ -182,6 +227,7 @@ impl Lsdb {
         }
         let is_flushed = entry.is_flushed();
         let old = std::mem::replace(old, entry);
+        self.usage.octets -= old.lsa.octets().len();
         if let Some(old_deadline) = old.deadline.filter(|old| Some(*old) != deadline) {
             self.deadlines.remove(&(old_deadline, key));
         }
@@ -208,12 +254,37 @@ impl Lsdb {
     /// Takes an LSA out.
     pub fn remove(&mut self, key: &LsdbKey) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
+        self.usage.octets -= entry.lsa.octets().len();
+        self.usage.discount(key);
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, *key));
         }
         self.flushed.remove(key);
         self.own.remove(key);
         Some(entry)
+    }
+
+    /// Refuses an LSA of this key and length that does not fit into the limits, beside or in place of what is there.
+    pub fn check_room(&self, key: &LsdbKey, octets: usize, limits: &Limits) -> Result<(), Refusal> {
+        let old = self.entries.get(key);
+        let octets_before = old.map_or(0, |entry| entry.lsa.octets().len());
+        if octets > octets_before && self.usage.octets - octets_before + octets > limits.octets {
+            return Err(Refusal::DatabaseFull);
+        }
+        if old.is_some() {
+            return Ok(());
+        }
+        let (max, refusal) = match key.domain {
+            Domain::Link(_) => (limits.lsas_per_link, Refusal::LinkFull),
+            Domain::Area | Domain::As => (limits.lsas_per_router, Refusal::RouterFull),
+        };
+        if self.usage.lsas.get(&Part::of(key)).is_some_and(|lsas| *lsas >= max) {
+            Err(refusal)
+        } else if self.len() >= limits.lsas {
+            Err(Refusal::DatabaseFull)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes every LSA of a link out; nobody is told, for the link is gone. Returns how many there were.

@@ -12,14 +12,19 @@ use crate::wire::DecodeError;
 use crate::wire::auth::{self, AuthError};
 use crate::wire::packet::{self, PacketHeader, Protection};
 
-/// Takes a packet in: to the handler of its kind, or on the count of refusals.
-pub fn handle(area: &mut Area, received: &Received, cx: &mut Cx<'_>) {
-    if let Err(refusal) = accept(area, received, cx)
+/// Takes a packet in: to the handler of its kind, or on the count of refusals. Returns why it was refused as a whole.
+pub fn handle(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    let accepted = accept(area, received, cx);
+    if let Err(refusal) = accepted
         && let Some(interface) = area.interfaces.get_mut(&received.interface)
     {
         tracing::debug!(interface = %interface.config.name, source = %received.source, %refusal, "refuse");
-        interface.refusals.count(refusal);
+        // The first of a kind is told, as RFC 7166 section 4.6 wants; a flood must not fill the log.
+        if interface.refusals.count(refusal) && !refusal.is_ordinary() {
+            tracing::warn!(interface = %interface.config.name, source = %received.source, %refusal, "refuse from here on");
+        }
     }
+    accepted
 }
 
 fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), Refusal> {
@@ -27,24 +32,27 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
     let interface = area.interfaces.get_mut(&id).ok_or(Refusal::InterfaceNotActive)?;
     check_addresses(interface, received)?;
     let header = packet::decode_header(&received.octets).map_err(|error| refusal_of(&error))?;
-    check_header(&header, cx)?;
+    check_header(&header, interface, cx)?;
     let (packet, sequence) = open(interface, received, cx)?;
     let from = packet.router_id;
-    if let Some(sequence) = sequence
-        && let Some(neighbor) = interface.neighbor.as_mut().filter(|neighbor| neighbor.router_id == from)
-    {
-        neighbor.accept_sequence(header.kind, sequence)?;
+    let neighbor = interface.neighbor.as_ref().filter(|neighbor| neighbor.router_id == from);
+    let (is_neighbor, address) = (neighbor.is_some(), neighbor.map(|neighbor| neighbor.address));
+    let numbered = sequence.map(|sequence| (header.kind, sequence));
+    if let Some(numbered) = numbered {
+        interface.sequences.check(from, numbered, is_neighbor)?;
+        interface.sequences.note(from, numbered, is_neighbor);
     }
     if let PacketBody::Hello(hello) = &packet.body {
         hello::handle(area, id, (from, received.source), hello, cx)?;
-        let neighbor = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut());
-        if let Some((neighbor, sequence)) = neighbor.zip(sequence) {
-            neighbor.note_sequence(header.kind, sequence);
+        if let Some((numbered, interface)) = numbered.zip(area.interfaces.get_mut(&id)) {
+            interface.sequences.note(from, numbered, true);
         }
         return Ok(());
     }
-    if interface.neighbor.as_ref().is_none_or(|neighbor| neighbor.router_id != from) {
-        return Err(Refusal::UnknownNeighbor);
+    match address {
+        None => return Err(Refusal::UnknownNeighbor),
+        Some(address) if address != received.source => return Err(Refusal::NeighborAddress),
+        Some(_) => {}
     }
     match packet.body {
         PacketBody::Hello(_) => Ok(()),
@@ -73,7 +81,7 @@ fn check_addresses(interface: &Interface, received: &Received) -> Result<(), Ref
     Ok(())
 }
 
-fn check_header(header: &PacketHeader, cx: &Cx<'_>) -> Result<(), Refusal> {
+fn check_header(header: &PacketHeader, interface: &Interface, cx: &Cx<'_>) -> Result<(), Refusal> {
     if header.instance_id != cx.config.family.instance_id() {
         return Err(Refusal::InstanceMismatch);
     }
@@ -85,6 +93,10 @@ fn check_header(header: &PacketHeader, cx: &Cx<'_>) -> Result<(), Refusal> {
     }
     if header.router_id == cx.config.router_id {
         return Err(Refusal::DuplicateRouterId);
+    }
+    let expected = interface.link().and_then(|link| link.neighbor);
+    if expected.is_some_and(|expected| expected != header.router_id) {
+        return Err(Refusal::UnexpectedNeighbor);
     }
     Ok(())
 }
@@ -101,7 +113,8 @@ fn open(interface: &Interface, received: &Received, cx: &Cx<'_>) -> Result<(Pack
     let verified = auth::verify(&received.octets, associations, source).map_err(|error| match error {
         AuthError::Malformed(error) => refusal_of(&error),
         AuthError::Missing => Refusal::AuthenticationMissing,
-        AuthError::UnknownType(_) | AuthError::UnknownAssociation(_) => Refusal::AuthenticationUnknownSa,
+        AuthError::UnknownType(_) => Refusal::AuthenticationType,
+        AuthError::UnknownAssociation(_) => Refusal::AuthenticationUnknownSa,
         AuthError::WrongDigest(_) => Refusal::AuthenticationDigest,
     })?;
     let packet =

@@ -148,6 +148,7 @@ pub(super) fn link_config(
             inf_trans_delay: Duration::from_secs(1),
             mtu: 1370,
             link_local: link_local(index, side),
+            neighbor: None,
             ipv4_address: config.numbered.then(|| link_ipv4(index, side)),
             authentication: if config.authenticated { vec![association()] } else { Vec::new() },
         }),

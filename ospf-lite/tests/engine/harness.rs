@@ -304,6 +304,7 @@ pub fn interface(end: End, family: Family) -> InterfaceConfig {
             inf_trans_delay: Duration::from_secs(1),
             mtu: 1370,
             link_local: link_local(end),
+            neighbor: None,
             ipv4_address: (family == Family::Ipv4).then(|| {
                 Ipv4Addr::new(192, 168, u8::try_from(router).unwrap(), u8::try_from(id % 256).unwrap())
             }),

@@ -303,7 +303,7 @@ fn rfc_2328_section_10_6_a_described_lsa_of_reserved_scope_starts_the_exchange_a
     };
     net.inject_body((1, 1), description(false, 8, vec![reserved]));
     assert_eq!(net.state((1, 1)), Some(NeighborState::ExStart));
-    assert_eq!(net.refusals((1, 1), Refusal::SequenceMismatch), 1);
+    assert_eq!(net.refusals((1, 1), Refusal::DescriptionScope), 1);
 }
 
 #[test]

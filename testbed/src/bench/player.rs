@@ -199,6 +199,7 @@ pub fn link(link_local: Ipv6Addr) -> PointToPointConfig {
         inf_trans_delay: Duration::from_secs(1),
         mtu: MTU,
         link_local,
+        neighbor: None,
         ipv4_address: None,
         authentication: Vec::new(),
     }

@@ -63,7 +63,8 @@ fn handle_configured(area: &mut Area, config: InterfaceConfig, cx: &mut Cx<'_>) 
     handle_input(area, id, InterfaceInput::InterfaceUp, cx);
 }
 
-/// Returns whether a neighbor can go on as it is when `old` becomes `new`.
+/// Returns whether a neighbor can go on as it is when `old` becomes `new`. It can with other keys: what it sends from here on
+/// must prove one of them.
 fn keeps_adjacency(old: &InterfaceKind, new: &InterfaceKind) -> bool {
     match (old, new) {
         (InterfaceKind::Stub, InterfaceKind::Stub) => true,
@@ -72,7 +73,6 @@ fn keeps_adjacency(old: &InterfaceKind, new: &InterfaceKind) -> bool {
                 && old.dead_interval == new.dead_interval
                 && old.mtu == new.mtu
                 && old.link_local == new.link_local
-                && old.authentication == new.authentication
         }
         _ => false,
     }

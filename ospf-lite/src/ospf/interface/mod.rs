@@ -12,6 +12,7 @@ use crate::io::{ALL_SPF_ROUTERS, Reachability, Transmit};
 use crate::ospf::lsa::{LsaHeader, LsaKey};
 use crate::ospf::lsdb::LsdbKey;
 use crate::ospf::neighbor::Neighbor;
+use crate::ospf::neighbor::sequences::Sequences;
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Options, Packet, PacketBody};
 use crate::ospf::refusal::Refusals;
@@ -42,6 +43,8 @@ pub struct Interface {
     pub direct_acknowledgments: Vec<LsaHeader>,
     /// When a Hello was last answered out of turn.
     pub hello_answered: Option<Instant>,
+    /// The cryptographic sequence numbers heard on it.
+    pub sequences: Sequences,
     /// What was refused on it.
     pub refusals: Refusals,
 }
@@ -59,6 +62,7 @@ impl Interface {
             delayed_acknowledgments: BTreeMap::new(),
             direct_acknowledgments: Vec::new(),
             hello_answered: None,
+            sequences: Sequences::new(),
             refusals: Refusals::new(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::ids::InterfaceId;
 use crate::ospf::area::Area;
 use crate::ospf::lsa::LsaHeader;
-use crate::ospf::lsdb::{Domain, LSDB_MAX, LsdbKey};
+use crate::ospf::lsdb::{Domain, LsdbKey};
 use crate::ospf::neighbor::{NeighborInput, NeighborState, Received, events, exchange};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::DatabaseDescription;
@@ -71,7 +71,7 @@ fn negotiate(
         neighbor.exchange.sequence = description.sequence;
     } else if !is_answer {
         // The neighbor has not seen our first one yet, or will not lead; ours is repeated after RxmtInterval.
-        return Ok(());
+        return Err(Refusal::Negotiation);
     }
     events::handle_input(area, id, NeighborInput::NegotiationDone, cx);
     advance(area, id, description, cx)
@@ -90,11 +90,16 @@ fn follow(
     let progress = &area.neighbor_mut(id)?.exchange;
     let expected = if progress.is_master { progress.sequence } else { progress.sequence.wrapping_add(1) };
     let has_changed = progress.received.is_some_and(|last| last.options != description.options);
-    let is_next = description.sequence == expected
-        && description.master != progress.is_master
-        && !description.init
-        && !has_changed;
-    if is_next { advance(area, id, description, cx) } else { restart(area, id, description, cx) }
+    let refusal = if description.master == progress.is_master {
+        Refusal::MasterMismatch
+    } else if has_changed {
+        Refusal::OptionsChanged
+    } else if description.init || description.sequence != expected {
+        Refusal::SequenceMismatch
+    } else {
+        return advance(area, id, description, cx);
+    };
+    restart(area, id, (description, refusal), cx)
 }
 
 /// Loading and Full: the neighbor may have missed our last description; anything else is out of sequence.
@@ -104,7 +109,11 @@ fn repeat_or_restart(
     description: &DatabaseDescription,
     cx: &mut Cx<'_>,
 ) -> Result<(), Refusal> {
-    if repeat_if_duplicate(area, id, description, cx)? { Ok(()) } else { restart(area, id, description, cx) }
+    if repeat_if_duplicate(area, id, description, cx)? {
+        Ok(())
+    } else {
+        restart(area, id, (description, Refusal::SequenceMismatch), cx)
+    }
 }
 
 /// Returns whether the description is the last one again; the one that follows then repeats its answer.
@@ -130,11 +139,11 @@ fn repeat_if_duplicate(
 fn restart(
     area: &mut Area,
     id: InterfaceId,
-    description: &DatabaseDescription,
+    (description, refusal): (&DatabaseDescription, Refusal),
     cx: &mut Cx<'_>,
 ) -> Result<(), Refusal> {
     events::handle_input(area, id, NeighborInput::SeqNumberMismatch, cx);
-    if description.init { negotiate(area, id, description, cx) } else { Err(Refusal::SequenceMismatch) }
+    if description.init { negotiate(area, id, description, cx) } else { Err(refusal) }
 }
 
 /// Takes an accepted description: what it lists, then our answer or our next.
@@ -144,8 +153,8 @@ fn advance(
     description: &DatabaseDescription,
     cx: &mut Cx<'_>,
 ) -> Result<(), Refusal> {
-    if !compare(area, id, &description.headers, cx) {
-        return restart(area, id, description, cx);
+    if let Err(refusal) = compare(area, id, &description.headers, cx) {
+        return restart(area, id, (description, refusal), cx);
     }
     let progress = &mut area.neighbor_mut(id)?.exchange;
     progress.received = Some(Received::from(description));
@@ -164,21 +173,23 @@ fn advance(
     Ok(())
 }
 
-/// Puts what the neighbor has newer on the request list; returns whether the list holds it and every header has a scope
-/// (RFC 2328 section 10.6: an LSA that cannot be resets the exchange).
-fn compare(area: &mut Area, id: InterfaceId, headers: &[LsaHeader], cx: &Cx<'_>) -> bool {
+/// Puts what the neighbor has newer on the request list, unless the list does not hold it or a header has no scope (RFC
+/// 2328 section 10.6: an LSA that cannot be resets the exchange).
+fn compare(area: &mut Area, id: InterfaceId, headers: &[LsaHeader], cx: &Cx<'_>) -> Result<(), Refusal> {
     let Some(neighbor) = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut())
     else {
-        return true;
+        return Ok(());
     };
     for header in headers {
-        let Some(domain) = Domain::of(&header.key, id) else {
-            return false;
-        };
+        let domain = Domain::of(&header.key, id).ok_or(Refusal::DescriptionScope)?;
         let ours = area.lsdb.get(&LsdbKey { domain, lsa: header.key });
         if ours.is_none_or(|entry| header.is_newer_than(&entry.header(cx.now))) {
             neighbor.exchange.requests.insert(header.key, *header);
         }
     }
-    neighbor.exchange.requests.len() <= LSDB_MAX
+    if neighbor.exchange.requests.len() <= cx.config.limits.lsas {
+        Ok(())
+    } else {
+        Err(Refusal::RequestsFull)
+    }
 }

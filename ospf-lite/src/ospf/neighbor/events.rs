@@ -57,6 +57,7 @@ fn handle_edge(
             cx.timers.disarm(TimerKey::Acknowledge(id));
             if let Some(interface) = area.interfaces.get_mut(&id) {
                 interface.neighbor = None;
+                interface.sequences.handle_down();
                 interface.delayed_acknowledgments.clear();
                 interface.direct_acknowledgments.clear();
             }

@@ -6,6 +6,7 @@ pub mod exchange;
 pub mod fsm;
 pub mod loading;
 pub mod retransmit;
+pub mod sequences;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
@@ -13,8 +14,7 @@ use std::net::Ipv6Addr;
 use crate::ids::{InterfaceId, RouterId};
 use crate::ospf::lsa::{LsaHeader, LsaKey};
 use crate::ospf::lsdb::LsdbKey;
-use crate::ospf::packet::{DatabaseDescription, Options, PacketKind};
-use crate::ospf::refusal::Refusal;
+use crate::ospf::packet::{DatabaseDescription, Options};
 use crate::time::Instant;
 
 pub use fsm::{Facts, NeighborInput, NeighborState};
@@ -44,8 +44,6 @@ pub struct Neighbor {
     /// Link state retransmission list: what it has not acknowledged, and when it gets that again. At most the whole
     /// database.
     pub retransmissions: BTreeMap<LsdbKey, Instant>,
-    /// The last cryptographic sequence number of each kind of packet (RFC 7166 section 4.6).
-    sequences: BTreeMap<PacketKind, u64>,
 }
 
 impl Neighbor {
@@ -62,7 +60,6 @@ impl Neighbor {
             mismatched_mtu: None,
             exchange: Exchange::new(),
             retransmissions: BTreeMap::new(),
-            sequences: BTreeMap::new(),
         }
     }
 
@@ -74,21 +71,6 @@ impl Neighbor {
     /// Returns whether the LSA is to be asked for, or has been and has not come.
     pub fn requests(&self, key: &LsaKey) -> bool {
         self.exchange.requests.contains_key(key)
-    }
-
-    /// Accepts a cryptographic sequence number if it is higher than the last for this kind of packet (RFC 7166
-    /// section 4.6). A neighbor that has started again with lower ones is refused until it counts as dead.
-    pub fn accept_sequence(&mut self, kind: PacketKind, sequence: u64) -> Result<(), Refusal> {
-        if self.sequences.get(&kind).is_some_and(|last| sequence <= *last) {
-            return Err(Refusal::AuthenticationReplay);
-        }
-        self.note_sequence(kind, sequence);
-        Ok(())
-    }
-
-    /// Takes down the sequence number of an accepted packet.
-    pub fn note_sequence(&mut self, kind: PacketKind, sequence: u64) {
-        self.sequences.insert(kind, sequence);
     }
 }
 
