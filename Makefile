@@ -2,11 +2,12 @@
 #
 #   make demo    brings a mesh of five routers up on this machine, breaks it and shows it heal
 #   make test    everything that can tell whether it works
-#   make check   format and lints
+#   make check   format, lints, and a test or a reason for every clause of the RFCs
+#   make conformance  writes docs/conformance.md from the names of the tests
 #   make bench   the figures, beside BIRD's
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check conformance bench clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -16,7 +17,11 @@ test:
 
 check:
 	cargo fmt --all -- --check
+	cargo run --quiet --locked -p dlan-conformance -- check
 	cargo clippy --workspace --all-targets --all-features --locked
+
+conformance:
+	@cargo run --quiet --locked -p dlan-conformance -- write
 
 bench:
 	@testbed/bench

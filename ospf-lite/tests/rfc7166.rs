@@ -34,7 +34,7 @@ fn sha256() -> SecurityAssociation {
 /// hmac.new(key + b'\x00\x01', packet + trailer + apad, algorithm)
 /// ```
 #[test]
-fn digests_are_those_of_another_implementation() {
+fn s4_5_digest_is_that_of_another_implementation() {
     let cases: [(HmacAlgorithm, u64, Vec<u8>, &str); 6] = [
         (HmacAlgorithm::Sha1, 1, b"secret".to_vec(), "8c4fcfbeb9595e0a3de2eff860cd62c27b263a05"),
         (
@@ -83,7 +83,7 @@ fn digests_are_those_of_another_implementation() {
 
 /// RFC 7166 section 4.1.
 #[test]
-fn the_trailer_has_type_length_association_and_sequence_number_in_their_places() {
+fn s4_1_format_has_type_length_association_and_sequence_number_in_their_places() {
     let signed =
         sign(octets(HELLO), &association(0x0203, HmacAlgorithm::Sha256, b"x"), 0x1122_3344_5566_7788, SOURCE);
     assert_eq!(signed[40..56], octets("00010030000002031122334455667788"));
@@ -92,7 +92,7 @@ fn the_trailer_has_type_length_association_and_sequence_number_in_their_places()
 
 /// RFC 7166 section 4.1: the Reserved field is ignored, which does not keep it out of the digest.
 #[test]
-fn a_reserved_field_that_was_changed_on_the_way_is_refused() {
+fn s4_1_reserved_changed_on_the_way_is_refused_as_the_digest_covers_it() {
     let mut signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
     signed[45] = 1;
     assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::WrongDigest(1)));
@@ -100,26 +100,26 @@ fn a_reserved_field_that_was_changed_on_the_way_is_refused() {
 
 /// RFC 7166 section 2.3.
 #[test]
-fn another_source_address_is_refused() {
+fn s2_3_source_of_another_is_refused() {
     let signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
     let other = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
     assert_eq!(verify(&signed, &[sha256()], other), Err(AuthError::WrongDigest(1)));
 }
 
 #[test]
-fn a_packet_without_a_trailer_is_refused() {
+fn s4_6_trailer_missing_is_refused() {
     assert_eq!(verify(&octets(HELLO), &[sha256()], SOURCE), Err(AuthError::Missing));
 }
 
 #[test]
-fn another_key_is_refused() {
+fn s4_6_digest_of_another_key_is_refused() {
     let signed = sign(octets(HELLO), &association(1, HmacAlgorithm::Sha256, b"other"), 1, SOURCE);
     assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::WrongDigest(1)));
 }
 
 /// RFC 7166 section 3: the SA ID tells the key and the algorithm, not the digest's length.
 #[test]
-fn the_association_is_found_by_its_id() {
+fn s3_association_is_found_by_its_id() {
     let next = association(2, HmacAlgorithm::Sha512, b"next");
     let signed = sign(octets(HELLO), &next, 1, SOURCE);
     assert_eq!(verify(&signed, &[sha256(), next], SOURCE).unwrap().sa_id, 2);
@@ -130,7 +130,7 @@ fn the_association_is_found_by_its_id() {
 }
 
 #[test]
-fn another_authentication_type_is_refused() {
+fn s4_1_type_of_another_kind_is_refused() {
     let mut signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
     signed[41] = 2;
     assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::UnknownType(2)));
@@ -138,7 +138,7 @@ fn another_authentication_type_is_refused() {
 
 /// RFC 7166 section 4.6: the L-bit tells of a block between packet and trailer, which the digest covers.
 #[test]
-fn a_block_for_link_local_signaling_is_passed_over() {
+fn s4_6_signaling_block_is_passed_over() {
     let mut packet = octets(HELLO);
     packet[22] |= 0x02;
     let mut with_block = packet.clone();
@@ -154,7 +154,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_wrong_bit_is_found(bit in any::<prop::sample::Index>()) {
+    fn s4_6_digest_finds_one_wrong_bit(bit in any::<prop::sample::Index>()) {
         let mut signed = sign(octets(HELLO), &sha256(), 1, SOURCE);
         let bit = bit.index(signed.len() * 8);
         signed[bit / 8] ^= 1 << (bit % 8);
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn a_signed_packet_cut_short_or_drawn_out_is_refused(
+    fn s4_6_trailer_cut_short_or_drawn_out_is_refused(
         cut in any::<prop::sample::Index>(),
         more in proptest::collection::vec(any::<u8>(), 1..20),
     ) {
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_octets_are_refused(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn s4_6_trailer_of_arbitrary_octets_is_refused(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(verify(&octets, &[sha256()], SOURCE).is_err());
     }
 }

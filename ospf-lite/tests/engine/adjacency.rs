@@ -10,7 +10,7 @@ use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::packet::{Options, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
 
-use crate::harness::{self, Net, interface, key, seconds, secret, stub};
+use ospf_testnet::{Net, altered, interface, key, link_local, seconds, secret, stub};
 
 fn pair(family: Family) -> Net {
     Net::new(family).routers(&[1, 2]).link((1, 1), (2, 1))
@@ -113,7 +113,7 @@ fn a_replayed_packet_is_refused() {
     net.join((1, 1), (2, 1), |link| link.authentication = vec![secret(1, "the same")]);
     net.run_until(seconds(6), Net::is_equal);
     let old = net.sent.iter().find(|sent| sent.from.0 == 2).unwrap().clone();
-    net.inject((1, 1), harness::link_local((2, 1)), old.octets);
+    net.inject((1, 1), link_local((2, 1)), old.octets);
     assert_eq!(net.refusals((1, 1), Refusal::AuthenticationReplay), 1);
     assert!(net.is_full((1, 1)));
 }
@@ -239,7 +239,7 @@ fn a_lost_interface_takes_its_neighbor_and_its_prefixes_along() {
     net.run_until(seconds(6), |net| net.engines[&1].routes().len() == 1);
     let route = net.engines[&1].routes().values().next().unwrap().clone();
     assert_eq!(route.next_hops[0].ipv4, Some("192.168.2.1".parse().unwrap()));
-    assert_eq!(route.next_hops[0].link_local, harness::link_local((2, 1)));
+    assert_eq!(route.next_hops[0].link_local, link_local((2, 1)));
     net.interface(2, InterfaceEvent::Removed(InterfaceId(9)));
     net.run_until(seconds(6), |net| net.engines[&1].routes().is_empty());
     net.interface(1, InterfaceEvent::Down(InterfaceId(1)));
@@ -255,4 +255,15 @@ fn the_same_inputs_give_the_same_outputs() {
         net.sent.into_iter().map(|sent| (sent.at, sent.from, sent.octets)).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn a_stub_interface_sends_and_accepts_nothing() {
+    let mut net = Net::pair(Family::Ipv6);
+    net.configure(1, stub((1, 9), Family::Ipv6));
+    net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
+    net.run(seconds(30));
+    assert!(net.sent.iter().all(|sent| sent.from != (1, 9)));
+    net.inject((1, 9), link_local((2, 1)), altered(Family::Ipv6, |_| {}));
+    assert_eq!(net.refusals((1, 9), Refusal::InterfaceNotActive), 1);
 }

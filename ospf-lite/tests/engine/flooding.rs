@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ospf_lite::ids::{Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::{InterfaceEvent, PrivateContent};
-use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, MAX_AGE, SequenceNumber};
-use ospf_lite::ospf::packet::{AgedLsa, LinkStateUpdate, Packet, PacketBody};
+use ospf_lite::ospf::lsa::{LsType, LsaBody, MAX_AGE, SequenceNumber};
+use ospf_lite::ospf::packet::{Packet, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
 
-use crate::harness::{DELAY, Net, Sent, key, seconds, stub};
+use ospf_testnet::{DELAY, Net, Sent, foreign, key, seconds, stub, update};
 
 const PRIVATE: LsType = LsType::from_bits(0xbff0);
 const STRANGE: LsType = LsType::from_bits(0x3ff0);
@@ -18,21 +18,6 @@ fn line() -> Net {
     net.run_until(seconds(10), Net::is_equal);
     net.run(seconds(20));
     net
-}
-
-fn foreign(ls_type: LsType, id: u32, sequence: i32, content: u8) -> Lsa {
-    let key = LsaKey { ls_type, link_state_id: LinkStateId(id), advertising_router: RouterId(99) };
-    Lsa::originate(
-        key,
-        SequenceNumber(SequenceNumber::INITIAL.0 + sequence),
-        1,
-        LsaBody::Unknown(vec![content; 8]),
-    )
-}
-
-fn update(lsas: Vec<Lsa>) -> PacketBody {
-    let lsas = lsas.into_iter().map(AgedLsa::from).collect();
-    PacketBody::LinkStateUpdate(LinkStateUpdate { lsas, refused: Vec::new() })
 }
 
 fn is_update(_: &Sent, packet: &Packet) -> bool {
@@ -106,7 +91,7 @@ fn a_burst_of_lsas_is_passed_on_in_few_packets() {
     let mut net = line();
     let start = net.now;
     for id in 0..10 {
-        let lsas = (0..10).map(|part| foreign(PRIVATE, id * 10 + part, 0, 1)).collect();
+        let lsas = (0..10).map(|part| foreign(PRIVATE, id * 10 + part, 0, 1));
         net.inject_body((2, 1), update(lsas));
     }
     net.run(seconds(4));

@@ -3,9 +3,9 @@
 
 mod adjacency;
 mod flooding;
-mod harness;
 mod origination;
 mod reachability;
 mod restart;
-mod rfc5340;
 mod transit;
+
+use ospf_testnet as harness;

@@ -9,7 +9,7 @@ use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, SequenceNumber};
 use ospf_lite::ospf::packet::{AgedLsa, LinkStateUpdate, PacketBody};
 use ospf_lite::time::Instant;
 
-use crate::harness::{Net, key, seconds, stub};
+use ospf_testnet::{Net, key, seconds, stub};
 
 fn pair() -> Net {
     let mut net = Net::new(Family::Ipv6).routers(&[1, 2]).link((1, 1), (2, 1));

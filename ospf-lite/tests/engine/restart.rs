@@ -8,7 +8,7 @@ use ospf_lite::io::InterfaceEvent;
 use ospf_lite::ospf::lsa::{LsType, LsaBody};
 use ospf_lite::ospf::packet::Options;
 
-use crate::harness::{Net, interface, key, seconds, stub};
+use ospf_testnet::{Net, interface, key, seconds, stub};
 
 /// 1 - 2 - 3 is the way, 1 - 4 - 3 the longer one; 1 and 3 have a LAN.
 fn ring() -> Net {
@@ -36,7 +36,7 @@ fn ring() -> Net {
 /// The interfaces over which a router reaches the LAN of the other end.
 fn hops(net: &Net, router: u32) -> Vec<u32> {
     let far = if router == 1 { 3 } else { 1 };
-    let prefix = crate::harness::prefix((far, 9), Family::Ipv6).prefix;
+    let prefix = ospf_testnet::prefix((far, 9), Family::Ipv6).prefix;
     let route = net.engines[&router].routes().get(&prefix);
     route.map(|route| route.next_hops.iter().map(|hop| hop.interface.0).collect()).unwrap_or_default()
 }

@@ -1,22 +1,22 @@
-//! A few engines wired back to back: packets cross after a fixed delay unless a filter takes them.
+//! Engines and the wires between them: packets cross after a fixed delay unless a filter takes them.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use ospf_lite::config::{
-    AdvertisedPrefix, AuthenticationKey, Config, HmacAlgorithm, InterfaceConfig, InterfaceKind,
-    PointToPointConfig, SecurityAssociation,
-};
+use ospf_lite::config::{Config, InterfaceConfig, InterfaceKind, PointToPointConfig};
 use ospf_lite::engine::Engine;
-use ospf_lite::ids::{Cost, Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::ids::{AreaId, Family, InterfaceId, RouterId};
 use ospf_lite::io::{Event, InterfaceEvent, Received, Transmit};
-use ospf_lite::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey};
+use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, LsaKey, RouterLsa};
+use ospf_lite::ospf::lsdb::Domain;
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::packet::{Packet, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::time::Instant;
 use ospf_lite::wire::packet::{self, Protection};
+
+use crate::make::{ALL, interface, key, link_local, seconds};
 
 /// How long a packet is on its way.
 pub const DELAY: Duration = Duration::from_millis(5);
@@ -65,6 +65,22 @@ impl Net {
             count: 0,
             loses: |_, _| false,
         }
+    }
+
+    /// Two routers that have been Full for a while, joined by the first interface of each.
+    pub fn pair(family: Family) -> Self {
+        let mut net = Self::new(family).routers(&[1, 2]).link((1, 1), (2, 1));
+        net.run_until(seconds(10), Self::is_equal);
+        net.run(seconds(20));
+        net
+    }
+
+    /// One router with a neighbor that is only there in what the test injects.
+    pub fn lone(family: Family) -> Self {
+        let mut net = Self::new(family).routers(&[1]);
+        net.wires.insert((1, 1), (2, 1));
+        net.configure_up((1, 1), |_| {});
+        net
     }
 
     /// Adds routers that do nothing yet.
@@ -134,7 +150,7 @@ impl Net {
         let source = link_local(far);
         let packet = Packet {
             router_id: RouterId(far.0),
-            area_id: ospf_lite::ids::AreaId::BACKBONE,
+            area_id: AreaId::BACKBONE,
             instance_id: self.family.instance_id(),
             body,
         };
@@ -244,7 +260,7 @@ impl Net {
     pub fn headers(&self, router: u32) -> Vec<LsaHeader> {
         self.engines[&router]
             .database()
-            .filter(|lsa| lsa.domain == ospf_lite::ospf::lsdb::Domain::Area && lsa.header.age < 3600)
+            .filter(|lsa| lsa.domain == Domain::Area && lsa.header.age < 3600)
             .map(|lsa| LsaHeader { age: 0, ..lsa.header })
             .collect()
     }
@@ -256,6 +272,20 @@ impl Net {
             .map(|lsa| (lsa.header, Lsa::clone(lsa.lsa)))
     }
 
+    /// What `router` knows of the first Router-LSA of another.
+    pub fn router_lsa(&self, router: u32, of: u32) -> RouterLsa {
+        match self.lsa(router, key(LsType::ROUTER, 0, of)).unwrap().1.body {
+            LsaBody::Router(body) => body,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The bodies of the packets that were sent from an interface since `since`, in order.
+    pub fn bodies(&self, from: End, since: Instant) -> Vec<PacketBody> {
+        let sent = self.sent.iter().filter(|sent| sent.from == from && sent.at >= since);
+        sent.map(|sent| sent.packet(self.family).body).collect()
+    }
+
     pub fn refusals(&self, (router, interface): End, kind: Refusal) -> u64 {
         self.engines[&router]
             .refusals()
@@ -264,68 +294,15 @@ impl Net {
             .sum()
     }
 
+    /// How often router 1 of a pair refuses the octets for this reason, as if router 2 had sent them.
+    pub fn refusals_of(family: Family, octets: Vec<u8>, reason: Refusal) -> u64 {
+        let mut net = Self::pair(family);
+        net.inject((1, 1), link_local((2, 1)), octets);
+        net.refusals((1, 1), reason)
+    }
+
     /// The packets that were sent since `since` and pass the filter.
     pub fn count_sent(&self, since: Instant, filter: impl Fn(&Sent, &Packet) -> bool) -> usize {
         self.sent.iter().filter(|sent| sent.at >= since && filter(sent, &sent.packet(self.family))).count()
     }
-}
-
-pub const ALL: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 5);
-
-pub fn link_local((router, interface): End) -> Ipv6Addr {
-    let low = |number: u32| u16::try_from(number).unwrap();
-    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, low(router), low(interface))
-}
-
-pub fn key(ls_type: LsType, id: u32, router: u32) -> LsaKey {
-    LsaKey { ls_type, link_state_id: LinkStateId(id), advertising_router: RouterId(router) }
-}
-
-/// The prefix that an interface of a test router has.
-pub fn prefix((router, interface): End, family: Family) -> AdvertisedPrefix {
-    let prefix = match family {
-        Family::Ipv6 => format!("fd00:{router:x}:{interface:x}::/64"),
-        Family::Ipv4 => format!("10.{}.{}.0/24", router % 256, interface % 256),
-    };
-    AdvertisedPrefix { prefix: prefix.parse().unwrap(), metric: 10, local_address: false }
-}
-
-pub fn interface(end: End, family: Family) -> InterfaceConfig {
-    let (router, id) = end;
-    InterfaceConfig {
-        id: InterfaceId(id),
-        name: format!("r{router}-{id}"),
-        prefixes: Vec::new(),
-        kind: InterfaceKind::PointToPoint(PointToPointConfig {
-            cost: Cost::new(10).unwrap(),
-            hello_interval: Duration::from_secs(10),
-            dead_interval: Duration::from_secs(40),
-            rxmt_interval: Duration::from_secs(5),
-            inf_trans_delay: Duration::from_secs(1),
-            mtu: 1370,
-            link_local: link_local(end),
-            neighbor: None,
-            ipv4_address: (family == Family::Ipv4).then(|| {
-                Ipv4Addr::new(192, 168, u8::try_from(router).unwrap(), u8::try_from(id % 256).unwrap())
-            }),
-            authentication: Vec::new(),
-        }),
-    }
-}
-
-pub fn stub(end: End, family: Family) -> InterfaceConfig {
-    InterfaceConfig {
-        id: InterfaceId(end.1),
-        name: format!("lan{}", end.1),
-        prefixes: vec![prefix(end, family)],
-        kind: InterfaceKind::Stub,
-    }
-}
-
-pub fn secret(id: u16, key: &str) -> SecurityAssociation {
-    SecurityAssociation { id, algorithm: HmacAlgorithm::Sha256, key: AuthenticationKey::new(key.as_bytes()) }
-}
-
-pub const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
 }
