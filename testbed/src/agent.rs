@@ -51,7 +51,7 @@ impl Lab {
                 self.wait_for_links(&router.name)?;
             }
         }
-        Ok(())
+        self.replace_foreign(progress)
     }
 
     /// Replaces a router's configuration file.

@@ -6,13 +6,13 @@
 pub mod agent;
 pub mod agent_config;
 pub mod bench;
-pub mod bird;
 pub mod capture;
 pub mod cli;
 pub mod command;
 pub mod console;
 pub mod demo;
 pub mod error;
+pub mod foreign;
 pub mod impairment;
 pub mod inject;
 pub mod lab;

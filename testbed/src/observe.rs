@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::LabError;
 use crate::lab::{Lab, read_file};
+use crate::topology::RouterKind;
 use crate::wait;
 
 /// How long the agents may take to bring a mesh up from nothing.
@@ -25,15 +26,21 @@ impl Lab {
         let cuts = self.cuts();
         let mut missing = Vec::new();
         for router in self.topology.routers.iter().filter(|router| self.nodes.contains_key(&router.name)) {
-            let connected = self.topology.reachable_from(&router.name, |link| {
-                cuts.contains(&link.name())
-                    || !self.nodes.contains_key(&link.between.0)
-                    || !self.nodes.contains_key(&link.between.1)
-            });
             let seen = self.kernel_routes(&router.name).unwrap_or_default();
-            for other in connected.iter().filter(|name| **name != router.name) {
-                let Some(other) = self.topology.router(other) else { continue };
-                for prefix in [other.lan_ipv4.trunc().to_string(), other.lan_ipv6.trunc().to_string()] {
+            for is_ipv6 in [true, false] {
+                let connected = self.topology.reachable_from(&router.name, |link| {
+                    cuts.contains(&link.name())
+                        || !self.topology.routes(link, is_ipv6)
+                        || !self.nodes.contains_key(&link.between.0)
+                        || !self.nodes.contains_key(&link.between.1)
+                });
+                for other in connected.iter().filter(|name| **name != router.name) {
+                    let Some(other) = self.topology.router(other) else { continue };
+                    let prefix = if is_ipv6 {
+                        other.lan_ipv6.trunc().to_string()
+                    } else {
+                        other.lan_ipv4.trunc().to_string()
+                    };
                     if !seen.contains(&prefix) {
                         missing.push(format!("{} -> {prefix}", router.name));
                     }
@@ -145,7 +152,7 @@ impl Lab {
     pub fn missing_adjacencies(&self) -> Vec<String> {
         let cuts = self.cuts();
         let mut missing = Vec::new();
-        for router in &self.topology.routers {
+        for router in self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan) {
             if !self.nodes.contains_key(&router.name) {
                 continue;
             }
@@ -164,7 +171,9 @@ impl Lab {
                 }
                 let seen =
                     links.iter().find(|seen| seen.get("name").and_then(Value::as_str) == Some(neighbor));
-                for family in ["state_ipv6", "state_ipv4"] {
+                let families = [("state_ipv6", true), ("state_ipv4", false)];
+                for (family, _) in families.iter().filter(|(_, is_ipv6)| self.topology.routes(link, *is_ipv6))
+                {
                     let state =
                         seen.and_then(|seen| seen.get(family)).and_then(Value::as_str).unwrap_or("missing");
                     if !state.eq_ignore_ascii_case("full") {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::cpu::{Memory, resident_memory};
 use crate::console::Console;
 use crate::error::LabError;
+use crate::foreign::Maker;
 use crate::lab::Lab;
 use crate::node::Node;
 use crate::ping::PingRun;
@@ -40,7 +41,7 @@ impl Daemon {
     fn start(self, lab: &Lab, router: &str) -> Result<(), LabError> {
         match self {
             Self::Dlan => lab.start_agent(router),
-            Self::Bird => lab.start_bird(router),
+            Self::Bird => lab.start_foreign(router, Maker::Bird),
         }
     }
 
@@ -52,7 +53,7 @@ impl Daemon {
                     lab.kill_agent(&router)?;
                     lab.flush_routes(&router)?;
                 }
-                Self::Bird => lab.stop_bird(&router)?,
+                Self::Bird => Maker::Bird.stop(lab.node(&router)?)?,
             }
         }
         Ok(())
@@ -61,7 +62,7 @@ impl Daemon {
     fn process(self, lab: &Lab, router: &str) -> Result<i32, LabError> {
         let pids = match self {
             Self::Dlan => lab.agents(router)?,
-            Self::Bird => lab.birds(router)?,
+            Self::Bird => Maker::Bird.processes(lab.node(router)?),
         };
         pids.first().copied().ok_or_else(|| LabError::Node {
             node: router.to_owned(),

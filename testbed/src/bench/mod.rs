@@ -16,7 +16,9 @@ use crate::error::LabError;
 /// Carries out one measurement, or one of its processes.
 pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
     match command {
-        Bench::Database { routers } => database::measure(console, &crate::bird::program()?, &routers),
+        Bench::Database { routers } => {
+            database::measure(console, &crate::foreign::bird::program()?, &routers)
+        }
         Bench::Mesh => mesh::measure(console),
         Bench::Play { device, address, routers } => {
             let ifindex = index_of(&device)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::LabError;
+use crate::foreign::Maker;
 use crate::scenarios::{Scenario, Stage, family};
 use crate::wait;
 
@@ -16,7 +17,7 @@ pub const SCENARIOS: &[Scenario] = &[Scenario {
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn bird(stage: &mut Stage) -> Result<(), LabError> {
-    stage.lab.replace_agent_by_bird("r4")?;
+    stage.lab.replace_agent("r4", Maker::Bird)?;
     for family in ["state_ipv6", "state_ipv4"] {
         for router in ["r1", "r2", "r5"] {
             wait_until_full(stage, router, family)?;
@@ -40,7 +41,7 @@ fn bird(stage: &mut Stage) -> Result<(), LabError> {
         if way == ["r1", "r4", "r2"] { Ok(()) } else { Err(format!("it goes {}", way.join(" - "))) }
     })?;
     stage.saw("s1, s3 and s5 talk with and through it; r1 sends to r2 through BIRD");
-    stage.lab.stop_bird("r4")?;
+    Maker::Bird.stop(stage.lab.node("r4")?)?;
     stage.lab.start_agent("r4")?;
     stage.lab.wait_for_adjacencies(LIMIT)?;
     stage.lab.wait_for_routes(LIMIT)

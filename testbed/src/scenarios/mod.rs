@@ -95,15 +95,15 @@ pub fn connected_pairs(lab: &Lab) -> Vec<(String, String, bool)> {
     let cuts = lab.cuts();
     let mut pairs = Vec::new();
     for from in &lab.topology.hosts {
-        let connected = lab.topology.reachable_from(&from.router, |link| {
-            cuts.contains(&link.name())
-                || !lab.nodes.contains_key(&link.between.0)
-                || !lab.nodes.contains_key(&link.between.1)
-        });
-        for to in
-            lab.topology.hosts.iter().filter(|to| to.name != from.name && connected.contains(&to.router))
-        {
-            for is_ipv6 in [true, false] {
+        for is_ipv6 in [true, false] {
+            let connected = lab.topology.reachable_from(&from.router, |link| {
+                cuts.contains(&link.name())
+                    || !lab.topology.routes(link, is_ipv6)
+                    || !lab.nodes.contains_key(&link.between.0)
+                    || !lab.nodes.contains_key(&link.between.1)
+            });
+            let others = lab.topology.hosts.iter().filter(|to| to.name != from.name);
+            for to in others.filter(|to| connected.contains(&to.router)) {
                 pairs.push((from.name.clone(), to.name.clone(), is_ipv6));
             }
         }

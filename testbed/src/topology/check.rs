@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::Topology;
+use super::{RouterKind, Topology};
 
 /// Returns every contradiction in a topology, each a sentence.
 pub(super) fn problems(topology: &Topology) -> Vec<String> {
@@ -55,6 +55,11 @@ fn check_routers(topology: &Topology, problems: &mut Vec<String>) {
         let name = &router.name;
         if router.host_id == 0 || router.host_id > 254 {
             problems.push(format!("router {name}: host_id {} is not within 1..=254", router.host_id));
+        }
+        if router.kind == RouterKind::Frr && topology.mesh.ospf_secret {
+            problems.push(format!(
+                "router {name}: FRR's authentication trailer departs from RFC 7166: set ospf_secret = false in [mesh]"
+            ));
         }
         if let Some(other) = ids.insert(router.host_id, name) {
             problems.push(format!("routers {other} and {name} share host_id {}", router.host_id));

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Topologies that are part of the program.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 3] = [
     ("reference", include_str!("../../topologies/reference.toml")),
     ("two", include_str!("../../topologies/two.toml")),
+    ("mixed", include_str!("../../topologies/mixed.toml")),
 ];
 
 /// Everything a topology file says.
@@ -100,6 +101,9 @@ pub struct Router {
     pub name: String,
     /// Its number in the mesh.
     pub host_id: u16,
+    /// What routes in it.
+    #[serde(default)]
+    pub kind: RouterKind,
     /// The home it is in; without one it has public addresses.
     #[serde(default)]
     pub home: Option<String>,
@@ -114,6 +118,26 @@ pub struct Router {
     /// Column and row in pictures, from the upper left; left out: in the lowest row, as the file has them.
     #[serde(default)]
     pub at: Option<(u8, u8)>,
+}
+
+/// What routes in a router.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouterKind {
+    /// The agent of this project.
+    #[default]
+    Dlan,
+    /// BIRD 2, on links that the agent made.
+    Bird,
+    /// FRR, likewise; it routes IPv6 only.
+    Frr,
+}
+
+impl RouterKind {
+    /// Returns whether it routes the family.
+    pub const fn routes(self, is_ipv6: bool) -> bool {
+        is_ipv6 || !matches!(self, Self::Frr)
+    }
 }
 
 /// A host on a router's LAN.
@@ -246,6 +270,13 @@ impl Topology {
     /// Returns whether two routers share a home network.
     pub fn share_a_home(&self, a: &Router, b: &Router) -> bool {
         a.home.is_some() && a.home == b.home
+    }
+
+    /// Returns whether both ends of a link route a family.
+    pub fn routes(&self, link: &Link, is_ipv6: bool) -> bool {
+        [&link.between.0, &link.between.1]
+            .into_iter()
+            .all(|end| self.router(end).is_some_and(|router| router.kind.routes(is_ipv6)))
     }
 
     /// Returns the names of the routers that are connected with `start` when the links for which `is_cut` holds are gone.
