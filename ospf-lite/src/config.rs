@@ -19,6 +19,8 @@ pub struct Config {
     pub area: AreaId,
     /// How many equal-cost next hops a route keeps at most; those with the lowest (interface, neighbor) stay.
     pub equal_cost_max: usize,
+    /// Whether routes get loop-free alternates: a shortest-path tree for each neighbor.
+    pub alternates: bool,
     /// Back-off between changes of the database and shortest-path runs.
     pub spf_delay: SpfDelayConfig,
     /// The high half of RFC 7166 sequence numbers. The caller makes sure that it grows with every start, so
@@ -57,6 +59,7 @@ impl Config {
             family,
             area: AreaId::BACKBONE,
             equal_cost_max: 16,
+            alternates: true,
             spf_delay: SpfDelayConfig::default(),
             authentication_epoch: 0,
             limits: Limits::default(),

@@ -221,6 +221,7 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Transit => originate::handle_transit_timeout(area),
         // Looked at after every input; the deadline only makes sure that there is one.
         TimerKey::Settle | TimerKey::Flood(_) => {}
+        TimerKey::Alternates => routing.handle_alternates_timeout(area, cx),
         TimerKey::ShortestPaths | TimerKey::Learn | TimerKey::Holddown => {
             routing.handle_timeout(area, key, cx);
         }

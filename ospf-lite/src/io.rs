@@ -127,6 +127,9 @@ pub struct Route {
     pub advertising: Vec<RouterId>,
     /// Where to send: in order, without repetition; empty when the prefix is this router's own.
     pub next_hops: Vec<NextHop>,
+    /// Where to send when the only next hop is lost, until the routes are others: a loop-free alternate (RFC 5286).
+    /// In large areas it comes a moment after the rest.
+    pub alternate: Option<NextHop>,
 }
 
 /// A neighbor to send through.

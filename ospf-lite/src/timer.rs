@@ -38,6 +38,8 @@ pub enum TimerKey {
     Learn,
     /// HOLDDOWN_TIMER of RFC 8405.
     Holddown,
+    /// The routes are out, and their alternates may be computed.
+    Alternates,
 }
 
 /// The armed deadlines, at most one per key. Equal deadlines come out in the order of their keys.

@@ -122,6 +122,7 @@ fn route(prefix: &str, ipv4: Option<Ipv4Addr>) -> Route {
         external_metric: 0,
         advertising: vec![RouterId(2)],
         next_hops: vec![hop],
+        alternate: None,
     }
 }
 

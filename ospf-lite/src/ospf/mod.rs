@@ -6,6 +6,7 @@ pub mod flood;
 pub mod graph;
 pub mod install;
 pub mod interface;
+pub mod lfa;
 pub mod lsa;
 pub mod lsdb;
 pub mod neighbor;

@@ -305,7 +305,11 @@ impl Offers<'_, '_> {
             advertising.dedup();
             let (kind, external_metric, distance) = first.rank;
             let prefix = first.prefix;
-            Some((prefix, Route { prefix, kind, distance, external_metric, advertising, next_hops }))
+            let alternate = None;
+            Some((
+                prefix,
+                Route { prefix, kind, distance, external_metric, advertising, next_hops, alternate },
+            ))
         });
         routes.collect()
     }

@@ -8,6 +8,7 @@ use crate::io::{Event, NextHop};
 use crate::ospf::area::Area;
 use crate::ospf::graph::{Edge, Graph, VertexId};
 use crate::ospf::interface::{Interface, router_options};
+use crate::ospf::lfa;
 use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLsa, SequenceNumber};
 use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::Neighbor;
@@ -23,6 +24,13 @@ pub const SETTLE_LINKS: Duration = Duration::from_secs(6);
 
 /// How long the owner may take to put the first routes to use before a router that returns offers itself for transit.
 pub const TRANSIT_DELAY: Duration = Duration::from_secs(1);
+
+/// Up to so many vertices in all neighbors' trees, alternates are computed together with the routes; that takes less than
+/// a millisecond.
+pub const ALTERNATES_AT_ONCE_MAX: usize = 4_096;
+
+/// How long after the routes their alternates are computed in larger areas: the routes go out first.
+pub const ALTERNATES_DELAY: Duration = Duration::from_millis(50);
 
 /// The route table and what it takes to keep it right.
 #[derive(Debug, Default)]
@@ -124,18 +132,44 @@ impl Routing {
             self.graph = graph;
         }
         let paths = spf::shortest_paths(&self.graph, cx.config.router_id);
-        let resolve = |hop: FirstHop| {
-            let at = |next: &NextHop| (next.interface, next.neighbor);
-            let place = self.next_hops.binary_search_by_key(&(hop.interface, hop.neighbor), at).ok()?;
-            self.next_hops.get(place).copied()
-        };
-        let table = route::routes(&paths, prefix_lsas(area), cx.config.equal_cost_max, resolve);
+        let resolve = |hop| resolve(&self.next_hops, hop);
+        let mut table = route::routes(&paths, prefix_lsas(area), cx.config.equal_cost_max, resolve);
+        if cx.config.alternates && self.next_hops.len() > 1 {
+            let alternates = if self.graph.len() * self.next_hops.len() <= ALTERNATES_AT_ONCE_MAX {
+                lfa::alternates(&paths, &table, prefix_lsas(area), resolve)
+            } else {
+                cx.timers.arm_no_later(TimerKey::Alternates, cx.now + ALTERNATES_DELAY);
+                lfa::still_usable(&self.table, &table, &self.next_hops)
+            };
+            lfa::protect(&mut table, &alternates);
+        }
         tracing::debug!(vertices = self.graph.len(), routes = table.len(), "shortest paths");
         if table != self.table {
             self.table = table;
             cx.outbox.raise(Event::RoutesChanged);
         }
     }
+
+    /// Computes the alternates of the routes that stand.
+    pub fn handle_alternates_timeout(&mut self, area: &Area, cx: &mut Cx<'_>) {
+        let paths = spf::shortest_paths(&self.graph, cx.config.router_id);
+        let resolve = |hop| resolve(&self.next_hops, hop);
+        let alternates = lfa::alternates(&paths, &self.table, prefix_lsas(area), resolve);
+        let is_same =
+            self.table.values().all(|route| route.alternate == alternates.get(&route.prefix).copied());
+        if !is_same {
+            self.table.values_mut().for_each(|route| route.alternate = None);
+            lfa::protect(&mut self.table, &alternates);
+            cx.outbox.raise(Event::RoutesChanged);
+        }
+    }
+}
+
+/// Returns how to reach a first hop.
+fn resolve(next_hops: &[NextHop], hop: FirstHop) -> Option<NextHop> {
+    let at = |next: &NextHop| (next.interface, next.neighbor);
+    let place = next_hops.binary_search_by_key(&(hop.interface, hop.neighbor), at).ok()?;
+    next_hops.get(place).copied()
 }
 
 /// Returns the LSAs that announce prefixes, or routers of other areas.

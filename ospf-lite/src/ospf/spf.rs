@@ -65,6 +65,11 @@ impl<'g> Paths<'g> {
         self.graph
     }
 
+    /// Returns the router that the paths lead from, if it is in the graph.
+    pub fn root(&self) -> Option<VertexIndex> {
+        self.root
+    }
+
     /// Returns every first hop that the root's links allow, in order: interface, then neighbor.
     pub fn hops(&self) -> &[FirstHop] {
         &self.hops

@@ -93,6 +93,8 @@ pub(super) fn link_prefix(link: LinkIndex, family: Family) -> IpNet {
 pub(super) fn start(node: NodeIndex, state: &Node, links: &[Link], cx: &Start<'_>) -> Engine {
     let mut config = Config::new(router_id(node), cx.config.family);
     config.equal_cost_max = cx.config.equal_cost_max;
+    // Nobody here fails over by them, and thousands of routers would compute them at every change.
+    config.alternates = false;
     config.spf_delay = cx.config.spf_delay;
     config.authentication_epoch = state.starts;
     let mut engine = Engine::new(config, cx.now, cx.seed);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // A test says what it expects by failing.
 
+mod alternates;
 mod area;
 mod external;
 mod random;

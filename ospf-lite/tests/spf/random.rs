@@ -13,26 +13,26 @@ use proptest::prelude::*;
 
 use crate::area::{Area, net, resolve};
 
-const ROUTERS: u32 = 9;
+pub const ROUTERS: u32 = 9;
 
 /// One link: its ends, the cost each way, and which ends claim it.
 #[derive(Debug, Clone, Copy)]
-struct Link {
+pub struct Link {
     ends: (u32, u32),
     costs: (u16, u16),
     claimed: (bool, bool),
 }
 
 #[derive(Debug, Clone)]
-struct World {
-    links: Vec<Link>,
+pub struct World {
+    pub links: Vec<Link>,
     /// Routers with the R-bit off.
-    silent: BTreeSet<u32>,
+    pub silent: BTreeSet<u32>,
     /// Router, which of three prefixes, metric.
-    prefixes: Vec<(u32, u8, u16)>,
+    pub prefixes: Vec<(u32, u8, u16)>,
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub fn world() -> impl Strategy<Value = World> {
     let claimed = prop_oneof![8 => Just((true, true)), 1 => Just((true, false)), 1 => Just((false, true))];
     let link = ((1..=ROUTERS, 1..=ROUTERS), (1..6u16, 1..6u16), claimed)
         .prop_filter("a link has two ends", |((one, other), ..)| one != other)
@@ -50,7 +50,7 @@ fn interfaces(place: usize) -> (u32, u32) {
 }
 
 impl World {
-    fn area(&self) -> Area {
+    pub fn area(&self) -> Area {
         let mut area = Area { links_per_part: Some(3), ..Area::default() };
         (1..=ROUTERS).for_each(|router| _ = area.router(router));
         for (place, link) in self.links.iter().enumerate() {
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Every usable direction of every link: from, interface, to, cost.
-    fn directions(&self) -> Vec<(u32, u32, u32, u16)> {
+    pub fn directions(&self) -> Vec<(u32, u32, u32, u16)> {
         let usable = self.links.iter().enumerate().filter(|(_, link)| link.claimed == (true, true));
         usable
             .flat_map(|(place, link)| {
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Distances from a router to all that it reaches, by the other implementation. Only a root sends although silent.
-    fn distances(&self, root: u32, root_may_send: bool) -> BTreeMap<u32, u32> {
+    pub fn distances(&self, root: u32, root_may_send: bool) -> BTreeMap<u32, u32> {
         let mut graph = DiGraph::<(), u32>::new();
         let nodes: Vec<NodeIndex> = (0..=ROUTERS).map(|_| graph.add_node(())).collect();
         for (from, _, to, cost) in self.directions() {
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// The first hops to a router: those links whose cost and the rest of the way add up to the distance.
-    fn first_hops(&self, root: u32, to: u32) -> Vec<(u32, u32)> {
+    pub fn first_hops(&self, root: u32, to: u32) -> Vec<(u32, u32)> {
         let Some(distance) = self.distances(root, true).get(&to).copied() else { return Vec::new() };
         let mut hops: Vec<(u32, u32)> = self
             .directions()

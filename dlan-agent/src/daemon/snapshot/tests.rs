@@ -70,6 +70,7 @@ fn engine() -> EngineView {
         external_metric: 0,
         advertising: vec![RouterId(2)],
         next_hops: vec![hop],
+        alternate: None,
     };
     EngineView {
         topology,
