@@ -174,6 +174,7 @@ impl Engine {
                 since: neighbor.since,
                 link_local: neighbor.address,
                 interface_id: neighbor.interface_id,
+                sa_id: neighbor.sa_id,
                 options: neighbor.options,
                 dead_in: dead_at.since(self.now),
                 mtu_mismatch: neighbor

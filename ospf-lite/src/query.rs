@@ -44,6 +44,8 @@ pub struct NeighborView<'a> {
     pub link_local: Ipv6Addr,
     /// Its Interface ID for the link.
     pub interface_id: InterfaceId,
+    /// The SA ID of the key that it signs with; nothing without authentication.
+    pub sa_id: Option<u16>,
     /// What it can do.
     pub options: Options,
     /// How long until it counts as dead unless it is heard.

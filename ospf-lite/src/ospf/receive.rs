@@ -1,5 +1,6 @@
 //! The door for packets: the checks before any handler (RFC 5340 section 4.2.2, RFC 7166 section 4.6).
 
+use crate::ids::InterfaceId;
 use crate::io::{ALL_SPF_ROUTERS, Received};
 use crate::ospf::area::Area;
 use crate::ospf::flood;
@@ -33,28 +34,37 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
     check_addresses(interface, received)?;
     let header = packet::decode_header(&received.octets).map_err(|error| refusal_of(&error))?;
     check_header(&header, interface, cx)?;
-    let (packet, sequence) = open(interface, received, cx)?;
+    let (packet, signature) = open(interface, received, cx)?;
     let from = packet.router_id;
     let neighbor = interface.neighbor.as_ref().filter(|neighbor| neighbor.router_id == from);
     let (is_neighbor, address) = (neighbor.is_some(), neighbor.map(|neighbor| neighbor.address));
-    let numbered = sequence.map(|sequence| (header.kind, sequence));
+    let numbered = signature.map(|(_, sequence)| (header.kind, sequence));
     if let Some(numbered) = numbered {
         interface.sequences.check(from, numbered, is_neighbor)?;
         interface.sequences.note(from, numbered, is_neighbor);
     }
     if let PacketBody::Hello(hello) = &packet.body {
         hello::handle(area, id, (from, received.source), hello, cx)?;
-        if let Some((numbered, interface)) = numbered.zip(area.interfaces.get_mut(&id)) {
-            interface.sequences.note(from, numbered, true);
+        if let Some(interface) = area.interfaces.get_mut(&id) {
+            if let Some(numbered) = numbered {
+                interface.sequences.note(from, numbered, true);
+            }
+            if let Some(neighbor) = interface.neighbor.as_mut() {
+                neighbor.sa_id = signature.map(|(sa_id, _)| sa_id);
+            }
         }
         return Ok(());
     }
     match address {
-        None => return Err(Refusal::UnknownNeighbor),
-        Some(address) if address != received.source => return Err(Refusal::NeighborAddress),
-        Some(_) => {}
+        None => Err(Refusal::UnknownNeighbor),
+        Some(address) if address != received.source => Err(Refusal::NeighborAddress),
+        Some(_) => deliver(area, id, packet.body, cx),
     }
-    match packet.body {
+}
+
+/// Hands a packet of the neighbor to the handler of its kind; Hellos have gone another way.
+fn deliver(area: &mut Area, id: InterfaceId, body: PacketBody, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    match body {
         PacketBody::Hello(_) => Ok(()),
         PacketBody::DatabaseDescription(description) => {
             descriptions::handle_database_description(area, id, &description, cx)
@@ -101,8 +111,15 @@ fn check_header(header: &PacketHeader, interface: &Interface, cx: &Cx<'_>) -> Re
     Ok(())
 }
 
-/// Verifies the trailer or the checksum, and decodes. Returns the cryptographic sequence number beside the packet.
-fn open(interface: &Interface, received: &Received, cx: &Cx<'_>) -> Result<(Packet, Option<u64>), Refusal> {
+/// The SA ID and the cryptographic sequence number of a packet that was verified.
+type Signature = (u16, u64);
+
+/// Verifies the trailer or the checksum, and decodes.
+fn open(
+    interface: &Interface,
+    received: &Received,
+    cx: &Cx<'_>,
+) -> Result<(Packet, Option<Signature>), Refusal> {
     let family = cx.config.family;
     let (source, destination) = (received.source, received.destination);
     let associations = interface.link().map_or(&[][..], |link| &link.authentication);
@@ -119,7 +136,7 @@ fn open(interface: &Interface, received: &Received, cx: &Cx<'_>) -> Result<(Pack
     })?;
     let packet =
         packet::decode(verified.packet, family, Protection::Trailer).map_err(|error| refusal_of(&error))?;
-    Ok((packet, Some(verified.sequence)))
+    Ok((packet, Some((verified.sa_id, verified.sequence))))
 }
 
 /// A signed packet has no checksum: where no secret is configured, that is what it looks like.

@@ -35,6 +35,8 @@ pub struct Neighbor {
     pub address: Ipv6Addr,
     /// Its Interface ID for the link.
     pub interface_id: InterfaceId,
+    /// The SA ID of the key that it signed its last packet with (RFC 7166 section 3).
+    pub sa_id: Option<u16>,
     /// What it can do.
     pub options: Options,
     /// Its Interface MTU, when that is not this end's: then no adjacency comes about.
@@ -56,6 +58,7 @@ impl Neighbor {
             resumes: false,
             address,
             interface_id: InterfaceId(0),
+            sa_id: None,
             options: Options::from_bits(0),
             mismatched_mtu: None,
             exchange: Exchange::new(),
