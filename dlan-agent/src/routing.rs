@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use ospf_lite::config::{
-    AdvertisedPrefix, AuthenticationKey, InterfaceConfig, InterfaceKind, PointToPointConfig,
-    SecurityAssociation,
+    AdvertisedPrefix, InterfaceConfig, InterfaceKind, PointToPointConfig, SecurityAssociation,
 };
 use ospf_lite::driver::DeviceInterface;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
@@ -16,7 +15,7 @@ use ospf_lite::io::{NextHop, Route};
 use vxlan::link::LinkName;
 
 use crate::addressing::{self, AddressingError, LinkAddressing};
-use crate::config::{Config, LinkConfig, MeshConfig};
+use crate::config::{Config, LinkConfig, MeshConfig, OspfKeyConfig};
 use crate::desired::RoutingInput;
 use crate::state::LOOPBACK_DEVICE;
 use crate::state::facts::Facts;
@@ -42,8 +41,11 @@ pub type WantedInterfaces = BTreeMap<InterfaceId, WantedInterface>;
 /// Returns the interfaces: the links, the LANs that are there, and the loopback identity.
 pub fn interfaces(config: &Config, facts: &Facts) -> Result<WantedInterfaces, AddressingError> {
     let mesh = &config.mesh;
-    let authentication: Vec<SecurityAssociation> =
-        facts.ospf_secret.iter().map(|secret| security_association(mesh, secret)).collect();
+    let association = |key: &OspfKeyConfig| {
+        let secret = facts.ospf_secrets.get(&key.id)?.clone();
+        Some(SecurityAssociation { id: key.id, algorithm: key.algorithm, key: secret })
+    };
+    let authentication: Vec<SecurityAssociation> = config.ospf_keys.iter().filter_map(association).collect();
     let mut wanted = Vec::new();
     for link in &config.links {
         wanted.push(link_interface(mesh, link, addressing::link(mesh, link.host_id)?, &authentication));
@@ -62,10 +64,6 @@ pub fn interfaces(config: &Config, facts: &Facts) -> Result<WantedInterfaces, Ad
         wanted.push(stub(addressing::lan_interface_id(index), lan.device.clone(), &prefixes));
     }
     Ok(wanted.into_iter().map(|interface| (interface.ipv6.id, interface)).collect())
-}
-
-fn security_association(mesh: &MeshConfig, secret: &AuthenticationKey) -> SecurityAssociation {
-    SecurityAssociation { id: mesh.ospf_sa_id, algorithm: mesh.ospf_algorithm, key: secret.clone() }
 }
 
 fn link_interface(
@@ -163,7 +161,7 @@ fn differences(before: &WantedInterface, after: &WantedInterface) -> Vec<String>
         say("retransmission interval", seconds(from.rxmt_interval), seconds(to.rxmt_interval));
         say("mtu", from.mtu.to_string(), to.mtu.to_string());
         if from.authentication != to.authentication {
-            said.push("authentication".to_owned());
+            said.push(authentication(&to.authentication));
         }
     }
     let prefixes = |interface: &WantedInterface| -> BTreeSet<String> {
@@ -180,6 +178,16 @@ fn differences(before: &WantedInterface, after: &WantedInterface) -> Vec<String>
         said.push("changed".to_owned());
     }
     said
+}
+
+/// Says which keys there are; of an authentication with the same numbers the secrets or algorithms are others.
+fn authentication(associations: &[SecurityAssociation]) -> String {
+    let ids: Vec<String> = associations.iter().map(|association| association.id.to_string()).collect();
+    match ids.as_slice() {
+        [] => "no authentication".to_owned(),
+        [only] => format!("authentication with key {only}"),
+        [first, ..] => format!("authentication: signs with key {first}, accepts {}", ids.join(", ")),
+    }
 }
 
 /// A device as the kernel has it.

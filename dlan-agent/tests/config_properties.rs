@@ -225,7 +225,7 @@ fn answers_of(config: &Config, original: &Answers) -> Answers {
         host_id: config.mesh.host_id,
         name: config.mesh.name.clone(),
         domain: original.domain.as_ref().map(|_| config.mesh.domain.clone()),
-        ospf_secret_file: config.mesh.ospf_secret_file.clone(),
+        ospf_secret_file: config.ospf_keys.first().map(|key| key.secret_file.clone()),
         wg_psk_file: config.mesh.wg_psk_file.clone(),
         wans: config.wans.iter().map(|wan| wan.source.clone()).collect(),
         listen_port: config.wans[0].listen_port,

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::error::ConfigError;
 use super::problem::{Place, Problem};
-use super::schema::{TypedOption, lan, link, mesh, wan};
+use super::schema::{TypedOption, lan, link, mesh, ospf_key, wan};
 use super::types::HostId;
 use super::view::{View, Views};
 use crate::addressing::{self, LINK_DEVICE_PREFIX, Pair};
@@ -30,6 +30,7 @@ pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     check_devices(views, errors);
     check_overlaps(views, errors);
     check_endpoints(views, errors);
+    check_ospf_keys(views, errors);
 }
 
 fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
@@ -214,6 +215,28 @@ fn unique<T: PartialEq>(
             };
             errors.push(view.error(option, problem));
         }
+    }
+}
+
+/// Notes keys with one number, and a number that no key has.
+fn check_ospf_keys(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let rule = "every key has a number of its own";
+    unique(&views.ospf_keys, &ospf_key::ID, rule, errors);
+    let Some(mesh) = &views.mesh else { return };
+    let own = mesh.has(&mesh::OSPF_SECRET_FILE).then(|| mesh.value(&mesh::OSPF_SA_ID)).flatten();
+    let twin = views.ospf_keys.iter().find(|view| own.is_some() && view.written(&ospf_key::ID) == own);
+    if let (Some(view), Some(own)) = (twin, own) {
+        let (value, other, line) =
+            (own.to_string(), "ospf_secret_file".to_owned(), mesh.line(&mesh::OSPF_SA_ID));
+        errors.push(view.error(&ospf_key::ID, Problem::Duplicate { value, other, line, rule }));
+    }
+    let ids: Vec<u16> = own
+        .into_iter()
+        .chain(views.ospf_keys.iter().filter_map(|view| view.written(&ospf_key::ID)))
+        .collect();
+    if let Some(id) = mesh.written(&mesh::OSPF_KEY_ACTIVE).filter(|id| views.is_readable && !ids.contains(id))
+    {
+        errors.push(mesh.error(&mesh::OSPF_KEY_ACTIVE, Problem::NoSuchKey { id, ids }));
     }
 }
 

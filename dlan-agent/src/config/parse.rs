@@ -3,9 +3,11 @@
 use super::check;
 use super::error::{ConfigError, ConfigErrors};
 use super::problem::Problem;
-use super::schema::{self, Default, Kind, Occurrence, SECTIONS, lan, link, mesh, wan};
+use super::schema::{self, Default, Kind, Occurrence, SECTIONS, lan, link, mesh, ospf_key, wan};
 use super::suggest::nearest;
-use super::types::{Config, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, MeshConfig, WanConfig};
+use super::types::{
+    Config, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, MeshConfig, OspfKeyConfig, WanConfig,
+};
 use super::uci::{self, Document, FILE_OCTETS_MAX, Section};
 use super::value;
 use super::view::{View, Views};
@@ -185,6 +187,7 @@ fn config(views: &Views<'_>, hostname: &str) -> Option<Config> {
         wans: views.wans.iter().map(|view| wan_config(view, views)).collect::<Option<_>>()?,
         lans: views.lans.iter().map(lan_config).collect::<Option<_>>()?,
         links: views.links.iter().map(|view| link_config(view, mesh)).collect::<Option<_>>()?,
+        ospf_keys: ospf_keys(&views.ospf_keys, mesh)?,
     })
 }
 
@@ -206,9 +209,6 @@ fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
         private_key_file: view.value(&mesh::PRIVATE_KEY_FILE)?,
         wg_psk_file: view.value(&mesh::WG_PSK_FILE),
         keepalive: view.value(&mesh::KEEPALIVE)?,
-        ospf_secret_file: view.value(&mesh::OSPF_SECRET_FILE),
-        ospf_sa_id: view.value(&mesh::OSPF_SA_ID)?,
-        ospf_algorithm: view.value(&mesh::OSPF_ALGORITHM)?,
         hello_interval: view.value(&mesh::HELLO_INTERVAL)?,
         dead_interval: view.value(&mesh::DEAD_INTERVAL)?,
         rxmt_interval: view.value(&mesh::RXMT_INTERVAL)?,
@@ -243,6 +243,27 @@ fn lan_config(view: &View<'_>) -> Option<LanConfig> {
         ipv4: view.value(&lan::IPV4),
         ipv6: view.value(&lan::IPV6),
     })
+}
+
+/// Returns the keys, the one that signs first: the mesh section's own and those of the `ospf_key` sections, by their ids.
+fn ospf_keys(views: &[View<'_>], mesh: &View<'_>) -> Option<Vec<OspfKeyConfig>> {
+    let own = mesh.written(&mesh::OSPF_SECRET_FILE).map(|secret_file| {
+        let (section, id) = ("mesh".to_owned(), mesh.value(&mesh::OSPF_SA_ID)?);
+        Some(OspfKeyConfig { section, id, secret_file, algorithm: mesh.value(&mesh::OSPF_ALGORITHM)? })
+    });
+    let further = views.iter().map(|view| {
+        Some(OspfKeyConfig {
+            section: view.title(),
+            id: view.value(&ospf_key::ID)?,
+            secret_file: view.value(&ospf_key::SECRET_FILE)?,
+            algorithm: view.value_or_mesh(&ospf_key::ALGORITHM, mesh, &mesh::OSPF_ALGORITHM)?,
+        })
+    });
+    let mut keys = own.into_iter().chain(further).collect::<Option<Vec<_>>>()?;
+    let own_id = mesh.has(&mesh::OSPF_SECRET_FILE).then(|| mesh.value(&mesh::OSPF_SA_ID)).flatten();
+    let active = mesh.written(&mesh::OSPF_KEY_ACTIVE).or(own_id);
+    keys.sort_by_key(|key| (Some(key.id) != active, key.id));
+    Some(keys)
 }
 
 fn link_config(view: &View<'_>, mesh: &View<'_>) -> Option<LinkConfig> {

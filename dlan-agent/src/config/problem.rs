@@ -276,6 +276,14 @@ pub enum Problem {
         /// The prefix length needed.
         needed: u8,
     },
+    /// The key that shall sign is not there.
+    #[error("there is no key {id} to sign with; {}", Keys(ids))]
+    NoSuchKey {
+        /// Its number.
+        id: u16,
+        /// The numbers of the keys that there are.
+        ids: Vec<u16>,
+    },
     /// RouterDeadInterval not above HelloInterval.
     #[error(
         "a neighbor would count as dead after {dead} seconds, but is heard only every {hello} seconds: dead_interval must be larger than hello_interval (four times is usual)"
@@ -392,6 +400,19 @@ impl fmt::Display for Shown<'_> {
             f.write_str("...")?;
         }
         f.write_str("'")
+    }
+}
+
+struct Keys<'a>(&'a [u16]);
+
+impl fmt::Display for Keys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f
+                .write_str("there is none at all: set ospf_secret_file, or write a section config ospf_key");
+        }
+        let ids: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, "there are {}", ids.join(", "))
     }
 }
 

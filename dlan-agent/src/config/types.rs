@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use ospf_lite::config::HmacAlgorithm;
 use ospf_lite::ids::Cost;
 use serde::{Deserialize, Serialize};
 use vxlan::key::PublicKey;
@@ -39,6 +40,8 @@ pub struct Config {
     pub lans: Vec<LanConfig>,
     /// The configured neighbors.
     pub links: Vec<LinkConfig>,
+    /// The keys of routing packets: the first signs, all are accepted. None leaves them without authentication.
+    pub ospf_keys: Vec<OspfKeyConfig>,
 }
 
 /// What holds for the whole router, most of it equal on all routers of the mesh.
@@ -76,12 +79,6 @@ pub struct MeshConfig {
     pub wg_psk_file: Option<PathBuf>,
     /// Seconds between WireGuard keepalives; 0 sends none.
     pub keepalive: u16,
-    /// The OSPF secret's file.
-    pub ospf_secret_file: Option<PathBuf>,
-    /// RFC 7166 SA ID.
-    pub ospf_sa_id: u16,
-    /// RFC 7166 algorithm.
-    pub ospf_algorithm: ospf_lite::config::HmacAlgorithm,
     /// HelloInterval, unless a link says otherwise.
     pub hello_interval: Duration,
     /// RouterDeadInterval, unless a link says otherwise.
@@ -104,6 +101,19 @@ pub struct MeshConfig {
     pub rule_preference: u32,
     /// Seconds between looking at the system for drift where no notification tells of it.
     pub drift_interval: Duration,
+}
+
+/// A key of routing packets (RFC 7166 section 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OspfKeyConfig {
+    /// The section that names its file: of an `ospf_key` section UCI's address if it is anonymous.
+    pub section: String,
+    /// SA ID.
+    pub id: u16,
+    /// The secret's file.
+    pub secret_file: PathBuf,
+    /// The algorithm.
+    pub algorithm: HmacAlgorithm,
 }
 
 /// A side that is not trusted.

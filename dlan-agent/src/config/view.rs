@@ -116,6 +116,8 @@ pub struct Views<'a> {
     pub lans: Vec<View<'a>>,
     /// The `link` sections.
     pub links: Vec<View<'a>>,
+    /// The `ospf_key` sections.
+    pub ospf_keys: Vec<View<'a>>,
 }
 
 impl<'a> Views<'a> {
@@ -132,11 +134,12 @@ impl<'a> Views<'a> {
             wans: of(&schema::wan::SECTION),
             lans: of(&schema::lan::SECTION),
             links: of(&schema::link::SECTION),
+            ospf_keys: of(&schema::ospf_key::SECTION),
         }
     }
 
     /// Returns all of them in the order of the document.
     pub fn all(&self) -> impl Iterator<Item = &View<'a>> {
-        self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.links)
+        self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.links).chain(&self.ospf_keys)
     }
 }

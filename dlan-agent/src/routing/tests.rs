@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ospf_lite::config::AuthenticationKey;
 use ospf_lite::ids::Distance;
 use ospf_lite::io::PathKind;
 use vxlan::wireguard::PrivateKey;
@@ -37,7 +38,7 @@ fn facts() -> Facts {
     Facts {
         private_key: PrivateKey::from_octets([1; 32]),
         link_psks: BTreeMap::new(),
-        ospf_secret: Some(AuthenticationKey::new(*b"secret")),
+        ospf_secrets: [(1, "first"), (2, "second")].map(|(id, key)| (id, AuthenticationKey::new(key))).into(),
         wans: BTreeMap::new(),
         lans: BTreeMap::from([("lan0".to_owned(), lan)]),
         endpoints: BTreeMap::new(),
@@ -72,7 +73,37 @@ fn a_link_announces_its_subnet_at_its_cost_in_ipv4_only() {
     assert_eq!(prefixes(&link.ipv6), []);
     let InterfaceKind::PointToPoint(link) = &link.ipv4.kind else { panic!("not a point-to-point link") };
     assert_eq!(link.ipv4_address, Some(Ipv4Addr::new(10, 0, 4, 9)));
-    assert_eq!(link.authentication.len(), 1);
+    assert_eq!(link.neighbor, Some(RouterId(2)));
+}
+
+fn keys(text: &str) -> Vec<u16> {
+    let wanted = wanted(text);
+    let InterfaceKind::PointToPoint(link) = &wanted[&InterfaceId(2)].ipv4.kind else { panic!("no link") };
+    link.authentication.iter().map(|association| association.id).collect()
+}
+
+#[test]
+fn the_active_key_signs_and_all_are_accepted() {
+    let mesh = "option name 'r1'\n\toption ospf_secret_file '/first'";
+    let first = TEXT.replace("option name 'r1'", mesh);
+    let both = format!("{first}config ospf_key 'second'\n\toption id '2'\n\toption secret_file '/second'\n");
+    let switched = both.replace(mesh, &format!("{mesh}\n\toption ospf_key_active '2'"));
+    let second = switched.replace("option ospf_secret_file '/first'", "");
+    assert_eq!(
+        [TEXT, &first, &both, &switched, &second].map(keys),
+        [vec![], vec![1], vec![1, 2], vec![2, 1], vec![2]]
+    );
+}
+
+#[test]
+fn a_plan_says_which_key_signs() {
+    let mesh = "option name 'r1'\n\toption ospf_secret_file '/first'";
+    let first = TEXT.replace("option name 'r1'", mesh);
+    let both = format!("{first}config ospf_key 'second'\n\toption id '2'\n\toption secret_file '/second'\n");
+    assert_eq!(
+        describe_changes(&wanted(&first), &wanted(&both)),
+        ["~ ospf dlan-vx2: authentication: signs with key 1, accepts 1, 2"]
+    );
 }
 
 #[test]

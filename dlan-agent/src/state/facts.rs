@@ -17,8 +17,8 @@ pub struct Facts {
     pub private_key: PrivateKey,
     /// The links' pre-shared keys, by neighbor.
     pub link_psks: BTreeMap<HostId, PresharedKey>,
-    /// The OSPF secret.
-    pub ospf_secret: Option<AuthenticationKey>,
+    /// The secrets of routing packets, by SA ID.
+    pub ospf_secrets: BTreeMap<u16, AuthenticationKey>,
     /// The WANs, by section name.
     pub wans: BTreeMap<String, WanFacts>,
     /// The LANs, by section name.

@@ -19,6 +19,9 @@ use crate::state::facts::{Facts, LanFacts, WanFacts, WireGuardKind};
 use crate::state::marks::Marks;
 use crate::state::setting::{Setting, SettingValue};
 
+/// What an error calls the section of the mesh.
+const MESH_SECTION: &str = "mesh";
+
 /// A fact that could not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
@@ -68,9 +71,12 @@ impl System {
                 link_psks.insert(link.host_id, read_preshared_key(path, &whence)?);
             }
         }
-        let whence = Whence { section: "mesh".to_owned(), option: "ospf_secret_file" };
-        let ospf_secret = mesh.ospf_secret_file.as_deref();
-        let ospf_secret = ospf_secret.map(|path| read_ospf_secret(path, &whence)).transpose()?;
+        let mut ospf_secrets = BTreeMap::new();
+        for key in &config.ospf_keys {
+            let option = if key.section == MESH_SECTION { "ospf_secret_file" } else { "secret_file" };
+            let whence = Whence { section: key.section.clone(), option };
+            ospf_secrets.insert(key.id, read_ospf_secret(&key.secret_file, &whence)?);
+        }
         let devices = self.rtnl.devices().await.map_err(FactsError::List)?;
         let found = addresses::dump(&self.rtnl, &devices).await.map_err(FactsError::List)?;
         let record = self.record.lock().await;
@@ -94,7 +100,7 @@ impl System {
         Ok(Facts {
             private_key,
             link_psks,
-            ospf_secret,
+            ospf_secrets,
             wans,
             lans: config.lans.iter().map(|config| (config.name.clone(), lan(&config.device))).collect(),
             endpoints: BTreeMap::new(),

@@ -43,6 +43,7 @@ pub mod mesh {
             &OSPF_SECRET_FILE,
             &OSPF_SA_ID,
             &OSPF_ALGORITHM,
+            &OSPF_KEY_ACTIVE,
             &HELLO_INTERVAL,
             &DEAD_INTERVAL,
             &RXMT_INTERVAL,
@@ -196,6 +197,17 @@ pub mod mesh {
     )
     .default(Default::Value("hmac-sha-256"))
     .summary("How routing packets are authenticated, the same on every router.");
+
+    /// Which key signs.
+    pub static OSPF_KEY_ACTIVE: TypedOption<u16> = TypedOption::new(
+        "ospf_key_active",
+        OSPF_SA_ID.schema.kind,
+        value::integer_u16,
+    )
+    .default(Default::Unset("the key of `ospf_secret_file` signs, without one that with the lowest id"))
+    .summary(
+        "The number of the key that signs this router's routing packets; every key in the file is accepted.",
+    );
 
     /// HelloInterval.
     pub static HELLO_INTERVAL: TypedOption<Duration> = TypedOption::new(

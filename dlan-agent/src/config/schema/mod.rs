@@ -4,13 +4,14 @@ mod mesh_options;
 mod section_options;
 
 pub use mesh_options::mesh;
-pub use section_options::{lan, link, wan};
+pub use section_options::{lan, link, ospf_key, wan};
 
 pub use super::kind::Kind;
 use super::value::Rejection;
 
 /// Every kind of section, in the order of the document.
-pub static SECTIONS: [&SectionSchema; 4] = [&mesh::SECTION, &wan::SECTION, &lan::SECTION, &link::SECTION];
+pub static SECTIONS: [&SectionSchema; 5] =
+    [&mesh::SECTION, &wan::SECTION, &lan::SECTION, &link::SECTION, &ospf_key::SECTION];
 
 /// One kind of section.
 pub struct SectionSchema {

@@ -1,4 +1,4 @@
-//! The options of `config wan`, `config lan` and `config link`.
+//! The options of `config wan`, `config lan`, `config link` and `config ospf_key`.
 
 /// The section `config wan`.
 pub mod wan {
@@ -170,4 +170,43 @@ pub mod link {
             .summary(
                 "How long this neighbor may be silent before the link counts as dead, the same at both ends.",
             );
+}
+
+/// The section `config ospf_key`.
+pub mod ospf_key {
+    use std::path::PathBuf;
+
+    use ospf_lite::config::HmacAlgorithm;
+
+    use super::super::mesh;
+    use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
+    use crate::config::value;
+
+    /// The section with its options.
+    pub static SECTION: SectionSchema = SectionSchema {
+        kind: "ospf_key",
+        occurrence: Occurrence::Any,
+        example: "config ospf_key 'second'",
+        summary: "A further secret that routing packets are accepted with, and signed with when `ospf_key_active` names it. \
+                  To change the mesh's secret without losing a packet: write the section on every router, then `ospf_key_active` \
+                  on every router, then take the old key out on every router; `dlan apply` after each, and `dlan neighbors` \
+                  shows which key each neighbor signs with. Keys have no lifetimes: a router has no clock to trust when it \
+                  starts.",
+        options: &[&ID, &SECRET_FILE, &ALGORITHM],
+    };
+
+    /// RFC 7166 SA ID.
+    pub static ID: TypedOption<u16> =
+        TypedOption::new("id", mesh::OSPF_SA_ID.schema.kind, value::integer_u16)
+            .summary("The number under which routing packets name the key, the same on every router.");
+
+    /// The secret.
+    pub static SECRET_FILE: TypedOption<PathBuf> = TypedOption::new("secret_file", Kind::File, value::file)
+        .summary("The file of the secret, the same on every router.");
+
+    /// RFC 7166 algorithm.
+    pub static ALGORITHM: TypedOption<HmacAlgorithm> =
+        TypedOption::new("algorithm", mesh::OSPF_ALGORITHM.schema.kind, value::algorithm)
+            .default(Default::Mesh("ospf_algorithm"))
+            .summary("How packets are authenticated with this key, the same on every router.");
 }
