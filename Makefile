@@ -4,10 +4,11 @@
 #   make test    everything that can tell whether it works
 #   make check   format, lints, and a test or a reason for every clause of the RFCs
 #   make conformance  writes docs/conformance.md from the names of the tests
+#   make soak    the same for hours: more seeds, more fuzzing, longer scenarios
 #   make bench   the figures, beside BIRD's
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo test check conformance bench clean
+.PHONY: demo test check conformance soak bench clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -22,6 +23,9 @@ check:
 
 conformance:
 	@cargo run --quiet --locked -p dlan-conformance -- write
+
+soak:
+	@testbed/soak
 
 bench:
 	@testbed/bench

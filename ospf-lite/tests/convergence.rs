@@ -72,60 +72,6 @@ fn every_kind_of_fault_leads_to_the_true_routes_and_so_does_its_repair() {
     }
 }
 
-fn storm(seed: u64) {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let shapes = topologies();
-    let (name, topology) = match rng.usize(0..2 * shapes.len()) {
-        shape if shape < shapes.len() => shapes[shape].clone(),
-        _ => ("random mesh", Topology::random_mesh(rng.usize(2..14), rng.usize(2..6), seed)),
-    };
-    let family = FAMILIES[rng.usize(0..2)];
-    let quality = match rng.usize(0..3) {
-        0 => LinkQuality::POOR,
-        1 => LinkQuality {
-            jitter: Duration::from_millis(30),
-            reordering: 300,
-            duplication: 100,
-            ..LinkQuality::GOOD
-        },
-        _ => LinkQuality::GOOD,
-    };
-    let (numbered, authenticated) = (rng.bool(), rng.bool());
-    let config = WorldConfig { quality, numbered, authenticated, ..WorldConfig::new(topology, family) };
-    let mut world = World::new(config, seed);
-    let mut faults = FaultSource::new(seed, &FaultKind::ALL);
-    let longest = Duration::from_millis(rng.u64(10..5_000));
-    world.run_for(faults.pause(MINUTE / 4));
-    for _ in 0..10 {
-        let fault = faults.next_fault(&world);
-        world.apply(&fault);
-        world.run_for(faults.pause(longest));
-    }
-    settle(&mut world, &format!("seed {seed}, {name}, {family}, after the storm"));
-    world.apply(&Fault::HealAll);
-    settle(&mut world, &format!("seed {seed}, {name}, {family}, healed"));
-}
-
-#[test]
-fn worlds_settle_to_the_true_routes_after_storms_of_faults_seeds_0_to_39() {
-    (0..40).for_each(storm);
-}
-
-#[test]
-fn worlds_settle_to_the_true_routes_after_storms_of_faults_seeds_40_to_79() {
-    (40..80).for_each(storm);
-}
-
-#[test]
-fn worlds_settle_to_the_true_routes_after_storms_of_faults_seeds_80_to_119() {
-    (80..120).for_each(storm);
-}
-
-#[test]
-fn worlds_settle_to_the_true_routes_after_storms_of_faults_seeds_120_to_159() {
-    (120..160).for_each(storm);
-}
-
 #[test]
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
     let run = |seed: u64| {
