@@ -8,7 +8,7 @@ use ospf_lite::driver::Engines;
 use ospf_lite::engine::Engine;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::Route;
-use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE};
+use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE, RestartReason};
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::query::MtuMismatch;
@@ -198,6 +198,7 @@ fn type_name(ls_type: LsType) -> String {
         LsType::AS_EXTERNAL => "AS-External",
         LsType::LINK => "Link",
         LsType::INTRA_AREA_PREFIX => "Intra-Area-Prefix",
+        LsType::GRACE => "Grace",
         ROUTER_INFORMATION => "dlan router",
         other => return format!("0x{:04X}", other.bits()),
     };
@@ -223,6 +224,7 @@ fn content(lsa: &Lsa, names: &BTreeMap<RouterId, String>) -> String {
         LsaBody::IntraAreaPrefix(body) => {
             joined(body.prefixes.iter().map(|(prefix, metric)| format!("{} metric {metric}", prefix.net)))
         }
+        LsaBody::Grace(body) => format!("{} s, {}", body.period, reason(body.reason)),
         LsaBody::Unknown(octets) => match RouterInformation::decode(lsa) {
             Some(information) => {
                 format!("{} {} host id {}", information.name, information.version, information.host_id)
@@ -234,4 +236,14 @@ fn content(lsa: &Lsa, names: &BTreeMap<RouterId, String>) -> String {
 
 fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
+}
+
+const fn reason(reason: RestartReason) -> &'static str {
+    match reason {
+        RestartReason::Unknown => "reason unknown",
+        RestartReason::SoftwareRestart => "software restart",
+        RestartReason::SoftwareReload => "software upgrade",
+        RestartReason::RedundantProcessor => "another processor",
+        RestartReason::Other(_) => "another reason",
+    }
 }

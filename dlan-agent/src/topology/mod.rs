@@ -59,7 +59,8 @@ impl TopologyBuilder {
             | LsaBody::InterAreaPrefix(_)
             | LsaBody::InterAreaRouter(_)
             | LsaBody::AsExternal(_)
-            | LsaBody::Link(_) => {}
+            | LsaBody::Link(_)
+            | LsaBody::Grace(_) => {}
         }
     }
 

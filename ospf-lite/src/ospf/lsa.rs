@@ -45,6 +45,8 @@ impl LsType {
     pub const LINK: Self = Self(0x0008);
     /// Intra-Area-Prefix-LSA.
     pub const INTRA_AREA_PREFIX: Self = Self(0x2009);
+    /// Grace-LSA (RFC 5187 section 2.1).
+    pub const GRACE: Self = Self(0x000b);
 
     /// Takes the 16-bit field.
     pub const fn from_bits(bits: u16) -> Self {
@@ -81,6 +83,21 @@ impl LsType {
                 | Self::INTER_AREA_ROUTER
                 | Self::AS_EXTERNAL
                 | Self::LINK
+                | Self::INTRA_AREA_PREFIX
+                | Self::GRACE
+        )
+    }
+
+    /// Returns whether another content of such an LSA is a change of topology, which ends a graceful restart (RFC 3623
+    /// section 3.2). Intra-Area-Prefix-LSAs belong to it: what they say was in the Router-LSAs that the RFC was written for.
+    pub const fn is_topology(self) -> bool {
+        matches!(
+            self,
+            Self::ROUTER
+                | Self::NETWORK
+                | Self::INTER_AREA_PREFIX
+                | Self::INTER_AREA_ROUTER
+                | Self::AS_EXTERNAL
                 | Self::INTRA_AREA_PREFIX
         )
     }
@@ -198,6 +215,8 @@ pub enum LsaBody {
     Link(LinkLsa),
     /// Prefixes of a router or transit network.
     IntraAreaPrefix(IntraAreaPrefixLsa),
+    /// What a router whose routing restarts asks of the neighbor on one link.
+    Grace(GraceLsa),
     /// A type this engine does not know: the octets after the header.
     Unknown(Vec<u8>),
 }
@@ -213,6 +232,7 @@ impl LsaBody {
             Self::AsExternal(_) => LsType::AS_EXTERNAL,
             Self::Link(_) => LsType::LINK,
             Self::IntraAreaPrefix(_) => LsType::INTRA_AREA_PREFIX,
+            Self::Grace(_) => LsType::GRACE,
             Self::Unknown(_) => return None,
         })
     }
@@ -361,4 +381,28 @@ pub struct IntraAreaPrefixLsa {
     pub referenced: LsaKey,
     /// The prefixes and their metrics.
     pub prefixes: Vec<(Prefix, u16)>,
+}
+
+/// RFC 5187 section 2.2; its Link State ID is the Interface ID of the link at the restarting router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraceLsa {
+    /// For how many seconds from its origination on the neighbor is to go on as if the adjacency were Full.
+    pub period: u32,
+    /// Why.
+    pub reason: RestartReason,
+}
+
+/// Why a router's routing restarts (RFC 3623 appendix B.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RestartReason {
+    /// 0: it does not know, as after a crash.
+    Unknown,
+    /// 1: a restart of the software.
+    SoftwareRestart,
+    /// 2: another version of the software.
+    SoftwareReload,
+    /// 3: another control processor has taken over.
+    RedundantProcessor,
+    /// A number without a meaning; taken for what it is.
+    Other(u8),
 }

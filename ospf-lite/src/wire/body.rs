@@ -11,7 +11,7 @@ use crate::ospf::packet::Options;
 use crate::wire::error::DecodeError;
 use crate::wire::reader::Reader;
 use crate::wire::writer::{Writer, length_field};
-use crate::wire::{prefix, size};
+use crate::wire::{grace, prefix, size};
 
 /// B-bit of a Router-LSA.
 const ROUTER_B: u8 = 0x01;
@@ -47,6 +47,7 @@ pub(super) fn decode(ls_type: LsType, octets: &[u8], family: Family) -> Result<L
             read_all("Intra-Area-Prefix-LSA", octets, |reader| decode_intra_area_prefix(reader, family))
                 .map(LsaBody::IntraAreaPrefix)
         }
+        LsType::GRACE => read_all("Grace-LSA", octets, grace::decode).map(LsaBody::Grace),
         _ => Ok(LsaBody::Unknown(octets.to_vec())),
     }
 }
@@ -71,6 +72,7 @@ pub(super) fn encode(body: &LsaBody, writer: &mut Writer) {
         LsaBody::AsExternal(external) => encode_as_external(external, writer),
         LsaBody::Link(link) => encode_link(link, writer),
         LsaBody::IntraAreaPrefix(intra) => encode_intra_area_prefix(intra, writer),
+        LsaBody::Grace(grace) => grace::encode(grace, writer),
         LsaBody::Unknown(octets) => {
             writer.octets(octets);
             writer.align();

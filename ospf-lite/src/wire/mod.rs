@@ -6,6 +6,7 @@ pub mod auth;
 mod body;
 pub mod checksum;
 mod error;
+mod grace;
 pub mod lsa;
 pub mod packet;
 mod prefix;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ospf_lite::ids::{AreaId, Family, InstanceId, InterfaceId, LinkStateId, RouterId};
 use ospf_lite::ospf::lsa::{
-    AsExternalLsa, InterAreaPrefixLsa, InterAreaRouterLsa, IntraAreaPrefixLsa, LinkLsa, LsType, Lsa, LsaBody,
-    LsaHeader, LsaKey, NetworkLsa, Prefix, PrefixOptions, RouterLink, RouterLinkKind, RouterLsa,
-    SequenceNumber,
+    AsExternalLsa, GraceLsa, InterAreaPrefixLsa, InterAreaRouterLsa, IntraAreaPrefixLsa, LinkLsa, LsType,
+    Lsa, LsaBody, LsaHeader, LsaKey, NetworkLsa, Prefix, PrefixOptions, RestartReason, RouterLink,
+    RouterLinkKind, RouterLsa, SequenceNumber,
 };
 use ospf_lite::ospf::packet::{
     AgedLsa, DatabaseDescription, Hello, LinkStateUpdate, Options, Packet, PacketBody,
@@ -145,6 +145,7 @@ fn lsa_body(family: Family) -> impl Strategy<Value = LsaBody> {
         (key(), vec((prefix(family), any::<u16>()), 0..6)).prop_map(|(referenced, prefixes)| {
             LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes })
         }),
+        (any::<u32>(), reason()).prop_map(|(period, reason)| LsaBody::Grace(GraceLsa { period, reason })),
         vec(any::<u8>(), 0..60).prop_map(LsaBody::Unknown),
     ]
 }
@@ -211,4 +212,14 @@ fn prefix(family: Family) -> impl Strategy<Value = Prefix> {
         };
         Prefix { net: net.trunc(), options: PrefixOptions::from_bits(options) }
     })
+}
+
+fn reason() -> impl Strategy<Value = RestartReason> {
+    prop_oneof![
+        Just(RestartReason::Unknown),
+        Just(RestartReason::SoftwareRestart),
+        Just(RestartReason::SoftwareReload),
+        Just(RestartReason::RedundantProcessor),
+        (4..=u8::MAX).prop_map(RestartReason::Other),
+    ]
 }

@@ -28,7 +28,7 @@ fn adapted(mut lsa: Lsa) -> Option<Lsa> {
             intra.prefixes.iter_mut().for_each(|(prefix, _)| in_whole_words(prefix));
         }
         LsaBody::Router(_) | LsaBody::Network(_) | LsaBody::InterAreaRouter(_) => {}
-        LsaBody::Unknown(_) => return None,
+        LsaBody::Grace(_) | LsaBody::Unknown(_) => return None,
     }
     Some(Lsa::originate(lsa.header.key, lsa.header.sequence, lsa.header.age, lsa.body))
 }

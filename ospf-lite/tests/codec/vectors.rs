@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ospf_lite::ids::{AreaId, Family, InstanceId, InterfaceId, LinkStateId, RouterId};
 use ospf_lite::ospf::lsa::{
-    IntraAreaPrefixLsa, LinkLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions, RouterLink,
-    RouterLinkKind, RouterLsa, SequenceNumber,
+    GraceLsa, IntraAreaPrefixLsa, LinkLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions,
+    RestartReason, RouterLink, RouterLinkKind, RouterLsa, SequenceNumber,
 };
 use ospf_lite::ospf::packet::{Hello, Options, Packet, PacketBody};
 use ospf_lite::wire::packet::Protection;
@@ -186,6 +186,54 @@ fn lsa_refusals_name_the_field_and_what_would_be_right() {
         refusal(0x2009, Family::Ipv6, "00022001 00000000 00000001 00000000"),
         "Intra-Area-Prefix-LSA ends early: octet 16 starts a field of 1 octets, 0 are left"
     );
+}
+
+#[test]
+fn rfc5187_s2_2_a_grace_lsa_is_a_period_and_a_reason_padded_to_four_octets() {
+    let mut octets = octets(
+        "0000 000b 00000007 00000002 80000009 0000 0024
+         0001 0004 00000078
+         0002 0001 01000000",
+    );
+    crate::with_checksum(&mut octets);
+    let grace = GraceLsa { period: 120, reason: RestartReason::SoftwareRestart };
+    let lsa = lsa::decode(&octets, Family::Ipv4).unwrap();
+    assert_eq!(lsa.body, LsaBody::Grace(grace));
+    let again = Lsa::originate(lsa.header.key, lsa.header.sequence, 0, LsaBody::Grace(grace));
+    assert_eq!(again.octets(), octets);
+}
+
+#[test]
+fn rfc5187_s2_2_a_grace_lsa_without_period_or_reason_or_with_a_wrong_length_is_refused() {
+    let said = |body| refusal(0x000b, Family::Ipv6, body);
+    assert_eq!(
+        said("0002 0001 01000000"),
+        "Grace-LSA holds 0 as its count of grace periods, which must be 1"
+    );
+    assert_eq!(said("0001 0004 00000078"), "Grace-LSA holds 0 as its count of reasons, which must be 1");
+    assert_eq!(
+        said("0001 0003 00000078 0002 0001 01000000"),
+        "Grace-LSA TLV ends early: octet 0 starts a field of 4 octets, 3 are left"
+    );
+    assert_eq!(said("0001 0004 00000078 0002 0002 01000000"), "Grace-LSA TLV has 2 octets, which must be 1");
+    assert_eq!(
+        said("0001 0004 00000078 0002 00ff 01000000"),
+        "Grace-LSA ends early: octet 12 starts a field of 255 octets, 4 are left"
+    );
+}
+
+#[test]
+fn rfc3623_sa_unknown_tlvs_of_a_grace_lsa_are_passed_over() {
+    let mut octets = octets(
+        "0000 000b 00000007 00000002 80000009 0000 0034
+         0003 0004 c0000201
+         0001 0004 00000078
+         8001 0001 ff000000
+         0002 0001 03000000",
+    );
+    crate::with_checksum(&mut octets);
+    let lsa = lsa::decode(&octets, Family::Ipv6).unwrap();
+    assert_eq!(lsa.body, LsaBody::Grace(GraceLsa { period: 120, reason: RestartReason::RedundantProcessor }));
 }
 
 #[test]
