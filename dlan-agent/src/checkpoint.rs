@@ -37,7 +37,8 @@ pub fn write(path: &Path, text: &str) -> Result<bool, CheckpointError> {
     Ok(true)
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a file that only its owner may read, whole or not at all, in place of what was there.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let mut young = path.as_os_str().to_owned();

@@ -52,6 +52,10 @@ pub enum Command {
     Plan,
     /// Read the configuration again and change the router to it
     Apply,
+    /// Keep other routers' traffic away from this one, for maintenance; ends when the neighbors have been told
+    Drain,
+    /// Let other routers' traffic come back
+    Undrain,
     /// End the agent and remove everything that carries dlan's mark, and nothing else
     Down,
     /// Show one screen about this router: problems first, then links, LANs and routes

@@ -13,6 +13,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod desired;
+pub mod drain;
 pub mod endpoints;
 pub mod init;
 pub mod lock;

@@ -138,6 +138,10 @@ fn print(output: &Output, reply: &Reply) -> u8 {
             output.result(report, || show::apply(report));
             return if report.done { EXIT_OK } else { EXIT_FAILED };
         }
+        Reply::Drain(report) => {
+            output.result(report, || show::drain(report));
+            return if report.acknowledged { EXIT_OK } else { EXIT_FAILED };
+        }
         Reply::Path(_) | Reply::Stopping | Reply::Refused(_) => return unexpected(output),
     }
     EXIT_OK

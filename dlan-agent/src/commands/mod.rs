@@ -68,6 +68,8 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Path(args) => ask::path(&output, &args).await,
         Command::Plan => ask::plan(&output, &cli.config).await,
         Command::Apply => ask::simple(&output, Request::Apply {}).await,
+        Command::Drain => ask::simple(&output, Request::Drain {}).await,
+        Command::Undrain => ask::simple(&output, Request::Undrain {}).await,
         Command::Down => offline::down(&output, &cli.config).await,
         // Done before there is a runtime.
         Command::Wireguard(_) => EXIT_FAILED,

@@ -17,6 +17,7 @@ use crate::control::protocol::{Reply, Request};
 use crate::control::report::{PlanReport, Problem, Severity, Status};
 use crate::daemon::snapshot::{self, AgentView};
 use crate::daemon::{last_good, system_config};
+use crate::drain;
 use crate::lock::{AgentLock, RUN_DIRECTORY};
 use crate::reconcile::Reconciler;
 use crate::show;
@@ -58,6 +59,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
     let view = AgentView {
         uptime_seconds: None,
         mtu_configured: BTreeMap::new(),
+        is_drained: drain::is_drained(Path::new(drain::DRAINED_FILE)),
         config_errors,
         facts,
         known,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::report::{
-    ApplyReport, LinkReport, LsaReport, NeighborReport, PathReport, PlanReport, RouteReport, Status, Topology,
+    ApplyReport, DrainReport, LinkReport, LsaReport, NeighborReport, PathReport, PlanReport, RouteReport,
+    Status, Topology,
 };
 
 /// The version both ends speak. It grows when a request or a reply changes its meaning.
@@ -38,6 +39,10 @@ pub enum Request {
     Plan {},
     /// Change it.
     Apply {},
+    /// Keep other routers' traffic away.
+    Drain {},
+    /// Let it come back.
+    Undrain {},
     /// End, leaving everything standing.
     Stop {},
 }
@@ -64,6 +69,8 @@ pub enum Reply {
     Plan(PlanReport),
     /// To [`Request::Apply`].
     Apply(ApplyReport),
+    /// To [`Request::Drain`] and [`Request::Undrain`].
+    Drain(DrainReport),
     /// To [`Request::Stop`]: the agent ends after this line.
     Stopping,
     /// The request was not carried out.

@@ -68,6 +68,9 @@ pub struct Problem {
 pub struct Status {
     /// Whether an agent answered; `false` when the command line looked at the kernel itself.
     pub agent_running: bool,
+    /// Whether other routers' traffic is kept away, until `dlan undrain`.
+    #[serde(default)]
+    pub drained: bool,
     /// The agent's version, or the command line's when no agent runs.
     pub version: String,
     /// Seconds since the agent started.
@@ -332,4 +335,15 @@ pub struct ApplyReport {
     pub done: bool,
     /// What came out, in words.
     pub outcome: String,
+}
+
+/// What draining, or its end, came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainReport {
+    /// Whether other routers' traffic is kept away from then on.
+    pub drained: bool,
+    /// Whether every neighbor has acknowledged it, in both families.
+    pub acknowledged: bool,
+    /// The parts of the mesh that reach each other only through this router, and go on doing so; the largest first.
+    pub parted: Vec<Vec<String>>,
 }

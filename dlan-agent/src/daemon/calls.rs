@@ -51,6 +51,8 @@ impl Daemon {
                 }
             },
             Request::Apply {} => self.apply(call.answer),
+            Request::Drain {} => self.drain(true, call.answer),
+            Request::Undrain {} => self.drain(false, call.answer),
             request => {
                 let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
                 let view = self.view();
@@ -155,6 +157,7 @@ impl Daemon {
         AgentView {
             uptime_seconds: Some(now.since(Instant::ORIGIN).as_secs()),
             mtu_configured: self.config.links.iter().filter_map(configured).collect(),
+            is_drained: self.is_drained,
             config_errors: self.config_errors.clone(),
             facts: self.reconciler.facts().cloned(),
             known: self.reconciler.known().cloned().unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The composition root: builds the parts and ties them together; what to do is decided by the parts.
 
 mod calls;
+mod drain;
 mod engine_view;
 mod ospf;
 mod requests;
@@ -129,6 +130,8 @@ struct Daemon {
     has_asked_peers: bool,
     /// The number of the engines' start, see [`System::advance_epoch`].
     epoch: u32,
+    /// Whether other routers' traffic is kept away.
+    is_drained: bool,
     /// Whether the engines' interfaces may differ from what was told.
     interfaces_due: bool,
     next_tick: Instant,
@@ -169,6 +172,7 @@ impl Daemon {
             is_asking_peers: false,
             has_asked_peers: false,
             epoch: start.epoch,
+            is_drained: start.is_drained,
             interfaces_due: false,
             next_tick: clock.now(),
         };

@@ -131,6 +131,9 @@ impl Daemon {
             self.feed = InterfaceFeed::default();
             self.reconciler.handle_routing_restarted(self.clock.now());
         }
+        if let Some(engine) = &self.engine {
+            engine.driver.stub_router(self.is_drained).await?;
+        }
         self.tell_router_information().await
     }
 

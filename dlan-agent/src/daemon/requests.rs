@@ -48,9 +48,12 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
             let ways = resolved.into_iter().map(|address| path::way(&engine.topology, address)).collect();
             Reply::Path(ways)
         }
-        Request::Lsdb {} | Request::Plan {} | Request::Apply {} | Request::Stop {} => {
-            refused(RefusalKind::BadRequest, "this is not a question")
-        }
+        Request::Lsdb {}
+        | Request::Plan {}
+        | Request::Apply {}
+        | Request::Drain {}
+        | Request::Undrain {}
+        | Request::Stop {} => refused(RefusalKind::BadRequest, "this is not a question"),
     })
 }
 

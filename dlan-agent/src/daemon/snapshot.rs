@@ -35,6 +35,8 @@ pub struct AgentView {
     pub config: Config,
     /// The MTUs the configuration asks for where others are in use.
     pub mtu_configured: BTreeMap<HostId, u16>,
+    /// Whether other routers' traffic is kept away.
+    pub is_drained: bool,
     /// The errors of the configuration on disk.
     pub config_errors: Vec<String>,
     /// What was found on the router.
@@ -88,6 +90,7 @@ pub fn status(agent: &AgentView, engine: Option<&EngineView>) -> Status {
     let is_reachable = |router: &&RouterReport| !router.reachable.is_empty();
     Status {
         agent_running: agent.uptime_seconds.is_some(),
+        drained: agent.is_drained,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: agent.uptime_seconds,
         name: mesh.name.clone(),

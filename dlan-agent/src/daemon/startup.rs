@@ -14,6 +14,7 @@ use crate::addressing;
 use crate::checkpoint::{self, CHECKPOINT_FILE};
 use crate::config::{self, Config, ConfigErrors, Loaded, Source};
 use crate::control::CONTROL_SOCKET;
+use crate::drain::{self, DRAINED_FILE};
 use crate::lock::RUN_DIRECTORY;
 use crate::system::{System, SystemConfig, SystemError};
 
@@ -24,6 +25,8 @@ pub struct AgentPaths {
     pub config: PathBuf,
     /// The last good configuration.
     pub checkpoint: PathBuf,
+    /// The mark of a drained router.
+    pub drained: PathBuf,
     /// For the lock.
     pub run_directory: PathBuf,
     /// Where it is asked.
@@ -36,6 +39,7 @@ impl AgentPaths {
         Self {
             config: config.to_owned(),
             checkpoint: CHECKPOINT_FILE.into(),
+            drained: DRAINED_FILE.into(),
             run_directory: RUN_DIRECTORY.into(),
             control_socket: CONTROL_SOCKET.into(),
         }
@@ -62,6 +66,8 @@ pub(super) struct Start {
     /// This start's number, see [`System::advance_epoch`].
     pub(super) epoch: u32,
     pub(super) loaded: Loaded,
+    /// Whether the router was drained before.
+    pub(super) is_drained: bool,
     /// The errors of the configuration on disk, when the last good one runs in its place.
     pub(super) errors: Vec<String>,
 }
@@ -71,7 +77,11 @@ pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
     let (loaded, errors) = configuration(paths)?;
     let system = System::open(system_config()).map_err(|error| StartError::System(Box::new(error)))?;
     let epoch = system.advance_epoch().map_err(|error| StartError::System(Box::new(error)))?;
-    Ok(Start { system, epoch, loaded, errors })
+    let is_drained = drain::is_drained(&paths.drained);
+    if is_drained {
+        warn!("this router is drained: traffic between others is kept away; `dlan undrain` ends it");
+    }
+    Ok(Start { system, epoch, loaded, is_drained, errors })
 }
 
 /// Returns how the system is used: embedded WireGuard is this program again, where it was built in.

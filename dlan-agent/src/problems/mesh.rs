@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
+use ospf_lite::ids::Cost;
 
 use super::{Facts, error, note, warning};
 use crate::control::report::{AddressFamily, Problem, RouterReport};
@@ -60,6 +61,12 @@ fn unequal_costs(facts: &Facts) -> Vec<Problem> {
             back(link.host_id).filter(|theirs| *theirs != link.cost).map(|theirs| (link, theirs))
         })
         .map(|(link, theirs)| {
+            if theirs == Cost::MAX.get() {
+                return note(
+                    format!("link {}: the neighbor is drained: it carries nothing between others", link.name),
+                    "`dlan undrain` there, when its maintenance is over",
+                );
+            }
             note(
                 format!(
                     "link {}: it costs {} from here and {theirs} from the neighbor",

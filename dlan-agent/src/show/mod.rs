@@ -11,7 +11,7 @@ pub use map::topology;
 pub use status::{problems, status};
 pub use way::{Probe, path};
 
-use crate::control::report::{ApplyReport, PlanReport};
+use crate::control::report::{ApplyReport, DrainReport, PlanReport};
 
 /// Returns what would change.
 pub fn plan(report: &PlanReport) -> String {
@@ -28,6 +28,23 @@ pub fn apply(report: &ApplyReport) -> String {
         return plan(&report.plan);
     }
     format!("{}{}\n", plan(&report.plan), report.outcome)
+}
+
+/// Returns what draining, or its end, came to.
+pub fn drain(report: &DrainReport) -> String {
+    let mut text = match report.drained {
+        true => "Drained: traffic between other routers keeps away from this one. `dlan undrain` ends it.\n",
+        false => "Not drained: traffic between other routers may pass through this one.\n",
+    }
+    .to_owned();
+    if !report.acknowledged {
+        text.push_str("Not every neighbor has acknowledged that yet (`dlan neighbors`).\n");
+    }
+    if !report.parted.is_empty() {
+        text.push_str("It still carries what has no other way, between:\n");
+        text.extend(report.parted.iter().map(|part| format!("  {}\n", part.join(", "))));
+    }
+    text
 }
 
 fn ended(text: &str) -> String {

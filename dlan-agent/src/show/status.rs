@@ -42,7 +42,12 @@ pub fn problems(problems: &[Problem], width: usize) -> String {
 }
 
 fn heading(status: &Status) -> String {
-    let mut text = format!("{}.{} (host id {})", status.name, status.domain, status.host_id);
+    let drained = if status.drained {
+        "DRAINED: traffic between other routers is kept away from this one. End it with `dlan undrain`.\n"
+    } else {
+        ""
+    };
+    let mut text = format!("{drained}{}.{} (host id {})", status.name, status.domain, status.host_id);
     for address in &status.loopbacks {
         let _ = write!(text, "  {address}");
     }

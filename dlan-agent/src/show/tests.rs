@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::control::report::{
-    AddressFamily, HopReport, LanReport, LinkReport, LsaReport, NeighborReport, Problem, RouteReport,
-    Severity, Status,
+    AddressFamily, DrainReport, HopReport, LanReport, LinkReport, LsaReport, NeighborReport, Problem,
+    RouteReport, Severity, Status,
 };
 use crate::topology::tests::reference;
 
@@ -41,6 +41,7 @@ fn report() -> Status {
     };
     Status {
         agent_running: true,
+        drained: false,
         version: "0.1.0".to_owned(),
         uptime_seconds: Some(7384),
         name: "r1".to_owned(),
@@ -183,4 +184,22 @@ fn a_plan_without_steps_is_said_in_one_line() {
     assert_eq!(plan(&nothing), "Nothing to do: the router is as configured.\n");
     let applied = ApplyReport { plan: nothing, done: true, outcome: "applied".to_owned() };
     assert_eq!(apply(&applied), "Nothing to do: the router is as configured.\n");
+}
+
+#[test]
+fn a_drained_router_says_so_before_anything_else_and_how_to_end_it() {
+    let text = status(&Status { drained: true, ..report() }, 80);
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("DRAINED") && first.contains("`dlan undrain`"), "{text}");
+    assert_eq!(text.split_once('\n').unwrap().1, status(&report(), 80));
+}
+
+#[test]
+fn draining_says_what_it_cannot_move() {
+    let report = DrainReport {
+        drained: true,
+        acknowledged: false,
+        parted: vec![vec!["r1".to_owned(), "r3".to_owned()], vec!["r2".to_owned()]],
+    };
+    insta::assert_snapshot!(drain(&report));
 }

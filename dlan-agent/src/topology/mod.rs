@@ -2,6 +2,7 @@
 
 pub mod dot;
 pub mod layout;
+pub mod parted;
 pub mod svg;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,6 +7,7 @@ mod failures;
 mod filters;
 mod leaks;
 mod lifecycle;
+mod maintenance;
 mod peering;
 mod privacy;
 mod reach;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Scenario> {
         privacy::SCENARIOS,
         peering::SCENARIOS,
         costs::SCENARIOS,
+        maintenance::SCENARIOS,
         filters::SCENARIOS,
         lifecycle::SCENARIOS,
         agents::SCENARIOS,

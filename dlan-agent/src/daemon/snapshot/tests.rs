@@ -28,6 +28,7 @@ fn agent() -> AgentView {
         uptime_seconds: Some(600),
         config: parse(Source { file: "dlan", text: TEXT, hostname: "r1" }).unwrap().config,
         mtu_configured: BTreeMap::new(),
+        is_drained: false,
         config_errors: Vec::new(),
         facts: None,
         known: State::default(),
