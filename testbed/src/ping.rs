@@ -1,7 +1,9 @@
 //! Pings from a node that count what is lost and how long nothing came back.
 
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +19,8 @@ const LIFETIME: &str = "900";
 #[derive(Debug)]
 pub struct PingRun {
     child: Child,
+    /// Reads what it prints all the while: a pipe that is full would hold it up.
+    answers: JoinHandle<Vec<u8>>,
     what: String,
 }
 
@@ -38,7 +42,7 @@ impl PingRun {
     pub fn start(node: &Node, address: IpAddr, interval_ms: u32) -> Result<Self, LabError> {
         let what = format!("ping from {} to {address}", node.name);
         let interval = format!("{:.3}", f64::from(interval_ms) / 1000.0);
-        let child = Command::new("nsenter")
+        let mut child = Command::new("nsenter")
             .args([
                 "-t",
                 &node.pid.to_string(),
@@ -59,19 +63,24 @@ impl PingRun {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| LabError::Asked(format!("{what}: {source}")))?;
-        Ok(Self { child, what })
+        let mut printed = child.stdout.take();
+        let answers = std::thread::spawn(move || {
+            let mut octets = Vec::new();
+            // What was read before an error counts all the same.
+            let _ = printed.as_mut().map(|printed| printed.read_to_end(&mut octets));
+            octets
+        });
+        Ok(Self { child, answers, what })
     }
 
     /// Stops it and counts.
-    pub fn stop(self) -> Result<PingCount, LabError> {
+    pub fn stop(mut self) -> Result<PingCount, LabError> {
         let pid = i32::try_from(self.child.id()).unwrap_or_default();
         // It prints its answers when it is interrupted; that it has ended already shows in the answers.
         let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
-        let output = self
-            .child
-            .wait_with_output()
-            .map_err(|source| LabError::Asked(format!("{}: {source}", self.what)))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        self.child.wait().map_err(|source| LabError::Asked(format!("{}: {source}", self.what)))?;
+        let octets = self.answers.join().unwrap_or_default();
+        let text = String::from_utf8_lossy(&octets);
         count_answers(&text).ok_or_else(|| LabError::Asked(format!("{}: no answer at all", self.what)))
     }
 }
