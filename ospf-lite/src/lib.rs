@@ -7,6 +7,7 @@
 //! boundary, `ospf` is the protocol, `wire` the octets. Feature `driver` adds the shell for tokio with raw sockets,
 //! feature `sim` a world of engines that runs from a seed. Without features there is no async runtime and no socket.
 
+pub mod bfd;
 pub mod config;
 #[cfg(feature = "driver")]
 pub mod driver;

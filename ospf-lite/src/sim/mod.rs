@@ -6,6 +6,7 @@ mod fault_source;
 mod link;
 mod node;
 mod oracle;
+pub mod pipe;
 mod topology;
 mod trace;
 mod world;
