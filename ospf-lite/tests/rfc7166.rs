@@ -117,6 +117,16 @@ fn s4_6_digest_of_another_key_is_refused() {
     assert_eq!(verify(&signed, &[sha256()], SOURCE), Err(AuthError::WrongDigest(1)));
 }
 
+/// RFC 7166 section 4.4: the Cryptographic Protocol ID behind the key is in network order. The digest is that of Python's
+/// standard library with `b'\x01\x00'` in its place, as FRR on a little-endian machine computes it.
+#[test]
+fn s4_4_protocol_id_in_the_wrong_octet_order_is_refused_by_its_name() {
+    let trailer = octets("00010030000000010000000000000001");
+    let digest = octets("62a92fcceebfd50dafb9a67c67767e08c6df6a0c45f2e1a691dc3a651ea6dc50");
+    let packet = [octets(HELLO), trailer, digest].concat();
+    assert_eq!(verify(&packet, &[sha256()], SOURCE), Err(AuthError::SwappedProtocolId(1)));
+}
+
 /// RFC 7166 section 3: the SA ID tells the key and the algorithm, not the digest's length.
 #[test]
 fn s3_association_is_found_by_its_id() {

@@ -53,6 +53,16 @@ fn refused(link: &LinkFacts) -> Option<Problem> {
             "give one of the two routers another `host_id`: it must be unique in the mesh",
         ));
     }
+    if is_refused(Refusal::AuthenticationProtocolId) {
+        return Some(error(
+            format!(
+                "link {name}: FRR's authentication trailer departs from RFC 7166 (its Cryptographic Protocol ID has the \
+                 wrong octet order), and its OSPF packets are refused"
+            ),
+            "take the authentication of OSPF out at FRR and on the links to it, whose tunnels protect routing too; or run \
+             dlan or BIRD there",
+        ));
+    }
     if is_refused(Refusal::AuthenticationDigest) || is_refused(Refusal::AuthenticationUnknownSa) {
         return Some(error(
             format!(
@@ -82,9 +92,10 @@ fn refused(link: &LinkFacts) -> Option<Problem> {
     is_refused(Refusal::AddressFamily).then(|| {
         warning(
             format!(
-                "link {name}: the neighbor does not speak OSPFv3 for IPv4 with address families (RFC 5838)"
+                "link {name}: the neighbor does not speak OSPFv3 for IPv4 with address families (RFC 5838): its packets \
+                 of instance 64 have no AF-bit"
             ),
-            "IPv6 is routed over the link; for IPv4 configure the IPv4 channel with instance 64 there",
+            "FRR has no address families: leave its instance at 0, where it routes IPv6; for IPv4 run dlan or BIRD there",
         )
     })
 }

@@ -60,7 +60,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     (
         |facts| facts.links[0].mtu_configured = Some(1420),
         Severity::Note,
@@ -167,6 +167,15 @@ const ROWS: [Row; 23] = [
         Severity::Error,
         "do not prove this router's secret",
         "ospf_secret_file",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].refused.insert(Refusal::AuthenticationProtocolId);
+        },
+        Severity::Error,
+        "FRR's authentication trailer departs from RFC 7166",
+        "take the authentication of OSPF out at FRR",
     ),
     (
         |facts| {

@@ -133,6 +133,7 @@ fn open(
         AuthError::UnknownType(_) => Refusal::AuthenticationType,
         AuthError::UnknownAssociation(_) => Refusal::AuthenticationUnknownSa,
         AuthError::WrongDigest(_) => Refusal::AuthenticationDigest,
+        AuthError::SwappedProtocolId(_) => Refusal::AuthenticationProtocolId,
     })?;
     let packet =
         packet::decode(verified.packet, family, Protection::Trailer).map_err(|error| refusal_of(&error))?;

@@ -65,6 +65,8 @@ refusals! {
     AuthenticationUnknownSa = "authentication-unknown-sa", "unknown security association";
     /// The trailer's digest is wrong: another secret, or a changed packet.
     AuthenticationDigest = "authentication-digest", "wrong authentication digest";
+    /// The digest is right but for the octet order of the Cryptographic Protocol ID (RFC 7166 section 4.4): FRR's.
+    AuthenticationProtocolId = "authentication-protocol-id", "authentication digest of FRR, which departs from RFC 7166";
     /// The cryptographic sequence number is not higher than the last one (RFC 7166 section 4.6).
     AuthenticationReplay = "authentication-replay", "authentication sequence number not higher than the last";
     /// HelloInterval differs.

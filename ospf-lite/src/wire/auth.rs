@@ -22,7 +22,9 @@ use crate::wire::writer::{Writer, length_field};
 /// HMAC Cryptographic Authentication (RFC 7166 section 4.1).
 const AUTHENTICATION_TYPE_HMAC: u16 = 1;
 /// OSPFv3's Cryptographic Protocol ID, appended to the key (RFC 7166 section 4.4).
-const CRYPTOGRAPHIC_PROTOCOL_ID: u16 = 1;
+const CRYPTOGRAPHIC_PROTOCOL_ID: [u8; 2] = [0, 1];
+/// The same with its octets swapped: what FRR appends to the key on a little-endian machine.
+const SWAPPED_PROTOCOL_ID: [u8; 2] = [1, 0];
 /// What fills the digest's place behind the source address while it is computed (RFC 7166 section 4.5).
 const APAD: [u8; 4] = [0x87, 0x8f, 0xe1, 0xf3];
 
@@ -44,6 +46,12 @@ pub enum AuthError {
     /// The digest is not that of someone who has the key and this source address.
     #[error("the digest does not fit the key of SA ID {0}")]
     WrongDigest(u16),
+    /// The digest is that of someone who has the key and appends the Cryptographic Protocol ID with its octets swapped
+    /// (RFC 7166 section 4.4 has it in network order): FRR does.
+    #[error(
+        "the digest fits the key of SA ID {0} with the Cryptographic Protocol ID in the wrong octet order"
+    )]
+    SwappedProtocolId(u16),
 }
 
 /// A packet whose digest is right. Whether its sequence number is above the last one is for its receiver to say.
@@ -104,8 +112,16 @@ pub fn verify<'a>(
         return Err(DecodeError::Length { what: "authentication trailer", found, right }.into());
     }
     let received = reader.take(reader.left())?;
-    if !is_digest(received, octets.get(..signed).unwrap_or(octets), sa, source) {
-        return Err(AuthError::WrongDigest(sa_id));
+    let signed = octets.get(..signed).unwrap_or(octets);
+    let fits = |protocol_id| is_digest(received, signed, sa, (source, protocol_id));
+    if !fits(CRYPTOGRAPHIC_PROTOCOL_ID) {
+        // Refused either way: the second digest only tells why.
+        let swapped = fits(SWAPPED_PROTOCOL_ID);
+        return Err(if swapped {
+            AuthError::SwappedProtocolId(sa_id)
+        } else {
+            AuthError::WrongDigest(sa_id)
+        });
     }
     Ok(Verified { packet, kind: header.kind, sa_id, sequence })
 }
@@ -137,21 +153,22 @@ fn signaling_length(header: &PacketHeader, packet: &[u8], behind: &[u8]) -> Resu
 
 /// Returns the digest over everything before it.
 fn digest(signed: &[u8], sa: &SecurityAssociation, source: Ipv6Addr) -> Vec<u8> {
+    let behind = (source, CRYPTOGRAPHIC_PROTOCOL_ID);
     match sa.algorithm {
-        HmacAlgorithm::Sha1 => mac::<Sha1>(signed, sa, source).finalize().into_bytes().to_vec(),
-        HmacAlgorithm::Sha256 => mac::<Sha256>(signed, sa, source).finalize().into_bytes().to_vec(),
-        HmacAlgorithm::Sha384 => mac::<Sha384>(signed, sa, source).finalize().into_bytes().to_vec(),
-        HmacAlgorithm::Sha512 => mac::<Sha512>(signed, sa, source).finalize().into_bytes().to_vec(),
+        HmacAlgorithm::Sha1 => mac::<Sha1>(signed, sa, behind).finalize().into_bytes().to_vec(),
+        HmacAlgorithm::Sha256 => mac::<Sha256>(signed, sa, behind).finalize().into_bytes().to_vec(),
+        HmacAlgorithm::Sha384 => mac::<Sha384>(signed, sa, behind).finalize().into_bytes().to_vec(),
+        HmacAlgorithm::Sha512 => mac::<Sha512>(signed, sa, behind).finalize().into_bytes().to_vec(),
     }
 }
 
 /// Returns whether it is the digest over everything before it; how long that takes tells nothing about the digest.
-fn is_digest(received: &[u8], signed: &[u8], sa: &SecurityAssociation, source: Ipv6Addr) -> bool {
+fn is_digest(received: &[u8], signed: &[u8], sa: &SecurityAssociation, behind: (Ipv6Addr, [u8; 2])) -> bool {
     let verified = match sa.algorithm {
-        HmacAlgorithm::Sha1 => mac::<Sha1>(signed, sa, source).verify_slice(received),
-        HmacAlgorithm::Sha256 => mac::<Sha256>(signed, sa, source).verify_slice(received),
-        HmacAlgorithm::Sha384 => mac::<Sha384>(signed, sa, source).verify_slice(received),
-        HmacAlgorithm::Sha512 => mac::<Sha512>(signed, sa, source).verify_slice(received),
+        HmacAlgorithm::Sha1 => mac::<Sha1>(signed, sa, behind).verify_slice(received),
+        HmacAlgorithm::Sha256 => mac::<Sha256>(signed, sa, behind).verify_slice(received),
+        HmacAlgorithm::Sha384 => mac::<Sha384>(signed, sa, behind).verify_slice(received),
+        HmacAlgorithm::Sha512 => mac::<Sha512>(signed, sa, behind).verify_slice(received),
     };
     verified.is_ok()
 }
@@ -161,9 +178,9 @@ fn is_digest(received: &[u8], signed: &[u8], sa: &SecurityAssociation, source: I
 fn mac<D: Digest + BlockSizeUser>(
     signed: &[u8],
     sa: &SecurityAssociation,
-    source: Ipv6Addr,
+    (source, protocol_id): (Ipv6Addr, [u8; 2]),
 ) -> SimpleHmac<D> {
-    let mut mac = keyed::<D>(sa.key.octets());
+    let mut mac = keyed::<D>(sa.key.octets(), protocol_id);
     mac.update(signed);
     mac.update(&source.octets());
     for _ in 0..(size::digest(sa.algorithm) - source.octets().len()) / APAD.len() {
@@ -173,8 +190,8 @@ fn mac<D: Digest + BlockSizeUser>(
 }
 
 /// Starts an HMAC with the key, the Cryptographic Protocol ID behind it.
-fn keyed<D: Digest + BlockSizeUser>(key: &[u8]) -> SimpleHmac<D> {
-    let key = [key, &CRYPTOGRAPHIC_PROTOCOL_ID.to_be_bytes()].concat();
+fn keyed<D: Digest + BlockSizeUser>(key: &[u8], protocol_id: [u8; 2]) -> SimpleHmac<D> {
+    let key = [key, &protocol_id].concat();
     let mut block = Block::<D>::default();
     let key = if key.len() <= block.len() { key } else { D::digest(key).to_vec() };
     for (slot, octet) in block.iter_mut().zip(key) {
