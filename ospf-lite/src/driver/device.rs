@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::budget::Budget;
 use super::ospf_socket::{OpenError, OspfSocket};
 use crate::config::{InterfaceConfig, InterfaceKind};
 use crate::ids::{Family, InterfaceId};
@@ -63,6 +64,8 @@ pub struct SocketCounters {
     pub implausible: u64,
     /// Packets of an Instance ID that no engine serves.
     pub foreign_instance: u64,
+    /// How often the device was left unread for a moment because refused packets had taken their share of time.
+    pub pauses: u64,
     /// How often the socket was opened.
     pub opened: u64,
     /// How often it could not be opened, or died.
@@ -75,13 +78,22 @@ pub(super) struct Device {
     pub interface: DeviceInterface,
     pub socket: Option<OspfSocket>,
     pub counters: SocketCounters,
+    /// What refused packets have taken.
+    pub budget: Budget,
     up: bool,
     reopen_at: Option<Instant>,
 }
 
 impl Device {
     pub fn new(interface: DeviceInterface) -> Self {
-        Self { interface, socket: None, counters: SocketCounters::default(), up: false, reopen_at: None }
+        Self {
+            interface,
+            socket: None,
+            counters: SocketCounters::default(),
+            budget: Budget::default(),
+            up: false,
+            reopen_at: None,
+        }
     }
 
     /// Takes over a changed configuration; the socket stays unless the device is another one.
@@ -100,6 +112,11 @@ impl Device {
     /// Returns when [`Device::ensure_socket`] should be called again.
     pub fn reopen_at(&self) -> Option<Instant> {
         self.reopen_at
+    }
+
+    /// Returns until when the device is not read, if it is not.
+    pub fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.budget.paused_until().filter(|until| *until > now)
     }
 
     /// Opens or closes the socket, whichever the state of the device asks for.

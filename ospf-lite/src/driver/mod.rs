@@ -1,5 +1,6 @@
 //! The tokio shell: one task that owns an engine per family and a raw socket per device.
 
+mod budget;
 mod clock;
 mod device;
 mod handle;
@@ -121,11 +122,11 @@ impl Driver {
     async fn wait(&mut self) -> Wake {
         let deadline = self.next_deadline().map(|at| self.clock.deadline(at));
         let devices = &self.engines.devices;
-        let served = self.served;
+        let (served, now) = (self.served, self.engines.now);
         let has_pending = !self.pending.is_empty();
         tokio::select! {
             command = self.commands.recv() => Wake::Command(command),
-            id = readable(devices, served) => Wake::Readable(id),
+            id = readable(devices, served, now) => Wake::Readable(id),
             () = until(deadline) => Wake::Timeout,
             () = room(self.events.as_ref()), if has_pending => Wake::RoomForEvents,
         }
@@ -133,7 +134,8 @@ impl Driver {
 
     fn next_deadline(&self) -> Option<Instant> {
         let engines = [self.engines.ipv6.poll_timeout(), self.engines.ipv4.poll_timeout()];
-        let devices = self.engines.devices.values().map(Device::reopen_at);
+        let devices = self.engines.devices.values();
+        let devices = devices.flat_map(|device| [device.reopen_at(), device.paused_until(self.engines.now)]);
         engines.into_iter().chain(devices).flatten().min()
     }
 
@@ -220,35 +222,51 @@ impl Driver {
 
     fn receive(&mut self, id: InterfaceId) {
         self.served = id;
+        self.engines.now = self.clock.now();
         for _ in 0..RECEIVE_BURST_MAX {
+            let began = self.engines.now;
             let Some(device) = self.engines.devices.get_mut(&id) else { return };
+            if device.budget.is_paused(began) {
+                device.counters.pauses += 1;
+                return;
+            }
             let Some(socket) = &device.socket else { return };
             let arrival = match socket.receive(&mut self.buffer) {
                 Ok(Some(arrival)) => arrival,
                 Ok(None) => return,
                 Err(error) => return self.abandon_socket(id, error),
             };
-            let octets = self.buffer.get(..arrival.length).unwrap_or_default();
-            let family = octets.get(INSTANCE_ID_OFFSET).copied().and_then(family_of_instance);
-            let Some(family) = family else {
-                device.counters.foreign_instance += 1;
-                continue;
-            };
-            if !arrival.is_plausible() {
-                device.counters.implausible += 1;
-                continue;
-            }
-            device.counters.received += 1;
-            let received = Received {
-                interface: id,
-                source: arrival.source,
-                destination: arrival.destination,
-                octets: octets.to_vec(),
-            };
+            let is_taken = self.take(id, arrival);
             self.engines.now = self.clock.now();
             let now = self.engines.now;
-            self.engines.of_mut(family).handle_packet(now, &received);
+            if let Some(device) = self.engines.devices.get_mut(&id).filter(|_| !is_taken) {
+                device.budget.charge(now, now.since(began));
+            }
         }
+    }
+
+    /// Hands what has arrived in the buffer to the engine it is for; returns whether it was taken.
+    fn take(&mut self, id: InterfaceId, arrival: Arrival) -> bool {
+        let Some(device) = self.engines.devices.get_mut(&id) else { return false };
+        let octets = self.buffer.get(..arrival.length).unwrap_or_default();
+        let family = octets.get(INSTANCE_ID_OFFSET).copied().and_then(family_of_instance);
+        let Some(family) = family else {
+            device.counters.foreign_instance += 1;
+            return false;
+        };
+        if !arrival.is_plausible() {
+            device.counters.implausible += 1;
+            return false;
+        }
+        device.counters.received += 1;
+        let received = Received {
+            interface: id,
+            source: arrival.source,
+            destination: arrival.destination,
+            octets: octets.to_vec(),
+        };
+        let now = self.clock.now();
+        self.engines.of_mut(family).handle_packet(now, &received).is_none()
     }
 
     fn transmit(&mut self) {
@@ -287,11 +305,12 @@ impl Driver {
     }
 }
 
-/// Waits until a device has a packet; the devices after the one served last come first.
-async fn readable(devices: &BTreeMap<InterfaceId, Device>, served: InterfaceId) -> InterfaceId {
+/// Waits until a device that is not paused has a packet; the devices after the one served last come first.
+async fn readable(devices: &BTreeMap<InterfaceId, Device>, served: InterfaceId, now: Instant) -> InterfaceId {
     poll_fn(|cx| {
         let after = devices.range((Bound::Excluded(served), Bound::Unbounded));
-        for (id, device) in after.chain(devices.range(..=served)) {
+        let unpaused = |(_, device): &(&InterfaceId, &Device)| !device.budget.is_paused(now);
+        for (id, device) in after.chain(devices.range(..=served)).filter(unpaused) {
             if device.socket.as_ref().is_some_and(|socket| socket.poll_readable(cx).is_ready()) {
                 return Poll::Ready(*id);
             }
