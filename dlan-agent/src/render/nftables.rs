@@ -25,14 +25,21 @@ pub const COUNTER_FROM_WAN: &str = "from_wan";
 /// Counts what would have left by a WAN to the inside.
 pub const COUNTER_TO_WAN: &str = "to_wan";
 
+/// Counts OSPFv3 that arrived by anything but a link.
+pub const COUNTER_OSPF: &str = "ospf_not_by_link";
+/// Counts BFD over IPv6 that arrived by anything but a link.
+pub const COUNTER_BFD: &str = "bfd_not_by_link";
+
 /// All counters of the table.
-pub const COUNTERS: [&str; 6] = [
+pub const COUNTERS: [&str; 8] = [
     COUNTER_NOT_BY_WIREGUARD,
     COUNTER_WRONG_SOURCE,
     COUNTER_UNKNOWN_VNI,
     COUNTER_LEAVING,
     COUNTER_FROM_WAN,
     COUNTER_TO_WAN,
+    COUNTER_OSPF,
+    COUNTER_BFD,
 ];
 
 /// The set of the IPv4 prefixes that must never meet a WAN.
@@ -49,6 +56,10 @@ const PRIORITY_FILTER: i32 = -10;
 const VNI_OFFSET_BITS: u32 = 96;
 /// How long it is.
 const VNI_LENGTH_BITS: u32 = 24;
+/// The IP protocol number of OSPF.
+const OSPF_PROTOCOL: u8 = 89;
+/// The UDP ports of BFD: single hop, echo (RFC 5881 section 4), several hops (RFC 5883 section 5).
+const BFD_PORTS: [u16; 3] = [3784, 3785, 4784];
 
 /// Renders the table. `guarded` are the prefixes that must never meet a WAN.
 pub fn render(
@@ -73,6 +84,7 @@ pub fn render(
     ));
     objects.extend(chains());
     objects.extend(vxlan_rules(&config.mesh, links));
+    objects.extend(routing_rules());
     objects.extend(clamp_rules());
     if !names.wans.is_empty() {
         objects.extend(wan_rules(&names, config.mesh.fwmark));
@@ -184,6 +196,27 @@ fn vxlan_rules(mesh: &MeshConfig, links: &[(&LinkConfig, LinkAddressing)]) -> Ve
     }
     rules.push(rule("vxlan", vec![count(COUNTER_UNKNOWN_VNI), drop()]));
     rules
+}
+
+/// Routing speaks over links only, and over IPv6 only: what arrives elsewhere is dropped before any program sees it. OSPF and
+/// BFD over IPv4 are none of dlan's.
+fn routing_rules() -> [Value; 2] {
+    let elsewhere = || differs(meta("iifname"), json!(format!("{LINK_DEVICE_PREFIX}*")));
+    let ipv6 = || equals(meta("nfproto"), json!("ipv6"));
+    let bfd = equals(payload("udp", "dport"), json!({"set": BFD_PORTS}));
+    [
+        rule(
+            "input",
+            vec![
+                elsewhere(),
+                ipv6(),
+                equals(meta("l4proto"), json!(OSPF_PROTOCOL)),
+                count(COUNTER_OSPF),
+                drop(),
+            ],
+        ),
+        rule("input", vec![elsewhere(), ipv6(), bfd, count(COUNTER_BFD), drop()]),
+    ]
 }
 
 /// TCP learns the path's MTU when a connection begins: the links' is smaller than a LAN's.
