@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::report::{
-    ApplyReport, DrainReport, LinkReport, LsaReport, NeighborReport, PathReport, PlanReport, RouteReport,
+    ApplyReport, DrainReport, LinkReport, LsaReport, NeighborsReport, PathReport, PlanReport, RouteReport,
     Status, Topology,
 };
 
@@ -56,7 +56,7 @@ pub enum Reply {
     /// To [`Request::Links`].
     Links(Vec<LinkReport>),
     /// To [`Request::Neighbors`].
-    Neighbors(Vec<NeighborReport>),
+    Neighbors(NeighborsReport),
     /// To [`Request::Routes`].
     Routes(Vec<RouteReport>),
     /// To [`Request::Lsdb`].

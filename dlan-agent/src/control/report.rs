@@ -1,6 +1,6 @@
 //! What the agent answers, as values: shown as text for people, as JSON for programs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -149,6 +149,40 @@ pub struct LanReport {
     pub prefixes: Vec<IpNet>,
 }
 
+/// The routers heard on the links, and what was refused there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighborsReport {
+    /// The neighbors heard, in both families.
+    pub neighbors: Vec<NeighborReport>,
+    /// The links, whether a neighbor is heard or not.
+    pub links: Vec<LinkCounters>,
+}
+
+/// What became of the packets of a link since the agent started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkCounters {
+    /// The device.
+    pub device: String,
+    /// The neighbor's name, as configured.
+    pub name: String,
+    /// OSPF packets sent.
+    pub sent: u64,
+    /// OSPF packets that the kernel did not take.
+    pub send_errors: u64,
+    /// OSPF packets handed to an engine.
+    pub received: u64,
+    /// OSPF packets that no neighbor on the link can have sent: wrong addresses or hop limit, too long.
+    pub implausible: u64,
+    /// OSPF packets of an Instance ID that is not served here.
+    pub foreign_instance: u64,
+    /// How often the link was left unread for a moment because refused packets had taken their share of time.
+    pub pauses: u64,
+    /// Refused packets and LSAs, by the reason's name; every reason is listed, both families added.
+    pub refused: BTreeMap<String, u64>,
+    /// Of those refused lately: what is refused and what to do about it.
+    pub notes: Vec<String>,
+}
+
 /// A router heard on a link, in one family.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighborReport {
@@ -168,6 +202,8 @@ pub struct NeighborReport {
     pub is_dlan: bool,
     /// Seconds until it counts as dead.
     pub dead_in_seconds: Option<u64>,
+    /// The number of the key it signs with; none without authentication.
+    pub key: Option<u16>,
     /// LSAs sent to it and not yet acknowledged.
     pub retransmissions: usize,
 }

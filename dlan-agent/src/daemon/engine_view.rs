@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use ospf_lite::driver::Engines;
+use ospf_lite::driver::{Engines, SocketCounters};
 use ospf_lite::engine::Engine;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::Route;
@@ -25,6 +25,8 @@ pub struct EngineView {
     pub topology: Topology,
     /// The neighbors of both families.
     pub neighbors: Vec<NeighborSeen>,
+    /// What became of the packets of each interface, and what was refused, both families added.
+    pub counters: BTreeMap<InterfaceId, (SocketCounters, BTreeMap<Refusal, u64>)>,
     /// The neighbors that each dlan router has links configured to, where it tells.
     pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
     /// The routes of both families, IPv6 first.
@@ -52,6 +54,8 @@ pub struct NeighborSeen {
     pub dead_in: Duration,
     /// The MTUs of both ends, when they differ.
     pub mtu_mismatch: Option<MtuMismatch>,
+    /// The SA ID of the key it signs with.
+    pub sa_id: Option<u16>,
     /// LSAs it has not acknowledged.
     pub retransmissions: usize,
 }
@@ -111,16 +115,33 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
             address: neighbor.link_local,
             dead_in: neighbor.dead_in,
             mtu_mismatch: neighbor.mtu_mismatch,
+            sa_id: neighbor.sa_id,
             retransmissions: neighbor.retransmissions,
         }));
     }
     EngineView {
         topology: topology.finish(),
         neighbors,
+        counters: counters(engines),
         declared: declared.into_iter().collect(),
         routes: routes(engines),
         dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
     }
+}
+
+fn counters(engines: &Engines) -> BTreeMap<InterfaceId, (SocketCounters, BTreeMap<Refusal, u64>)> {
+    let mut counters = BTreeMap::new();
+    for (_, engine) in families(engines) {
+        for interface in engine.interfaces() {
+            let id = interface.config.id;
+            let Some((_, packets)) = engines.device(id) else { continue };
+            let (_, refusals) = counters.entry(id).or_insert_with(|| (packets, BTreeMap::new()));
+            for (refusal, count) in interface.refusals.iter() {
+                *refusals.entry(refusal).or_default() += count;
+            }
+        }
+    }
+    counters
 }
 
 /// Returns the LSAs of both databases.

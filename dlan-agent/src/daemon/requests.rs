@@ -40,7 +40,7 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
     Ok(match request {
         Request::Status {} => Reply::Status(Box::new(snapshot::status(&agent, Some(&engine)))),
         Request::Links {} => Reply::Links(snapshot::links(&agent, Some(&engine))),
-        Request::Neighbors {} => Reply::Neighbors(snapshot::neighbors(&engine)),
+        Request::Neighbors {} => Reply::Neighbors(snapshot::neighbors(&agent, &engine)),
         Request::Routes {} => Reply::Routes(snapshot::routes(&agent, &engine)),
         Request::Topology {} => Reply::Topology(engine.topology),
         Request::Path { host } => {

@@ -11,11 +11,11 @@ use super::engine_view::{EngineView, NeighborSeen, address_family};
 use crate::addressing;
 use crate::config::{Config, HostId, LinkConfig};
 use crate::control::report::{
-    AddressFamily, HopReport, LanReport, LinkReport, NeighborReport, PlanReport, RouteReport, RouterReport,
-    Status,
+    AddressFamily, HopReport, LanReport, LinkCounters, LinkReport, NeighborReport, NeighborsReport,
+    PlanReport, RouteReport, RouterReport, Status,
 };
 use crate::plan::Plan;
-use crate::problems::{self, LinkFacts, NeighborFacts, Repaired};
+use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
 use crate::routing::{family_of, gateway};
 use crate::state::State;
 use crate::state::facts::{Facts, WireGuardKind};
@@ -181,8 +181,33 @@ fn cost_back(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> Optio
     })
 }
 
-/// Returns every neighbor heard.
-pub fn neighbors(engine: &EngineView) -> Vec<NeighborReport> {
+/// Returns every neighbor heard, and what was refused on the links.
+pub fn neighbors(agent: &AgentView, engine: &EngineView) -> NeighborsReport {
+    let links = agent.config.links.iter().map(|link| link_counters(agent, engine, link));
+    NeighborsReport { neighbors: neighbors_heard(engine), links: links.collect() }
+}
+
+fn link_counters(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> LinkCounters {
+    let id = addressing::link_interface_id(link.host_id);
+    let (packets, refused) = engine.counters.get(&id).cloned().unwrap_or_default();
+    let count = |refusal: &Refusal| refused.get(refusal).copied().unwrap_or_default();
+    let recent = agent.refused.get(&id).into_iter().flatten();
+    let device = addressing::link_device(link.host_id);
+    LinkCounters {
+        device: device.map(|device| device.to_string()).unwrap_or_default(),
+        name: link.name.clone(),
+        sent: packets.sent,
+        send_errors: packets.send_errors,
+        received: packets.received,
+        implausible: packets.implausible,
+        foreign_instance: packets.foreign_instance,
+        pauses: packets.pauses,
+        refused: Refusal::ALL.iter().map(|kind| (kind.name().to_owned(), count(kind))).collect(),
+        notes: recent.filter_map(|kind| refusals::note(*kind, count(kind))).collect(),
+    }
+}
+
+fn neighbors_heard(engine: &EngineView) -> Vec<NeighborReport> {
     let report = |seen: &NeighborSeen| NeighborReport {
         family: address_family(seen.family),
         device: seen.device.clone(),
@@ -192,6 +217,7 @@ pub fn neighbors(engine: &EngineView) -> Vec<NeighborReport> {
         address: seen.address,
         is_dlan: engine.dlan_routers.contains(&seen.router_id),
         dead_in_seconds: Some(seen.dead_in.as_secs()),
+        key: seen.sa_id,
         retransmissions: seen.retransmissions,
     };
     engine.neighbors.iter().map(report).collect()
@@ -268,8 +294,10 @@ fn link_facts(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> Link
                 router_id: dotted(seen.router_id),
                 state: seen.state,
                 mtu_mismatch: seen.mtu_mismatch,
+                key: seen.sa_id,
             })
             .collect(),
+        key: agent.config.ospf_keys.first().map(|key| key.id),
         refused: agent.refused.get(&interface).cloned().unwrap_or_default(),
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
             ),
         ));
     }
+    problems.extend(limit(link).or_else(|| other_key(link)));
     if let Some(problem) = Some(link).filter(|link| !is_whole(link)).and_then(refused).or_else(|| mtu(link)) {
         problems.push(problem);
     } else if uptime_seconds > link.dead_seconds {
@@ -35,6 +36,28 @@ pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
 /// Returns whether both families are Full: what is still refused then is mended already, or not the neighbor's.
 fn is_whole(link: &LinkFacts) -> bool {
     link.neighbors.len() == 2 && link.neighbors.iter().all(|neighbor| neighbor.state == NeighborState::Full)
+}
+
+/// Says that a limit of this router was reached.
+fn limit(link: &LinkFacts) -> Option<Problem> {
+    let limit = link.refused.iter().find(|refusal| refusal.is_limit())?;
+    Some(warning(
+        format!("link {}: {limit}, so part of what the neighbor tells is not taken", link.name),
+        "see with `dlan lsdb` which router announces more than a mesh needs, and mend that one",
+    ))
+}
+
+/// Says that the two ends sign with different keys, as they do while a mesh's keys are changed.
+fn other_key(link: &LinkFacts) -> Option<Problem> {
+    let ours = link.key?;
+    let theirs = link.neighbors.iter().find_map(|neighbor| neighbor.key.filter(|theirs| *theirs != ours))?;
+    Some(note(
+        format!(
+            "link {}: the neighbor signs its packets with key {theirs}, this router with key {ours}",
+            link.name
+        ),
+        "nothing, while keys are being changed; keep both keys until every router has the same `ospf_key_active`",
+    ))
 }
 
 fn unresolved(link: &LinkFacts, reason: &str) -> Problem {
@@ -63,6 +86,12 @@ fn refused(link: &LinkFacts) -> Option<Problem> {
              dlan or BIRD there",
         ));
     }
+    if is_refused(Refusal::UnexpectedNeighbor) {
+        return Some(error(
+            format!("link {name}: the router at the far end has another Router ID than {}", link.host_id),
+            "set the neighbor's `host_id` in the link's section, or this number as its Router ID there",
+        ));
+    }
     if is_refused(Refusal::AuthenticationDigest) || is_refused(Refusal::AuthenticationUnknownSa) {
         return Some(error(
             format!(
@@ -75,6 +104,12 @@ fn refused(link: &LinkFacts) -> Option<Problem> {
         return Some(error(
             format!("link {name}: only one end has an OSPF secret"),
             "set `ospf_secret_file` on both routers or on neither, then `dlan apply`",
+        ));
+    }
+    if is_refused(Refusal::AuthenticationReplay) {
+        return Some(error(
+            format!("link {name}: the neighbor's packets look like recorded ones, and are refused"),
+            "if the neighbor lost its count of starts (`boots` in /etc/dlan), start this agent again",
         ));
     }
     if is_refused(Refusal::HelloInterval) {

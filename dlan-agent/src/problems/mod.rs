@@ -2,6 +2,7 @@
 
 mod links;
 mod mesh;
+pub mod refusals;
 pub mod watch;
 
 use std::collections::BTreeSet;
@@ -81,6 +82,8 @@ pub struct LinkFacts {
     pub dead_seconds: u64,
     /// Each family's neighbor, when one is heard.
     pub neighbors: Vec<NeighborFacts>,
+    /// The number of the key that this router signs with.
+    pub key: Option<u16>,
     /// What was refused on the link within the last few RouterDeadIntervals.
     pub refused: BTreeSet<Refusal>,
 }
@@ -96,6 +99,8 @@ pub struct NeighborFacts {
     pub state: NeighborState,
     /// The MTUs of both ends, when they differ.
     pub mtu_mismatch: Option<MtuMismatch>,
+    /// The number of the key that it signs with.
+    pub key: Option<u16>,
 }
 
 /// Returns what is wrong, gravest first.

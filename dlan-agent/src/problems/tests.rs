@@ -6,7 +6,7 @@ use super::*;
 use crate::topology::tests::{edge, reference};
 
 fn neighbor(family: Family, state: NeighborState) -> NeighborFacts {
-    NeighborFacts { family, router_id: Ipv4Addr::new(0, 0, 0, 4), state, mtu_mismatch: None }
+    NeighborFacts { family, router_id: Ipv4Addr::new(0, 0, 0, 4), state, mtu_mismatch: None, key: Some(1) }
 }
 
 fn link() -> LinkFacts {
@@ -27,6 +27,7 @@ fn link() -> LinkFacts {
             neighbor(Family::Ipv6, NeighborState::Full),
             neighbor(Family::Ipv4, NeighborState::Full),
         ],
+        key: Some(1),
         refused: BTreeSet::new(),
     }
 }
@@ -60,7 +61,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 28] = [
     (
         |facts| facts.links[0].mtu_configured = Some(1420),
         Severity::Note,
@@ -185,6 +186,38 @@ const ROWS: [Row; 24] = [
         Severity::Error,
         "only one end has an OSPF secret",
         "on both routers or on neither",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].refused.insert(Refusal::AuthenticationReplay);
+        },
+        Severity::Error,
+        "look like recorded ones",
+        "start this agent again",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].refused.insert(Refusal::UnexpectedNeighbor);
+        },
+        Severity::Error,
+        "another Router ID than 4",
+        "`host_id`",
+    ),
+    (
+        |facts| {
+            facts.links[0].refused.insert(Refusal::RouterFull);
+        },
+        Severity::Warning,
+        "too many LSAs of one router",
+        "`dlan lsdb`",
+    ),
+    (
+        |facts| facts.links[0].key = Some(2),
+        Severity::Note,
+        "signs its packets with key 1, this router with key 2",
+        "`ospf_key_active`",
     ),
     (
         |facts| {

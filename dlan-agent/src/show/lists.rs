@@ -1,7 +1,7 @@
 //! The plain lists: links, neighbors, routes, database.
 
 use super::table::{Table, duration, milliseconds, octets, or_dash};
-use crate::control::report::{AddressFamily, LinkReport, LsaReport, NeighborReport, RouteReport};
+use crate::control::report::{AddressFamily, LinkReport, LsaReport, NeighborsReport, RouteReport};
 
 /// Returns every link with its traffic.
 pub fn links(links: &[LinkReport]) -> String {
@@ -52,8 +52,8 @@ pub(super) fn link_row(link: &LinkReport) -> [String; 8] {
     ]
 }
 
-/// Returns every neighbor heard.
-pub fn neighbors(neighbors: &[NeighborReport]) -> String {
+/// Returns every neighbor heard, and below them what is refused on their links and what to do about it.
+pub fn neighbors(report: &NeighborsReport) -> String {
     let mut table = Table::new(&[
         "FAMILY",
         "DEVICE",
@@ -63,9 +63,10 @@ pub fn neighbors(neighbors: &[NeighborReport]) -> String {
         "ADDRESS",
         "DLAN",
         ">DEAD IN",
+        ">KEY",
         ">UNACKED",
     ]);
-    for neighbor in neighbors {
+    for neighbor in &report.neighbors {
         table.row([
             neighbor.family.to_string(),
             neighbor.device.clone(),
@@ -75,10 +76,27 @@ pub fn neighbors(neighbors: &[NeighborReport]) -> String {
             neighbor.address.to_string(),
             if neighbor.is_dlan { "yes" } else { "no" }.to_owned(),
             or_dash(neighbor.dead_in_seconds.map(duration)),
+            or_dash(neighbor.key),
             neighbor.retransmissions.to_string(),
         ]);
     }
-    or_none(&table, "No neighbor is heard.\n")
+    let mut text = or_none(&table, "No neighbor is heard.\n");
+    let refusing = report.links.iter().filter(|link| !link.notes.is_empty() || link.pauses > 0);
+    for (at, link) in refusing.enumerate() {
+        if at == 0 {
+            text.push('\n');
+        }
+        for note in &link.notes {
+            text.push_str(&format!("{} refuses: {note}\n", link.device));
+        }
+        if link.pauses > 0 {
+            text.push_str(&format!(
+                "{} was flooded with packets to refuse, and left unread {} times for a moment: look there with tcpdump\n",
+                link.device, link.pauses
+            ));
+        }
+    }
+    text
 }
 
 /// Returns every route, a line for each of its ways.

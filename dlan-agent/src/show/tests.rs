@@ -1,10 +1,13 @@
 //! Replies as they are shown, whole.
 
+use ospf_lite::ospf::refusal::Refusal;
+
 use super::*;
 use crate::control::report::{
-    AddressFamily, DrainReport, HopReport, LanReport, LinkReport, LsaReport, NeighborReport, Problem,
-    RouteReport, Severity, Status,
+    AddressFamily, DrainReport, HopReport, LanReport, LinkCounters, LinkReport, LsaReport, NeighborReport,
+    NeighborsReport, Problem, RouteReport, Severity, Status,
 };
+use crate::problems::refusals;
 use crate::topology::tests::reference;
 
 fn link(name: &str, host_id: u16) -> LinkReport {
@@ -114,12 +117,22 @@ fn the_neighbors_heard() {
         address: "fe80::4".parse().unwrap(),
         is_dlan: name.is_some(),
         dead_in_seconds: Some(37),
+        key: name.map(|_| 1),
         retransmissions: 0,
     };
-    insta::assert_snapshot!(neighbors(&[
-        neighbor(AddressFamily::Ipv6, Some("r4")),
-        neighbor(AddressFamily::Ipv4, None)
-    ]));
+    let refusing = LinkCounters {
+        device: "dlan-vx5".to_owned(),
+        pauses: 3,
+        notes: [Refusal::AuthenticationDigest, Refusal::LsaTooSoon]
+            .into_iter()
+            .filter_map(|refusal| refusals::note(refusal, 12))
+            .collect(),
+        ..LinkCounters::default()
+    };
+    insta::assert_snapshot!(neighbors(&NeighborsReport {
+        neighbors: vec![neighbor(AddressFamily::Ipv6, Some("r4")), neighbor(AddressFamily::Ipv4, None)],
+        links: vec![LinkCounters { device: "dlan-vx4".to_owned(), ..LinkCounters::default() }, refusing],
+    }));
 }
 
 #[test]

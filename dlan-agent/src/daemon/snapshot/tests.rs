@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ospf_lite::driver::SocketCounters;
 use ospf_lite::ids::Distance;
 use ospf_lite::io::{NextHop, PathKind, Route};
 use ospf_lite::ospf::neighbor::NeighborState;
@@ -51,6 +52,7 @@ fn neighbor(family: Family) -> NeighborSeen {
         address: "fe80::4:1".parse().unwrap(),
         dead_in: Duration::from_millis(3_900),
         mtu_mismatch: None,
+        sa_id: Some(1),
         retransmissions: 0,
     }
 }
@@ -73,9 +75,11 @@ fn engine() -> EngineView {
         next_hops: vec![hop],
         alternate: None,
     };
+    let refused = BTreeMap::from([(Refusal::AuthenticationDigest, 7)]);
     EngineView {
         topology,
         neighbors: vec![neighbor(Family::Ipv6)],
+        counters: BTreeMap::from([(InterfaceId(4), (SocketCounters::default(), refused))]),
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1]))],
         routes: vec![route],
         dlan_routers: BTreeSet::from([RouterId(4)]),
@@ -114,9 +118,19 @@ fn a_route_names_its_neighbor_and_the_router_that_announces_it() {
 
 #[test]
 fn a_router_that_tells_its_information_is_dlan() {
-    let seen = neighbors(&engine());
+    let seen = neighbors(&agent(), &engine()).neighbors;
     assert_eq!(
         (seen[0].is_dlan, seen[0].name.as_deref(), seen[0].dead_in_seconds),
         (true, Some("r4"), Some(3))
     );
+}
+
+#[test]
+fn every_kind_of_refusal_is_counted_and_those_that_happen_are_told_in_words() {
+    let refused = BTreeMap::from([(InterfaceId(4), BTreeSet::from([Refusal::AuthenticationDigest]))]);
+    let link = &neighbors(&AgentView { refused, ..agent() }, &engine()).links[0];
+    assert_eq!(link.refused.len(), Refusal::ALL.len());
+    assert_eq!((link.refused["authentication-digest"], link.refused["checksum"]), (7, 0));
+    assert!(link.notes[0].contains("(7 times)") && link.notes[0].contains("same secret"), "{:?}", link.notes);
+    assert!(neighbors(&agent(), &engine()).links[0].notes.is_empty());
 }
