@@ -1,11 +1,15 @@
 //! The engine: inputs in by `handle_*`, what to do about them out by `poll_*`, the state by queries.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::ids::InterfaceId;
 use crate::io::{Event, InterfaceEvent, PrivateContent, Received, Transmit};
 use crate::ospf::area::Area;
 use crate::ospf::graph::Graph;
 use crate::ospf::interface::{events, hello};
+use crate::ospf::lsa::LsType;
+use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::{self, NeighborInput, loading, retransmit};
 use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::refusal::Refusal;
@@ -34,7 +38,7 @@ impl Engine {
     pub fn new(config: Config, now: Instant, seed: u64) -> Self {
         let mut engine = Self {
             area: Area::new(config.router_id, now),
-            routing: Routing::default(),
+            routing: Routing::new(config.family),
             timers: Timers::default(),
             outbox: Outbox::new(config.authentication_epoch),
             random: Random::new(seed),
@@ -147,7 +151,11 @@ impl Engine {
 
     /// Returns the topology that the database describes.
     pub fn graph(&self) -> Graph {
-        Graph::from_lsas(self.area.lsdb.live().map(|(_, entry)| &**entry.lsa()), self.config.family)
+        let lsas = [LsType::ROUTER, LsType::NETWORK]
+            .into_iter()
+            .flat_map(|ls_type| self.area.lsdb.live_of(Domain::Area, ls_type))
+            .map(|(_, entry)| Arc::clone(entry.lsa()));
+        Graph::from_shared(lsas, self.config.family)
     }
 
     /// Returns the interfaces in the order of their ids.
@@ -222,7 +230,7 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Transit => originate::handle_transit_timeout(area),
         // Looked at after every input; the deadline only makes sure that there is one.
         TimerKey::Settle | TimerKey::Flood(_) => {}
-        TimerKey::Alternates => routing.handle_alternates_timeout(area, cx),
+        TimerKey::Alternates => routing.handle_alternates_timeout(cx),
         TimerKey::ShortestPaths | TimerKey::Learn | TimerKey::Holddown => {
             routing.handle_timeout(area, key, cx);
         }

@@ -25,7 +25,7 @@ pub fn handle_timeout(area: &mut Area, cx: &mut Cx<'_>) {
 /// Ages an LSA to MaxAge and floods it, so that it goes from every database (RFC 2328 section 14.1).
 pub fn flush(area: &mut Area, key: &LsdbKey, cx: &mut Cx<'_>) {
     if area.lsdb.flush(key, cx.now) {
-        area.note_change(key.lsa.ls_type, cx);
+        area.note_change(&key.lsa, cx);
         flood::flood(area, key, None, cx);
         install::arm_aging(area, cx);
     }

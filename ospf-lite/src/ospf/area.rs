@@ -1,12 +1,12 @@
 //! An area: its interfaces, its database, and what the present input has left to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ids::{Family, InterfaceId, RouterId};
 use crate::io::Event;
 use crate::ospf::interface::Interface;
-use crate::ospf::lsa::LsType;
+use crate::ospf::lsa::{LsType, LsaKey};
 use crate::ospf::lsdb::{Lsdb, LsdbKey};
 use crate::ospf::neighbor::{Neighbor, NeighborState};
 use crate::ospf::outbox::Cx;
@@ -50,14 +50,16 @@ struct Patience {
 }
 
 /// What must be done before an input is over.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Due {
     /// Facts changed that own LSAs are derived from.
     pub origination: bool,
-    /// The graph may have changed.
+    /// Which of this router's links count may have changed.
     pub topology: bool,
-    /// Prefixes or next hops may have changed.
+    /// Next hops may have changed.
     pub prefixes: bool,
+    /// The LSAs that routes depend on and whose content changed.
+    pub lsas: BTreeSet<LsaKey>,
 }
 
 impl Area {
@@ -118,18 +120,17 @@ impl Area {
         self.neighbor_states().any(|(state, _)| state.is_synchronizing())
     }
 
-    /// Notes that the content of the database changed in an LSA of this type.
-    pub fn note_change(&mut self, ls_type: LsType, cx: &mut Cx<'_>) {
+    /// Notes that the content of this LSA changed in the database.
+    pub fn note_change(&mut self, key: &LsaKey, cx: &mut Cx<'_>) {
         cx.outbox.raise(Event::DatabaseChanged);
-        match ls_type {
-            LsType::ROUTER | LsType::NETWORK => {
-                self.due.topology = true;
-                self.due.origination |= !self.is_settled();
-            }
+        match key.ls_type {
             // IPv6 next hops are the sources of packets; only IPv4 ones are in Link-LSAs.
             LsType::LINK => self.due.prefixes |= cx.config.family == Family::Ipv4,
-            known if known.is_known() => self.due.prefixes = true,
+            known if known.is_known() => _ = self.due.lsas.insert(*key),
             _ => {}
+        }
+        if matches!(key.ls_type, LsType::ROUTER | LsType::NETWORK) {
+            self.due.origination |= !self.is_settled();
         }
     }
 

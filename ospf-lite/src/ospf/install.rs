@@ -31,7 +31,7 @@ pub fn install(area: &mut Area, key: LsdbKey, (lsa, age, source): (Arc<Lsa>, u16
         Some(old) => !is_live || old.lsa().body != lsa.body,
     };
     if has_changed {
-        area.note_change(key.lsa.ls_type, cx);
+        area.note_change(&key.lsa, cx);
     }
     arm_aging(area, cx);
     match key.domain {

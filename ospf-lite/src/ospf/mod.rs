@@ -1,7 +1,9 @@
 //! The protocol: types, state machines and calculations, without clock or socket.
 
 pub mod aging;
+pub mod announced;
 pub mod area;
+pub mod calculation;
 pub mod flood;
 pub mod graph;
 pub mod install;
@@ -21,5 +23,6 @@ pub mod route;
 pub mod routing;
 pub mod spf;
 pub mod spf_delay;
+pub mod spf_update;
 pub mod view;
 pub mod wanted;

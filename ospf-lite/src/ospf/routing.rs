@@ -1,20 +1,21 @@
 //! Routes from the database: when to calculate them, over which graph, and with which next hops.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
 use crate::io::{Event, NextHop};
 use crate::ospf::area::Area;
-use crate::ospf::graph::{Edge, Graph, VertexId};
+use crate::ospf::calculation::{Calculation, Change, Terms};
+use crate::ospf::graph::{Edge, VertexId};
 use crate::ospf::interface::{Interface, router_options};
-use crate::ospf::lfa;
 use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLsa, SequenceNumber};
-use crate::ospf::lsdb::Domain;
+use crate::ospf::lsdb::{Domain, Entry, LsdbKey};
 use crate::ospf::neighbor::Neighbor;
 use crate::ospf::outbox::Cx;
-use crate::ospf::route::{self, RouteTable};
-use crate::ospf::spf::{self, FirstHop};
+use crate::ospf::route::RouteTable;
 use crate::ospf::spf_delay::{SpfDelay, SpfDelayInput};
 use crate::timer::TimerKey;
 
@@ -25,35 +26,44 @@ pub const SETTLE_LINKS: Duration = Duration::from_secs(6);
 /// How long the owner may take to put the first routes to use before a router that returns offers itself for transit.
 pub const TRANSIT_DELAY: Duration = Duration::from_secs(1);
 
-/// Up to so many vertices in all neighbors' trees, alternates are computed together with the routes; that takes less than
-/// a millisecond.
-pub const ALTERNATES_AT_ONCE_MAX: usize = 4_096;
-
 /// How long after the routes their alternates are computed in larger areas: the routes go out first.
 pub const ALTERNATES_DELAY: Duration = Duration::from_millis(50);
 
 /// The route table and what it takes to keep it right.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Routing {
     delay: SpfDelay,
-    graph: Graph,
-    next_hops: Vec<NextHop>,
-    /// Which parts of the database have changed since the last run.
+    calculation: Calculation,
+    /// What has changed since the last run.
     stale: Stale,
-    table: RouteTable,
+    /// The own Router-LSAs that were taken in.
+    own: BTreeSet<LsaKey>,
     is_settled: bool,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Stale {
-    topology: bool,
-    prefixes: bool,
+    /// LSAs whose content is another; at most the whole database.
+    lsas: BTreeSet<LsaKey>,
+    /// Which of the own links count.
+    links: bool,
 }
 
 impl Routing {
+    /// Makes one for a router that has no database yet.
+    pub fn new(family: Family) -> Self {
+        Self {
+            delay: SpfDelay::default(),
+            calculation: Calculation::new(family),
+            stale: Stale { links: true, ..Stale::default() },
+            own: BTreeSet::new(),
+            is_settled: false,
+        }
+    }
+
     /// Returns the route table.
     pub const fn table(&self) -> &RouteTable {
-        &self.table
+        self.calculation.table()
     }
 
     /// Returns whether the routes have once been those of a complete database.
@@ -75,7 +85,7 @@ impl Routing {
             cx.timers.arm(TimerKey::Settle, patience_until);
             return;
         }
-        tracing::info!(family = %cx.config.family, routes = self.table.len(), "the first routes are in");
+        tracing::info!(family = %cx.config.family, routes = self.table().len(), "the first routes are in");
         self.is_settled = true;
         cx.timers.disarm(TimerKey::Settle);
         cx.timers.arm(TimerKey::Transit, cx.now + TRANSIT_DELAY);
@@ -85,29 +95,28 @@ impl Routing {
     fn has_link(&self, router_id: RouterId, hop: &NextHop) -> bool {
         let leads_there = |edge: &Edge| {
             edge.interface_id == hop.interface
-                && self.graph.find(VertexId::Router(hop.neighbor)) == Some(edge.to)
+                && self.calculation.graph().find(VertexId::Router(hop.neighbor)) == Some(edge.to)
         };
-        let root = self.graph.find(VertexId::Router(router_id));
-        root.is_some_and(|root| self.graph.edges(root).iter().any(leads_there))
+        let root = self.calculation.graph().find(VertexId::Router(router_id));
+        root.is_some_and(|root| self.calculation.graph().edges(root).iter().any(leads_there))
     }
 
     /// Calculates, at once or later, if the present input changed anything that routes depend on.
     pub fn handle_changes(&mut self, area: &mut Area, cx: &mut Cx<'_>) {
-        if !area.due.topology && !area.due.prefixes {
+        if !area.due.topology && !area.due.prefixes && area.due.lsas.is_empty() {
             return;
         }
-        self.stale.topology |= area.due.topology;
-        self.stale.prefixes |= area.due.prefixes;
-        area.due.topology = false;
+        self.stale.links |= std::mem::take(&mut area.due.topology);
+        self.stale.lsas.append(&mut area.due.lsas);
         area.due.prefixes = false;
-        if self.delay.handle_input(SpfDelayInput::Change, self.graph.len(), cx) {
+        if self.delay.handle_input(SpfDelayInput::Change, self.calculation.graph().len(), cx) {
             self.calculate(area, cx);
         }
     }
 
     /// Takes in that one of RFC 8405's timers ran out.
     pub fn handle_timeout(&mut self, area: &Area, key: TimerKey, cx: &mut Cx<'_>) {
-        let vertices = self.graph.len();
+        let vertices = self.calculation.graph().len();
         let is_due = match key {
             TimerKey::Learn => self.delay.handle_input(SpfDelayInput::LearnTimer, vertices, cx),
             TimerKey::Holddown => self.delay.handle_input(SpfDelayInput::HolddownTimer, vertices, cx),
@@ -119,108 +128,95 @@ impl Routing {
     }
 
     fn calculate(&mut self, area: &Area, cx: &mut Cx<'_>) {
-        let stale = std::mem::take(&mut self.stale);
-        let next_hops = next_hops(area, cx.config.family);
-        let graph = if stale.topology || self.graph.is_empty() { Some(local_graph(area, cx)) } else { None };
-        let graph = graph.filter(|graph| *graph != self.graph);
-        if graph.is_none() && !stale.prefixes && next_hops == self.next_hops {
-            // One end of a link says what only counts when the other end says so too.
-            return;
+        let Stale { lsas, links } = std::mem::take(&mut self.stale);
+        let is_own =
+            |key: &LsaKey| key.ls_type == LsType::ROUTER && key.advertising_router == cx.config.router_id;
+        let mut changes: Vec<Change> = Vec::with_capacity(lsas.len());
+        if links || lsas.iter().any(is_own) {
+            let mut local = local_router_lsas(area, cx);
+            let before = std::mem::replace(&mut self.own, local.keys().copied().collect());
+            let all: BTreeSet<LsaKey> = before.union(&self.own).copied().collect();
+            changes.extend(all.into_iter().map(|key| (key, local.remove(&key))));
         }
-        self.next_hops = next_hops;
-        if let Some(graph) = graph {
-            self.graph = graph;
+        let others = lsas.into_iter().filter(|key| !is_own(key));
+        changes.extend(others.map(|key| (key, live_lsa(area, &key))));
+        let terms = Terms {
+            root: cx.config.router_id,
+            equal_cost_max: cx.config.equal_cost_max,
+            next_hops: next_hops(area, cx.config.family),
+            alternates: cx.config.alternates,
+        };
+        let has_changed = self.calculation.update(changes, terms);
+        if self.calculation.owes_alternates() {
+            cx.timers.arm_no_later(TimerKey::Alternates, cx.now + ALTERNATES_DELAY);
         }
-        let paths = spf::shortest_paths(&self.graph, cx.config.router_id);
-        let resolve = |hop| resolve(&self.next_hops, hop);
-        let mut table = route::routes(&paths, prefix_lsas(area), cx.config.equal_cost_max, resolve);
-        if cx.config.alternates && self.next_hops.len() > 1 {
-            let alternates = if self.graph.len() * self.next_hops.len() <= ALTERNATES_AT_ONCE_MAX {
-                lfa::alternates(&paths, &table, prefix_lsas(area), resolve)
-            } else {
-                cx.timers.arm_no_later(TimerKey::Alternates, cx.now + ALTERNATES_DELAY);
-                lfa::still_usable(&self.table, &table, &self.next_hops)
-            };
-            lfa::protect(&mut table, &alternates);
-        }
-        tracing::debug!(vertices = self.graph.len(), routes = table.len(), "shortest paths");
-        if table != self.table {
-            self.table = table;
+        tracing::debug!(
+            vertices = self.calculation.graph().len(),
+            routes = self.table().len(),
+            "shortest paths"
+        );
+        if has_changed {
             cx.outbox.raise(Event::RoutesChanged);
         }
     }
 
-    /// Computes the alternates of the routes that stand.
-    pub fn handle_alternates_timeout(&mut self, area: &Area, cx: &mut Cx<'_>) {
-        let paths = spf::shortest_paths(&self.graph, cx.config.router_id);
-        let resolve = |hop| resolve(&self.next_hops, hop);
-        let alternates = lfa::alternates(&paths, &self.table, prefix_lsas(area), resolve);
-        let is_same =
-            self.table.values().all(|route| route.alternate == alternates.get(&route.prefix).copied());
-        if !is_same {
-            self.table.values_mut().for_each(|route| route.alternate = None);
-            lfa::protect(&mut self.table, &alternates);
+    /// Computes the alternates that the routes still lack.
+    pub fn handle_alternates_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.calculation.find_alternates() {
             cx.outbox.raise(Event::RoutesChanged);
         }
     }
 }
 
-/// Returns how to reach a first hop.
-fn resolve(next_hops: &[NextHop], hop: FirstHop) -> Option<NextHop> {
-    let at = |next: &NextHop| (next.interface, next.neighbor);
-    let place = next_hops.binary_search_by_key(&(hop.interface, hop.neighbor), at).ok()?;
-    next_hops.get(place).copied()
+/// Returns an LSA of the area or the AS if it is in the database and counts.
+fn live_lsa(area: &Area, key: &LsaKey) -> Option<Arc<Lsa>> {
+    let domain = if key.ls_type == LsType::AS_EXTERNAL { Domain::As } else { Domain::Area };
+    let entry = area.lsdb.get(&LsdbKey { domain, lsa: *key })?;
+    (!entry.is_flushed()).then(|| Arc::clone(entry.lsa()))
 }
 
-/// Returns the LSAs that announce prefixes, or routers of other areas.
-fn prefix_lsas(area: &Area) -> impl Iterator<Item = &Lsa> {
-    [
-        (Domain::Area, LsType::INTRA_AREA_PREFIX),
-        (Domain::Area, LsType::INTER_AREA_PREFIX),
-        (Domain::Area, LsType::INTER_AREA_ROUTER),
-        (Domain::As, LsType::AS_EXTERNAL),
-    ]
-    .into_iter()
-    .flat_map(|(domain, ls_type)| area.lsdb.live_of(domain, ls_type))
-    .map(|(_, entry)| &**entry.lsa())
-}
-
-/// Returns the graph as this router uses it: of its own links only those whose adjacency is there, and itself even before
-/// its first Router-LSA. A link that has just been lost is not used even while MinLSInterval keeps the Router-LSA from
-/// saying so.
-fn local_graph(area: &Area, cx: &Cx<'_>) -> Graph {
-    let router_id = cx.config.router_id;
-    let (own, others): (Vec<_>, Vec<_>) = area
+/// Returns the own Router-LSAs as this router uses them: with only those links whose adjacency is there, and one even
+/// before the first is originated. A link that has just been lost is not used even while MinLSInterval keeps the
+/// Router-LSA from saying so.
+fn local_router_lsas(area: &Area, cx: &Cx<'_>) -> BTreeMap<LsaKey, Arc<Lsa>> {
+    let own = area
         .lsdb
-        .live_of(Domain::Area, LsType::ROUTER)
-        .partition(|(key, _)| key.lsa.advertising_router == router_id);
-    let without_links = RouterLsa {
-        border: false,
-        external: false,
-        virtual_endpoint: false,
-        options: router_options(cx.config.family, area.offers_transit()),
-        links: Vec::new(),
-    };
-    let first =
-        LsaKey { ls_type: LsType::ROUTER, link_state_id: LinkStateId(0), advertising_router: router_id };
-    let make = |key, router| Lsa::originate(key, SequenceNumber::INITIAL, 0, LsaBody::Router(router));
-    let mut local: Vec<Lsa> = own
+        .own()
         .iter()
-        .filter_map(|(key, entry)| match &entry.lsa().body {
-            LsaBody::Router(router) => {
-                let adjacent = router.links.iter().filter(|link| is_adjacent(area, link));
-                let links = adjacent.map(|link| with_local_cost(area, *link)).collect();
-                Some(make(key.lsa, RouterLsa { links, ..router.clone() }))
+        .filter(|key| key.lsa.ls_type == LsType::ROUTER)
+        .filter_map(|key| area.lsdb.get(key))
+        .filter(|entry| !entry.is_flushed())
+        .map(Entry::lsa);
+    let make =
+        |key, router| Arc::new(Lsa::originate(key, SequenceNumber::INITIAL, 0, LsaBody::Router(router)));
+    let mut local: BTreeMap<LsaKey, Arc<Lsa>> = own
+        .filter_map(|lsa| {
+            let LsaBody::Router(router) = &lsa.body else { return None };
+            let key = lsa.header.key;
+            let adjacent = router.links.iter().filter(|link| is_adjacent(area, link));
+            let links: Vec<RouterLink> = adjacent.map(|link| with_local_cost(area, *link)).collect();
+            if links == router.links {
+                return Some((key, Arc::clone(lsa)));
             }
-            _ => None,
+            Some((key, make(key, RouterLsa { links, ..router.clone() })))
         })
         .collect();
     if local.is_empty() {
-        local.push(make(first, without_links));
+        let first = LsaKey {
+            ls_type: LsType::ROUTER,
+            link_state_id: LinkStateId(0),
+            advertising_router: cx.config.router_id,
+        };
+        let without_links = RouterLsa {
+            border: false,
+            external: false,
+            virtual_endpoint: false,
+            options: router_options(cx.config.family, area.offers_transit()),
+            links: Vec::new(),
+        };
+        local.insert(first, make(first, without_links));
     }
-    let networks = area.lsdb.live_of(Domain::Area, LsType::NETWORK);
-    let others = others.into_iter().chain(networks).map(|(_, entry)| &**entry.lsa());
-    Graph::from_lsas(others.chain(&local), cx.config.family)
+    local
 }
 
 /// Returns the link as this router uses it. What a stub router says keeps others away (RFC 6987); its own packets follow the

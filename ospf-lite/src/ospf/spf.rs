@@ -1,5 +1,6 @@
 //! Shortest paths from one router to everything in its area (RFC 2328 section 16.1).
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -43,23 +44,39 @@ impl FirstHopSet {
     }
 }
 
-/// The shortest-path tree of a root, all equally short paths in it.
+/// The shortest-path tree of a root, all equally short paths in it, by the places of a graph's vertices.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    pub(super) root: Option<VertexIndex>,
+    /// Every first hop that the root's links allow, in order: interface, then neighbor.
+    pub(super) hops: Vec<FirstHop>,
+    /// Per place.
+    pub(super) distances: Vec<Distance>,
+    /// Per place, so many words each: bits of `hops`.
+    pub(super) hop_bits: Vec<u64>,
+    pub(super) words: usize,
+    /// The root's interfaces to networks that are best reached without a router between.
+    pub(super) attached: BTreeMap<VertexIndex, Vec<InterfaceId>>,
+}
+
+/// A shortest-path tree with its graph.
 #[derive(Debug, Clone)]
 pub struct Paths<'g> {
     graph: &'g Graph,
-    root: Option<VertexIndex>,
-    /// Every first hop that the root's links allow, in order: interface, then neighbor.
-    hops: Vec<FirstHop>,
-    /// Per vertex.
-    distances: Vec<Distance>,
-    /// Per vertex, so many words each: bits of `hops`.
-    hop_bits: Vec<u64>,
-    words: usize,
-    /// The root's interfaces to networks that are best reached without a router between.
-    attached: BTreeMap<VertexIndex, Vec<InterfaceId>>,
+    tree: Cow<'g, Tree>,
 }
 
 impl<'g> Paths<'g> {
+    /// Puts a tree beside the graph that it belongs to.
+    pub const fn new(graph: &'g Graph, tree: &'g Tree) -> Self {
+        Self { graph, tree: Cow::Borrowed(tree) }
+    }
+
+    /// Returns the tree alone.
+    pub fn into_tree(self) -> Tree {
+        self.tree.into_owned()
+    }
+
     /// Returns the graph the paths lead through.
     pub fn graph(&self) -> &'g Graph {
         self.graph
@@ -67,17 +84,18 @@ impl<'g> Paths<'g> {
 
     /// Returns the router that the paths lead from, if it is in the graph.
     pub fn root(&self) -> Option<VertexIndex> {
-        self.root
+        self.tree.root
     }
 
     /// Returns every first hop that the root's links allow, in order: interface, then neighbor.
     pub fn hops(&self) -> &[FirstHop] {
-        &self.hops
+        &self.tree.hops
     }
 
     /// Returns how far a vertex is, or nothing when it cannot be reached.
     pub fn distance(&self, vertex: VertexIndex) -> Option<Distance> {
-        self.distances.get(vertex.get()).copied().filter(|distance| *distance < Distance::INFINITY)
+        let distance = self.tree.distances.get(vertex.get()).copied();
+        distance.filter(|distance| *distance < Distance::INFINITY)
     }
 
     /// Returns the first hops of all shortest paths to a vertex; none for the root itself.
@@ -87,77 +105,114 @@ impl<'g> Paths<'g> {
 
     /// Returns the bits of the first hops of all shortest paths to a vertex.
     pub(super) fn hop_bits(&self, vertex: VertexIndex) -> &[u64] {
-        let start = vertex.get() * self.words;
-        self.hop_bits.get(start..start + self.words).unwrap_or_default()
+        self.tree.bits(vertex)
     }
 
     /// Returns the first hops of all shortest paths to a vertex in order; none for the root itself.
     pub fn first_hops(&self, vertex: VertexIndex) -> Vec<FirstHop> {
-        self.first_hop_set(vertex).places().filter_map(|place| self.hops.get(place).copied()).collect()
+        self.first_hop_set(vertex).places().filter_map(|place| self.hops().get(place).copied()).collect()
     }
 
     /// Returns whether no router is between the root and the vertex: it is the root, or a network on the root's link.
     pub fn is_local(&self, vertex: VertexIndex) -> bool {
-        self.root == Some(vertex) || self.attached.contains_key(&vertex)
+        self.tree.root == Some(vertex) || self.tree.attached.contains_key(&vertex)
+    }
+}
+
+impl Tree {
+    /// Makes one in which nothing is reached.
+    pub const fn new() -> Self {
+        Self {
+            root: None,
+            hops: Vec::new(),
+            distances: Vec::new(),
+            hop_bits: Vec::new(),
+            words: 0,
+            attached: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the bits of one vertex.
+    pub(super) fn bits(&self, vertex: VertexIndex) -> &[u64] {
+        let start = vertex.get() * self.words;
+        self.hop_bits.get(start..start + self.words).unwrap_or_default()
+    }
+
+    /// Returns the bits of one vertex, to change them.
+    pub(super) fn bits_mut(&mut self, vertex: VertexIndex) -> &mut [u64] {
+        let start = vertex.get() * self.words;
+        self.hop_bits.get_mut(start..start + self.words).unwrap_or_default()
     }
 
     /// Walks on from a vertex whose distance is final.
-    fn advance(&mut self, from: VertexIndex, distance: Distance, waiting: &mut Waiting) {
-        for edge in self.graph.edges(from) {
+    fn advance(&mut self, graph: &Graph, (from, distance): (VertexIndex, Distance), waiting: &mut Waiting) {
+        for edge in graph.edges(from) {
             let reached = distance.plus(u32::from(edge.metric));
             let Some(known) = self.distances.get_mut(edge.to.get()) else { continue };
             if reached > *known || reached == Distance::INFINITY || self.root == Some(edge.to) {
                 continue;
             }
-            if reached < *known {
+            let is_closer = reached < *known;
+            if is_closer {
                 *known = reached;
                 self.attached.remove(&edge.to);
-                bits_mut(&mut self.hop_bits, self.words, edge.to).fill(0);
+                self.bits_mut(edge.to).fill(0);
+            }
+            let is_wider = self.inherit(from, edge.to) | self.begin(graph, from, edge);
+            // What is as close may have been walked on from already, with fewer first hops.
+            if is_closer || (is_wider && edge.metric == 0) {
                 waiting.push((Reverse(reached), edge.to));
             }
-            self.inherit(from, edge.to);
-            self.begin(from, edge);
         }
     }
 
-    /// Adds the first hops of one vertex to another's.
-    fn inherit(&mut self, from: VertexIndex, to: VertexIndex) {
+    /// Adds the first hops of one vertex to another's; returns whether that has more by it.
+    fn inherit(&mut self, from: VertexIndex, to: VertexIndex) -> bool {
         let (from, to) = (from.get() * self.words, to.get() * self.words);
+        let mut is_wider = false;
         for word in 0..self.words {
             let inherited = self.hop_bits.get(from + word).copied().unwrap_or_default();
             if let Some(slot) = self.hop_bits.get_mut(to + word) {
+                is_wider |= inherited & !*slot != 0;
                 *slot |= inherited;
             }
         }
+        is_wider
     }
 
-    /// Notes the first hop where a path leaves the root's own links: at the root, or at a network on one of them.
-    fn begin(&mut self, from: VertexIndex, edge: &Edge) {
-        let neighbor = match self.graph.vertex(edge.to).map(|vertex| vertex.id) {
+    /// Notes the first hop where a path leaves the root's own links, at the root or at a network on one of them; returns
+    /// whether there was one to note.
+    fn begin(&mut self, graph: &Graph, from: VertexIndex, edge: &Edge) -> bool {
+        let neighbor = match graph.vertex(edge.to).map(|vertex| vertex.id) {
             Some(VertexId::Router(neighbor)) => neighbor,
             Some(VertexId::Network { .. }) if self.root == Some(from) => {
                 self.attached.entry(edge.to).or_default().push(edge.interface_id);
-                return;
+                return true;
             }
-            _ => return,
+            _ => return false,
         };
         let interfaces = match self.attached.get(&from) {
-            Some(interfaces) => interfaces.as_slice(),
-            None if self.root == Some(from) => std::slice::from_ref(&edge.interface_id),
-            None => return,
+            Some(interfaces) => interfaces.clone(),
+            None if self.root == Some(from) => vec![edge.interface_id],
+            None => return false,
         };
         for interface in interfaces {
-            let hop = FirstHop { interface: *interface, neighbor };
-            let Ok(place) = self.hops.binary_search(&hop) else { continue };
-            if let Some(word) = bits_mut(&mut self.hop_bits, self.words, edge.to).get_mut(place / 64) {
-                *word |= 1 << (place % 64);
-            }
+            self.note(FirstHop { interface, neighbor }, edge.to);
+        }
+        true
+    }
+
+    /// Notes a first hop of a path to a vertex.
+    pub(super) fn note(&mut self, hop: FirstHop, vertex: VertexIndex) {
+        if let Ok(place) = self.hops.binary_search(&hop)
+            && let Some(word) = self.bits_mut(vertex).get_mut(place / 64)
+        {
+            *word |= 1 << (place % 64);
         }
     }
 }
 
-/// Vertices whose distance may not be final: the closest first, and of those as close the last in the graph, so that
-/// networks come before routers (RFC 2328 section 16.1, step 3).
+/// Vertices whose distance may not be final, the closest first.
 type Waiting = BinaryHeap<(Reverse<Distance>, VertexIndex)>;
 
 /// Computes the shortest paths from a router. A router that does not transit is reached, but nothing behind it is by way
@@ -166,34 +221,33 @@ pub fn shortest_paths(graph: &Graph, root: RouterId) -> Paths<'_> {
     let root = graph.find(VertexId::Router(root));
     let hops = root.map(|root| root_hops(graph, root)).unwrap_or_default();
     let words = hops.len().div_ceil(64);
-    let mut paths = Paths {
-        graph,
+    let mut tree = Tree {
         root,
         hops,
-        distances: vec![Distance::INFINITY; graph.len()],
-        hop_bits: vec![0; graph.len() * words],
+        distances: vec![Distance::INFINITY; graph.places()],
+        hop_bits: vec![0; graph.places() * words],
         words,
         attached: BTreeMap::new(),
     };
     let mut waiting = Waiting::new();
     if let Some(root) = root
-        && let Some(distance) = paths.distances.get_mut(root.get())
+        && let Some(distance) = tree.distances.get_mut(root.get())
     {
         *distance = Distance::ZERO;
         waiting.push((Reverse(Distance::ZERO), root));
     }
     while let Some((Reverse(distance), from)) = waiting.pop() {
-        let is_outdated = paths.distances.get(from.get()).is_none_or(|known| *known < distance);
+        let is_outdated = tree.distances.get(from.get()).is_none_or(|known| *known < distance);
         let transits = root == Some(from) || graph.vertex(from).is_some_and(|vertex| vertex.transits);
         if !is_outdated && transits {
-            paths.advance(from, distance, &mut waiting);
+            tree.advance(graph, (from, distance), &mut waiting);
         }
     }
-    paths
+    Paths { graph, tree: Cow::Owned(tree) }
 }
 
 /// Returns the first hops that the root's links allow, in order.
-fn root_hops(graph: &Graph, root: VertexIndex) -> Vec<FirstHop> {
+pub(super) fn root_hops(graph: &Graph, root: VertexIndex) -> Vec<FirstHop> {
     let mut hops = Vec::new();
     for link in graph.edges(root) {
         let interface = link.interface_id;
@@ -212,10 +266,4 @@ fn root_hops(graph: &Graph, root: VertexIndex) -> Vec<FirstHop> {
     hops.sort_unstable();
     hops.dedup();
     hops
-}
-
-/// Returns the bits of one vertex.
-fn bits_mut(bits: &mut [u64], words: usize, vertex: VertexIndex) -> &mut [u64] {
-    let start = vertex.get() * words;
-    bits.get_mut(start..start + words).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 
 mod alternates;
 mod area;
+mod changes;
 mod external;
 mod random;
 mod table;

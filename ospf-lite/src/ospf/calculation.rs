@@ -1,0 +1,242 @@
+//! The route table kept in line with the LSAs: a change costs what it touches.
+//!
+//! What comes out is what [`Graph::from_lsas`], [`spf::shortest_paths`] and [`route::routes`] make of the same LSAs. They are
+//! asked for the whole where a change touches much, or something from outside the area.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::ids::{Family, RouterId};
+use crate::io::NextHop;
+use crate::ospf::announced::Announced;
+use crate::ospf::graph::{Graph, VertexIndex};
+use crate::ospf::lfa;
+use crate::ospf::lsa::{LsType, Lsa, LsaKey};
+use crate::ospf::route::{self, RouteTable};
+use crate::ospf::spf::{self, FirstHop, Paths, Tree};
+
+/// What an LSA says from a moment on; nothing when it does not count any more.
+pub type Change = (LsaKey, Option<Arc<Lsa>>);
+
+/// What the routes depend on besides the LSAs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Whose routes they are.
+    pub root: RouterId,
+    /// How many next hops a route keeps at most.
+    pub equal_cost_max: usize,
+    /// How to reach each neighbor, in the order of interface and neighbor.
+    pub next_hops: Vec<NextHop>,
+    /// Whether routes get loop-free alternates.
+    pub alternates: bool,
+}
+
+impl Terms {
+    /// Returns how to reach a first hop.
+    fn resolve(&self, hop: FirstHop) -> Option<NextHop> {
+        let at = |next: &NextHop| (next.interface, next.neighbor);
+        let place = self.next_hops.binary_search_by_key(&(hop.interface, hop.neighbor), at).ok()?;
+        self.next_hops.get(place).copied()
+    }
+
+    /// Returns whether there can be any alternate.
+    fn protects(&self) -> bool {
+        self.alternates && self.next_hops.len() > 1
+    }
+}
+
+/// Up to so many vertices in all neighbors' trees, alternates are computed together with the routes; that takes less than
+/// a millisecond.
+pub const ALTERNATES_AT_ONCE_MAX: usize = 4_096;
+
+/// Graph, tree and routes as they follow from the LSAs that were taken in.
+#[derive(Debug)]
+pub struct Calculation {
+    graph: Graph,
+    tree: Tree,
+    announced: Announced,
+    /// What other areas and the world outside announce, and the routers that lead there.
+    outside: BTreeMap<LsaKey, Arc<Lsa>>,
+    terms: Option<Terms>,
+    table: RouteTable,
+    owes_alternates: bool,
+}
+
+/// What a set of changes means for the routes.
+#[derive(Debug, Default)]
+struct Touched {
+    /// Vertices with other edges or flags.
+    vertices: BTreeSet<VertexIndex>,
+    /// Routers that say something else of themselves, or of a network.
+    routers: BTreeSet<RouterId>,
+    /// Prefixes that are announced differently.
+    prefixes: BTreeSet<IpNet>,
+    /// Whether anything from outside the area is announced differently.
+    outside: bool,
+}
+
+impl Calculation {
+    /// Makes one without any LSA.
+    pub const fn new(family: Family) -> Self {
+        Self {
+            graph: Graph::new(family),
+            tree: Tree::new(),
+            announced: Announced::new(),
+            outside: BTreeMap::new(),
+            terms: None,
+            table: RouteTable::new(),
+            owes_alternates: false,
+        }
+    }
+
+    /// Returns the topology.
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Returns the shortest paths.
+    pub const fn paths(&self) -> Paths<'_> {
+        Paths::new(&self.graph, &self.tree)
+    }
+
+    /// Returns the routes.
+    pub const fn table(&self) -> &RouteTable {
+        &self.table
+    }
+
+    /// Returns whether alternates do not follow from the present paths, because they are many: see
+    /// [`Calculation::find_alternates`].
+    pub const fn owes_alternates(&self) -> bool {
+        self.owes_alternates
+    }
+
+    /// Takes changes in; returns whether any route is another one by them.
+    pub fn update(&mut self, changes: impl IntoIterator<Item = Change>, terms: Terms) -> bool {
+        let touched = self.take_in(changes);
+        let has_other_terms = self.terms.as_ref() != Some(&terms);
+        let has_other_root = self.terms.as_ref().is_none_or(|old| old.root != terms.root);
+        let root = terms.root;
+        self.terms = Some(terms);
+        if touched.is_empty() && !has_other_terms {
+            // One end of a link says what only counts when the other end says so too.
+            return false;
+        }
+        self.owes_alternates = true;
+        let moved = match (has_other_root, touched.vertices.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(BTreeSet::new()),
+            (false, false) => self.tree.update(&self.graph, &touched.vertices),
+        };
+        if moved.is_none() {
+            self.tree = spf::shortest_paths(&self.graph, root).into_tree();
+        }
+        let has_changed =
+            match moved.filter(|_| !has_other_terms && !touched.outside && self.outside.is_empty()) {
+                Some(moved) => self.update_routes(&self.touched_prefixes(touched, &moved)),
+                None => self.find_routes(),
+            };
+        let neighbors = self.terms.as_ref().map_or(0, |terms| terms.next_hops.len());
+        let is_small = self.graph.len() * neighbors <= ALTERNATES_AT_ONCE_MAX;
+        has_changed | (is_small && self.find_alternates())
+    }
+
+    /// Brings the graph and what is announced in line with the LSAs.
+    fn take_in(&mut self, changes: impl IntoIterator<Item = Change>) -> Touched {
+        let mut touched = Touched::default();
+        for (key, lsa) in changes {
+            match key.ls_type {
+                LsType::ROUTER | LsType::NETWORK => {
+                    touched.vertices.extend(self.graph.update(&key, lsa));
+                    touched.routers.insert(key.advertising_router);
+                }
+                LsType::INTRA_AREA_PREFIX => self.announced.update(&key, lsa, &mut touched.prefixes),
+                LsType::INTER_AREA_PREFIX | LsType::INTER_AREA_ROUTER | LsType::AS_EXTERNAL => {
+                    touched.outside = true;
+                    match lsa {
+                        Some(lsa) => _ = self.outside.insert(key, lsa),
+                        None => _ = self.outside.remove(&key),
+                    }
+                }
+                _ => {}
+            }
+        }
+        touched
+    }
+
+    /// Returns every prefix whose route may be another one.
+    fn touched_prefixes(&self, touched: Touched, moved: &BTreeSet<VertexIndex>) -> BTreeSet<IpNet> {
+        let Touched { mut routers, mut prefixes, .. } = touched;
+        let vertices = moved.iter().filter_map(|vertex| self.graph.vertex(*vertex));
+        routers.extend(vertices.map(|vertex| vertex.id.advertising_router()));
+        prefixes.extend(routers.iter().flat_map(|router| self.announced.prefixes_of(*router)));
+        prefixes
+    }
+
+    /// Works out the routes to these prefixes; returns whether any is another one.
+    fn update_routes(&mut self, prefixes: &BTreeSet<IpNet>) -> bool {
+        if prefixes.len() > self.table.len() / 2 {
+            return self.find_routes();
+        }
+        let mut found = self.routes_from(self.announced.announcing(prefixes));
+        let mut has_changed = false;
+        for prefix in prefixes {
+            let route = found.remove(prefix);
+            if route.as_ref() != self.table.get(prefix) {
+                has_changed = true;
+                match route {
+                    Some(route) => _ = self.table.insert(*prefix, route),
+                    None => _ = self.table.remove(prefix),
+                }
+            }
+        }
+        has_changed
+    }
+
+    /// Works out all routes; returns whether any is another one.
+    fn find_routes(&mut self) -> bool {
+        let table = self.routes_from(self.lsas());
+        let has_changed = table != self.table;
+        self.table = table;
+        has_changed
+    }
+
+    /// Returns every LSA that announces something.
+    fn lsas(&self) -> impl Iterator<Item = &Lsa> {
+        self.announced.lsas().chain(self.outside.values().map(|lsa| &**lsa))
+    }
+
+    /// Works out the routes that follow from these LSAs. Each goes on with the alternate that it had, where it still can.
+    fn routes_from<'a>(&self, lsas: impl IntoIterator<Item = &'a Lsa>) -> RouteTable {
+        let Some(terms) = &self.terms else { return RouteTable::new() };
+        let resolve = |hop| terms.resolve(hop);
+        let mut table = route::routes(&self.paths(), lsas, terms.equal_cost_max, resolve);
+        if terms.protects() {
+            let alternates = lfa::still_usable(&self.table, &table, &terms.next_hops);
+            lfa::protect(&mut table, &alternates);
+        }
+        table
+    }
+
+    /// Works out the alternates of the routes that stand; returns whether any is another one.
+    pub fn find_alternates(&mut self) -> bool {
+        self.owes_alternates = false;
+        let Some(terms) = self.terms.as_ref().filter(|terms| terms.protects()) else { return false };
+        let resolve = |hop| terms.resolve(hop);
+        let alternates = lfa::alternates(&self.paths(), &self.table, self.lsas(), resolve);
+        let mut has_changed = false;
+        for (prefix, route) in &mut self.table {
+            let alternate = alternates.get(prefix).copied();
+            has_changed |= route.alternate != alternate;
+            route.alternate = alternate;
+        }
+        has_changed
+    }
+}
+
+impl Touched {
+    fn is_empty(&self) -> bool {
+        self.vertices.is_empty() && self.prefixes.is_empty() && !self.outside
+    }
+}
