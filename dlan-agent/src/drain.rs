@@ -32,7 +32,7 @@ pub fn write(path: &Path, is_drained: bool) -> Result<(), DrainError> {
     let (act, done) = if is_drained {
         ("write", checkpoint::replace(path, TEXT))
     } else {
-        ("remove", fs::remove_file(path).or_else(|error| absent(error)))
+        ("remove", fs::remove_file(path).or_else(absent))
     };
     done.map_err(|source| DrainError { act, path: path.to_owned(), source })
 }
