@@ -60,7 +60,7 @@ pub enum Command {
     Down,
     /// Show one screen about this router: problems first, then links, LANs and routes
     Status,
-    /// Show every link: handshake, state, cost, MTU, traffic
+    /// Show every link: handshake, state, cost, MTU, round-trip time, loss, traffic
     Links,
     /// Show every neighbor heard, in both address families
     Neighbors,

@@ -5,6 +5,7 @@
 //! and [`commands`] is the command line. ARCHITECTURE.md has the map.
 
 pub mod addressing;
+pub mod auto_cost;
 pub mod causes;
 pub mod checkpoint;
 pub mod cli;
@@ -25,6 +26,7 @@ pub mod plan;
 pub mod problems;
 pub mod reconcile;
 pub mod render;
+pub mod round_trips;
 pub mod router_information;
 pub mod routing;
 pub mod show;

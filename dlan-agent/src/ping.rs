@@ -1,7 +1,7 @@
-//! Asks an address whether it is there: one ICMP echo with a deadline (RFC 792, RFC 4443 section 4).
+//! Asks addresses whether they are there: one ICMP echo each, with a deadline (RFC 792, RFC 4443 section 4).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket as StdUdpSocket};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -54,6 +54,45 @@ pub async fn echo(to: SocketAddr, nonce: u64, deadline: Duration) -> io::Result<
         Ok(Err(error)) if is_no_way(&error) => Ok(None),
         Ok(Err(error)) => Err(error),
         Err(_) => Ok(None),
+    }
+}
+
+/// Sends one ICMPv6 echo request to each address over one socket, and returns how long each answer took; nothing for those
+/// that did not come in time.
+pub async fn echoes(
+    to: &[SocketAddrV6],
+    nonce: u64,
+    deadline: Duration,
+) -> io::Result<Vec<Option<Duration>>> {
+    let (socket, is_raw) = open(IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+    let mut sent = Vec::with_capacity(to.len());
+    for to in to {
+        let request = encode_request(IpAddr::V6(*to.ip()), nonce);
+        let at = Instant::now();
+        // One that cannot be sent is one without an answer.
+        let is_sent = socket.send_to(&request, SocketAddr::V6(*to)).await.is_ok();
+        sent.push(is_sent.then_some(at));
+    }
+    let mut answers = vec![None; to.len()];
+    let mut buffer = [0; 2048];
+    let collect = async {
+        while answers.iter().zip(&sent).any(|(answer, sent)| answer.is_none() && sent.is_some()) {
+            let (length, from) = socket.recv_from(&mut buffer).await?;
+            let octets = buffer.get(..length).unwrap_or_default();
+            let SocketAddr::V6(from) = from else { continue };
+            let is_it = |to: &SocketAddrV6| (to.ip(), to.scope_id()) == (from.ip(), from.scope_id());
+            let place = to.iter().position(is_it);
+            if let Some(place) = place.filter(|_| is_reply(IpAddr::V6(*from.ip()), is_raw, octets, nonce))
+                && let (Some(answer), Some(Some(sent))) = (answers.get_mut(place), sent.get(place))
+            {
+                answer.get_or_insert(sent.elapsed());
+            }
+        }
+        io::Result::Ok(())
+    };
+    match timeout(deadline, collect).await {
+        Ok(Err(error)) if !is_no_way(&error) => Err(error),
+        Ok(_) | Err(_) => Ok(answers),
     }
 }
 

@@ -1,10 +1,13 @@
 //! What a dlan router tells the mesh about itself in an LSA of its own: it marks the router as one of ours.
 
+use std::collections::BTreeMap;
+
 use ospf_lite::io::PrivateContent;
 use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::round_trips::Settled;
 
 /// LS type of the router information: area scope, U-bit set so that strangers pass it on, a function code of the
 /// experimentation range (RFC 4940 section 2).
@@ -25,25 +28,32 @@ pub struct RouterInformation {
     /// The numbers of the neighbors it has a link configured to; none when there is no room for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Vec<u16>>,
+    /// The round-trip times to its neighbors in microseconds, by their numbers: those that its automatic costs follow,
+    /// which change only when a link lastingly does; none when there is no room for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub round_trips: BTreeMap<u16, u64>,
 }
 
 impl RouterInformation {
-    /// Returns what a router with this configuration tells.
-    pub fn new(config: &Config) -> Self {
+    /// Returns what a router with this configuration, and these round-trip times, tells.
+    pub fn new(config: &Config, round_trips: &Settled) -> Self {
         Self {
             name: config.mesh.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host_id: config.mesh.host_id.0,
             links: Some(config.links.iter().map(|link| link.host_id.0).collect()),
+            round_trips: round_trips.iter().map(|(id, micros)| (id.0, *micros)).collect(),
         }
     }
 
-    /// Returns the content to originate: one part. More than about two hundred links do not fit in it and are left out.
+    /// Returns the content to originate: one part. The round-trip times of more than some sixty links do not fit in it and
+    /// are left out, and more than about two hundred links as well.
     pub fn encode(&self) -> PrivateContent {
-        let short = || Self { links: None, ..self.clone() };
-        let part = Some(to_octets(self))
-            .filter(|octets| octets.len() <= PART_MAX)
-            .unwrap_or_else(|| to_octets(&short()));
+        let untimed = Self { round_trips: BTreeMap::new(), ..self.clone() };
+        let short = Self { links: None, ..untimed.clone() };
+        let fits = |octets: &Vec<u8>| octets.len() <= PART_MAX;
+        let part =
+            [self, &untimed].into_iter().map(to_octets).find(fits).unwrap_or_else(|| to_octets(&short));
         PrivateContent { ls_type: ROUTER_INFORMATION, parts: vec![part] }
     }
 
@@ -86,16 +96,24 @@ mod tests {
             version: "0.1.0".to_owned(),
             host_id: 1,
             links: Some((1..=links).collect()),
+            round_trips: (1..=links).map(|id| (id, 12_345)).collect(),
         }
     }
 
     #[test]
     fn what_is_told_is_read() {
-        let told = information(100);
+        let told = information(50);
         let content = told.encode();
         assert_eq!(content.parts.len(), 1);
         assert_eq!(content.parts[0].len() % 4, 0);
         assert_eq!(RouterInformation::from_octets(&content.parts[0]), Some(told));
+    }
+
+    #[test]
+    fn round_trip_times_that_do_not_fit_are_left_out_before_the_links() {
+        let content = information(100).encode();
+        let read = RouterInformation::from_octets(&content.parts[0]).unwrap();
+        assert_eq!((read.links.unwrap().len(), read.round_trips.len()), (100, 0));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
         refused: BTreeMap::new(),
         repaired: None,
         apply_failure: None,
-        round_trips: BTreeMap::new(),
+        qualities: BTreeMap::new(),
         config,
     };
     let mut status = snapshot::status(&view, None);

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
+use vxlan::mtu::OuterFamily;
 
 use super::error::ConfigError;
 use super::problem::{Place, Problem};
@@ -12,9 +13,6 @@ use super::schema::{TypedOption, lan, link, mesh, ospf_key, wan};
 use super::types::HostId;
 use super::view::{View, Views};
 use crate::addressing::{self, LINK_DEVICE_PREFIX, Pair};
-
-/// What VXLAN adds to a packet over IPv4: outer IP, UDP, VXLAN and inner Ethernet headers (RFC 7348 section 5).
-const VXLAN_OVERHEAD: u16 = 50;
 
 /// Notes everything that does not fit together, as far as the values can be read.
 pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
@@ -42,11 +40,19 @@ fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
         }
     }
     if let (Some(mtu), Some(wg_mtu)) = (mesh.value(&mesh::LINK_MTU), mesh.value(&mesh::WG_MTU)) {
-        let most = wg_mtu.saturating_sub(VXLAN_OVERHEAD);
+        let most = largest_on_links(wg_mtu);
         if mtu > most {
             let option = if mesh.has(&mesh::LINK_MTU) { &mesh::LINK_MTU } else { &mesh::WG_MTU };
             errors.push(mesh.error(option, Problem::MtuTooLarge { mtu, wg_mtu, most }));
         }
+    }
+    let bounds = (mesh.value(&mesh::AUTO_COST_MIN), mesh.value(&mesh::AUTO_COST_MAX));
+    if let (Some(min), Some(max)) = bounds
+        && min > max
+    {
+        let min_is_written = mesh.has(&mesh::AUTO_COST_MIN);
+        let option = if min_is_written { &mesh::AUTO_COST_MIN } else { &mesh::AUTO_COST_MAX };
+        errors.push(mesh.error(option, Problem::AutoCostBounds { min: min.get(), max: max.get() }));
     }
     let hello = mesh.value(&mesh::HELLO_INTERVAL).map(|interval| interval.as_secs());
     let dead = mesh.value(&mesh::DEAD_INTERVAL).map(|interval| interval.as_secs());
@@ -57,6 +63,11 @@ fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
         let option = if dead_is_written { &mesh::DEAD_INTERVAL } else { &mesh::HELLO_INTERVAL };
         errors.push(mesh.error(option, Problem::DeadBeforeHello { dead, hello }));
     }
+}
+
+/// Returns the largest packet on a link that fits into a WireGuard device's with VXLAN around it.
+fn largest_on_links(wg_mtu: u16) -> u16 {
+    u16::try_from(vxlan::mtu::vxlan_mtu(wg_mtu.into(), OuterFamily::Ipv4)).unwrap_or_default()
 }
 
 fn check_host_ids(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError>) {
@@ -141,7 +152,7 @@ fn check_link_pool(mesh: &View<'_>, links: &[View<'_>], pool: Ipv4Net, errors: &
 fn check_links(mesh: &View<'_>, links: &[View<'_>], errors: &mut Vec<ConfigError>) {
     for link in links {
         if let (Some(mtu), Some(wg_mtu)) = (link.written(&link::MTU), mesh.value(&mesh::WG_MTU)) {
-            let most = wg_mtu.saturating_sub(VXLAN_OVERHEAD);
+            let most = largest_on_links(wg_mtu);
             if mtu > most {
                 errors.push(link.error(&link::MTU, Problem::MtuTooLarge { mtu, wg_mtu, most }));
             }

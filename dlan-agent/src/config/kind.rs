@@ -12,6 +12,13 @@ pub enum Kind {
         /// What it counts, empty for a bare number.
         unit: &'static str,
     },
+    /// A whole number in decimal, within bounds, or the word `auto`.
+    IntegerOrAuto {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+    },
     /// A number that is also accepted in hexadecimal, within bounds.
     Number {
         /// The least.
@@ -56,6 +63,9 @@ impl Kind {
             Self::Integer { min, max, unit: "" } => return format!("a whole number from {min} to {max}"),
             Self::Integer { min, max, unit } => {
                 return format!("a whole number of {unit} from {min} to {max}");
+            }
+            Self::IntegerOrAuto { min, max } => {
+                return format!("a whole number from {min} to {max}, or the word auto");
             }
             Self::Number { min, max } => {
                 return format!("a number from {min} to {max}, in decimal or with 0x in hexadecimal");

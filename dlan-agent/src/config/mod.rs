@@ -28,5 +28,5 @@ pub use load::{CONFIG_FILE, hostname, load};
 pub use parse::{Loaded, Source, name_from_hostname, parse};
 pub use types::{
     Config, DeviceSource, Endpoint, HOST_ID_LIMIT, HostId, LISTEN_PORT_DEFAULT, LanAddress, LanConfig,
-    LinkConfig, MeshConfig, OspfKeyConfig, WanConfig,
+    LinkConfig, LinkCost, MeshConfig, OspfKeyConfig, WanConfig,
 };

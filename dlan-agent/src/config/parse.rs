@@ -6,7 +6,8 @@ use super::problem::Problem;
 use super::schema::{self, Default, Kind, Occurrence, SECTIONS, lan, link, mesh, ospf_key, wan};
 use super::suggest::nearest;
 use super::types::{
-    Config, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, MeshConfig, OspfKeyConfig, WanConfig,
+    Config, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, LinkCost, MeshConfig, OspfKeyConfig,
+    WanConfig,
 };
 use super::uci::{self, Document, FILE_OCTETS_MAX, Section};
 use super::value;
@@ -213,6 +214,9 @@ fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
         dead_interval: view.value(&mesh::DEAD_INTERVAL)?,
         rxmt_interval: view.value(&mesh::RXMT_INTERVAL)?,
         cost: view.value(&mesh::COST)?,
+        auto_cost_min: view.value(&mesh::AUTO_COST_MIN)?,
+        auto_cost_max: view.value(&mesh::AUTO_COST_MAX)?,
+        round_trip_interval: view.value(&mesh::ROUND_TRIP_INTERVAL)?,
         lan_metric: view.value(&mesh::LAN_METRIC)?,
         equal_cost_max: view.value(&mesh::EQUAL_COST_MAX)?,
         fwmark: view.value(&mesh::FWMARK)?,
@@ -267,12 +271,17 @@ fn ospf_keys(views: &[View<'_>], mesh: &View<'_>) -> Option<Vec<OspfKeyConfig>> 
 }
 
 fn link_config(view: &View<'_>, mesh: &View<'_>) -> Option<LinkConfig> {
+    let (cost, auto_cost) = match view.value_or_mesh(&link::COST, mesh, &mesh::COST)? {
+        LinkCost::Fixed(cost) => (cost, false),
+        LinkCost::Auto => (mesh.value(&mesh::AUTO_COST_MAX)?, true),
+    };
     Some(LinkConfig {
         name: view.value(&link::NAME).or_else(|| view.section.name.clone())?,
         host_id: view.value(&link::HOST_ID)?,
         public_key: view.value(&link::PUBLIC_KEY)?,
         endpoint: view.value(&link::ENDPOINT),
-        cost: view.value_or_mesh(&link::COST, mesh, &mesh::COST)?,
+        cost,
+        auto_cost,
         wg_psk_file: view.value_or_mesh(&link::WG_PSK_FILE, mesh, &mesh::WG_PSK_FILE),
         keepalive: view.value_or_mesh(&link::KEEPALIVE, mesh, &mesh::KEEPALIVE)?,
         mtu: view.value_or_mesh(&link::MTU, mesh, &mesh::LINK_MTU)?,

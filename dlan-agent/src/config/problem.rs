@@ -294,6 +294,16 @@ pub enum Problem {
         /// The hello interval.
         hello: u64,
     },
+    /// The bounds of automatic costs the wrong way round.
+    #[error(
+        "the least automatic cost is {min} and the highest {max}: auto_cost_min must not be above auto_cost_max"
+    )]
+    AutoCostBounds {
+        /// The least.
+        min: u16,
+        /// The highest.
+        max: u16,
+    },
     /// A link's MTU does not fit into the WireGuard device's.
     #[error(
         "a packet of {mtu} octets on a link grows to {} with VXLAN's 50, and wg_mtu is {wg_mtu}: a link's MTU is at most {most} here", mtu.saturating_add(50)

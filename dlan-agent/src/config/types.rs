@@ -86,7 +86,13 @@ pub struct MeshConfig {
     /// RxmtInterval.
     pub rxmt_interval: Duration,
     /// Output cost of links that set none.
-    pub cost: Cost,
+    pub cost: LinkCost,
+    /// The least automatic cost.
+    pub auto_cost_min: Cost,
+    /// The highest automatic cost.
+    pub auto_cost_max: Cost,
+    /// How often the round-trip time to each neighbor is measured.
+    pub round_trip_interval: Duration,
     /// Metric of LAN prefixes.
     pub lan_metric: u16,
     /// How many equal-cost next hops a route keeps.
@@ -193,8 +199,10 @@ pub struct LinkConfig {
     pub public_key: PublicKey,
     /// Where to call it; `None`: it calls us.
     pub endpoint: Option<Endpoint>,
-    /// Output cost.
+    /// Output cost; an automatic one is the highest until the one that was chosen is put in its place.
     pub cost: Cost,
+    /// Whether the cost follows the measured round-trip time.
+    pub auto_cost: bool,
     /// The pre-shared key's file: the link's own, else the mesh's.
     pub wg_psk_file: Option<PathBuf>,
     /// Seconds between keepalives.
@@ -205,6 +213,15 @@ pub struct LinkConfig {
     pub hello_interval: Duration,
     /// RouterDeadInterval.
     pub dead_interval: Duration,
+}
+
+/// Where a link's output cost comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkCost {
+    /// From the configuration.
+    Fixed(Cost),
+    /// From the measured round-trip time.
+    Auto,
 }
 
 /// Where to call a neighbor.

@@ -12,7 +12,7 @@ use vxlan::link::LinkName;
 
 use super::kind::Kind;
 use super::suggest::nearest;
-use super::types::{Endpoint, HostId, LISTEN_PORT_DEFAULT, LanAddress};
+use super::types::{Endpoint, HostId, LISTEN_PORT_DEFAULT, LanAddress, LinkCost};
 
 /// Why a text is not a value, beyond what the option allows in general.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +45,9 @@ type Decoded<T> = Result<T, Rejection>;
 
 /// Reads a whole number within the kind's bounds.
 pub fn integer_u32(text: &str, kind: Kind) -> Decoded<u32> {
-    let (Kind::Integer { min, max, .. } | Kind::Number { min, max }) = kind else {
+    let (Kind::Integer { min, max, .. } | Kind::IntegerOrAuto { min, max } | Kind::Number { min, max }) =
+        kind
+    else {
         return Err(Rejection::plain());
     };
     let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
@@ -107,13 +109,13 @@ pub fn host_id(text: &str, kind: Kind) -> Decoded<HostId> {
     integer_u16(text, kind).map(HostId)
 }
 
+/// Reads an output cost, or `auto`.
+pub fn link_cost(text: &str, kind: Kind) -> Decoded<LinkCost> {
+    if text == "auto" { Ok(LinkCost::Auto) } else { cost(text, kind).map(LinkCost::Fixed) }
+}
+
 /// Reads an output cost.
 pub fn cost(text: &str, kind: Kind) -> Decoded<Cost> {
-    if text == "auto" {
-        return Err(Rejection::because(
-            "a cost from measured round-trip times is not available in this version",
-        ));
-    }
     Cost::new(integer_u16(text, kind)?).ok_or_else(Rejection::plain)
 }
 

@@ -132,8 +132,14 @@ pub struct LinkReport {
     pub cost_back: Option<u16>,
     /// The device's MTU, in octets.
     pub mtu: u16,
-    /// The round-trip time to the neighbor's link-local address, where it answered.
+    /// Whether `cost` follows the round-trip time.
+    pub auto_cost: bool,
+    /// The smoothed round-trip time to the neighbor's link-local address, while it answers.
     pub round_trip_micros: Option<u64>,
+    /// How many of the last echoes the neighbor was asked for.
+    pub echoes: usize,
+    /// How many of those had no answer.
+    pub echoes_lost: usize,
 }
 
 /// A LAN and its prefixes.
@@ -301,6 +307,8 @@ pub struct EdgeReport {
     pub ipv6: EdgeCosts,
     /// The costs in the IPv4 family.
     pub ipv4: EdgeCosts,
+    /// The round-trip time that one of its ends tells, in microseconds.
+    pub round_trip_micros: Option<u64>,
 }
 
 /// What a link costs in one family; a direction nobody announces has none, and the link then carries nothing.

@@ -1,6 +1,5 @@
 //! What clients ask of the main loop, and when they are answered.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ospf_lite::time::Instant;
@@ -116,7 +115,8 @@ impl Daemon {
     /// Returns the interfaces that the engines have or are about to have.
     fn interfaces(&self) -> WantedInterfaces {
         let parts = self.reconciler.config().zip(self.reconciler.facts());
-        parts.and_then(|(config, facts)| routing::interfaces(config, facts).ok()).unwrap_or_default()
+        let interfaces = |config| routing::interfaces(&self.round_trips.effective(config), parts?.1).ok();
+        parts.and_then(|(config, _)| interfaces(config)).unwrap_or_default()
     }
 
     /// Answers what a configuration would change.
@@ -124,7 +124,8 @@ impl Daemon {
         let Preview { config, facts, observed, answer } = preview;
         let reply = match self.reconciler.preview(&config, &facts, &observed) {
             Ok(plan) => {
-                let after = routing::interfaces(&config, &facts).unwrap_or_default();
+                let after = self.round_trips.effective(&config);
+                let after = routing::interfaces(&after, &facts).unwrap_or_default();
                 let ospf = routing::describe_changes(&self.interfaces(), &after);
                 Reply::Plan(snapshot::plan(&plan, ospf))
             }
@@ -181,8 +182,8 @@ impl Daemon {
                 Health::Failing(error) | Health::Reverted(error) => Some(error.clone()),
                 Health::Starting | Health::Working | Health::Settled => None,
             },
-            round_trips: BTreeMap::new(),
-            config: config.clone(),
+            qualities: self.round_trips.qualities(),
+            config: self.round_trips.effective(config),
         }
     }
 }

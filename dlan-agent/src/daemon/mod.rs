@@ -3,6 +3,7 @@
 mod calls;
 mod drain;
 mod engine_view;
+mod measured;
 mod ospf;
 mod requests;
 pub mod snapshot;
@@ -32,6 +33,7 @@ use crate::lock::{AgentLock, LockError};
 use crate::mtu::MtuFollower;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
+use crate::round_trips::{Echoes, RoundTrips};
 use crate::routing::InterfaceFeed;
 use crate::system::System;
 
@@ -121,6 +123,7 @@ struct Daemon {
     text: String,
     config_errors: Vec<String>,
     mtus: MtuFollower,
+    round_trips: RoundTrips,
     refusals: RefusalWatch,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
@@ -165,6 +168,7 @@ impl Daemon {
             text: start.loaded.text,
             config_errors: start.errors,
             mtus: MtuFollower::default(),
+            round_trips: RoundTrips::adopt(&start.round_trips),
             refusals: RefusalWatch::default(),
             peers: BTreeMap::new(),
             repaired: None,
@@ -206,7 +210,12 @@ impl Daemon {
 
     async fn wait(&mut self, calls: &mut mpsc::Receiver<Call>, signals: &mut Signals) -> Wake {
         let now = self.clock.now();
-        let deadlines = [self.reconciler.poll_timeout(), self.endpoints.poll_timeout(), Some(self.next_tick)];
+        let deadlines = [
+            self.reconciler.poll_timeout(),
+            self.endpoints.poll_timeout(),
+            self.round_trips.poll_timeout(),
+            Some(self.next_tick),
+        ];
         let rest = deadlines.into_iter().flatten().min().map_or(TICK, |at| at.since(now));
         let event = async {
             match &mut self.engine {
@@ -253,6 +262,9 @@ impl Daemon {
         let now = self.clock.now();
         self.reconciler.handle_timeout(now);
         self.endpoints.handle_timeout(now);
+        if self.round_trips.handle_timeout(now) {
+            work::measure(&self.done_in, &self.config, now.as_micros());
+        }
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.ask_peers();
@@ -295,7 +307,22 @@ impl Daemon {
                 self.endpoints.handle_resolved(now, &peer, answer);
             }
             Done::Peers(answer) => self.handle_peers(now, answer),
+            Done::Echoes(echoes) => self.handle_echoes(now, echoes),
             Done::Previewed(preview) => self.handle_previewed(*preview),
+        }
+    }
+
+    fn handle_echoes(&mut self, now: Instant, echoes: Result<Echoes, String>) {
+        let echoes = echoes.unwrap_or_else(|error| {
+            warn!(%error, "neighbors cannot be asked for an echo");
+            Echoes::default()
+        });
+        if self.round_trips.handle_echoes(now, &echoes) {
+            self.interfaces_due = true;
+            self.tell();
+            if let Err(error) = measured::write(&self.paths.run_directory, &self.round_trips.settled()) {
+                warn!(%error, "round-trip times are measured afresh by the next start");
+            }
         }
     }
 
@@ -324,6 +351,7 @@ impl Daemon {
         if self.has_asked_peers {
             self.endpoints.handle_config(now, &config);
         }
+        self.round_trips.handle_config(now, &config);
         self.interfaces_due = true;
         self.reconciler.handle_config(now, config)
     }
@@ -342,8 +370,15 @@ impl Daemon {
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.text = loaded.text;
         self.mtus.handle_config(&before, &self.config);
-        work::tell(&self.engine.as_ref().map(|engine| engine.driver.clone()), &self.config);
-        self.bring_about()
+        let generation = self.bring_about();
+        self.tell();
+        generation
+    }
+
+    /// Tells the mesh what this router says of itself.
+    fn tell(&self) {
+        let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
+        work::tell(&driver, &self.config, &self.round_trips.settled());
     }
 
     fn reject_config(&mut self, errors: &config::ConfigErrors) {

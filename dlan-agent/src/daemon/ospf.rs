@@ -85,7 +85,7 @@ impl Daemon {
         else {
             return Ok(());
         };
-        let wanted = match routing::interfaces(config, facts) {
+        let wanted = match routing::interfaces(&self.round_trips.effective(config), facts) {
             Ok(wanted) => wanted,
             Err(error) => {
                 error!(%error, "interfaces cannot be addressed");
@@ -140,7 +140,10 @@ impl Daemon {
     pub(super) async fn tell_router_information(&self) -> Result<(), AgentError> {
         let Some(engine) = &self.engine else { return Ok(()) };
         for family in [Family::Ipv6, Family::Ipv4] {
-            engine.driver.private(family, RouterInformation::new(&self.config).encode()).await?;
+            engine
+                .driver
+                .private(family, RouterInformation::new(&self.config, &self.round_trips.settled()).encode())
+                .await?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::control::report::{
 };
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
+use crate::round_trips::LinkQuality;
 use crate::routing::{family_of, gateway};
 use crate::state::State;
 use crate::state::facts::{Facts, WireGuardKind};
@@ -53,8 +54,8 @@ pub struct AgentView {
     pub repaired: Option<Repaired>,
     /// Why the last plan could not be made or applied.
     pub apply_failure: Option<String>,
-    /// Round-trip times to the neighbors that answered, in microseconds.
-    pub round_trips: BTreeMap<HostId, u64>,
+    /// What echoes over each link came to.
+    pub qualities: BTreeMap<HostId, LinkQuality>,
 }
 
 impl AgentView {
@@ -141,6 +142,7 @@ pub fn links(agent: &AgentView, engine: Option<&EngineView>) -> Vec<LinkReport> 
 
 fn link_report(agent: &AgentView, engine: Option<&EngineView>, link: &LinkConfig) -> LinkReport {
     let device = addressing::link_device(link.host_id);
+    let quality = agent.qualities.get(&link.host_id).copied().unwrap_or_default();
     let peer = agent.peers.get(&link.host_id).copied().unwrap_or_default();
     let state = |family| match engine {
         Some(engine) => neighbor(engine, link, family)
@@ -162,7 +164,10 @@ fn link_report(agent: &AgentView, engine: Option<&EngineView>, link: &LinkConfig
         cost: link.cost.get(),
         cost_back: engine.and_then(|engine| cost_back(agent, engine, link)),
         mtu: link.mtu,
-        round_trip_micros: agent.round_trips.get(&link.host_id).copied(),
+        auto_cost: link.auto_cost,
+        round_trip_micros: quality.round_trip_micros,
+        echoes: quality.echoes,
+        echoes_lost: quality.echoes_lost,
     }
 }
 

@@ -10,12 +10,14 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 use vxlan::netlink::{LinksConfig, Program};
 
+use super::measured;
 use crate::addressing;
 use crate::checkpoint::{self, CHECKPOINT_FILE};
 use crate::config::{self, Config, ConfigErrors, Loaded, Source};
 use crate::control::CONTROL_SOCKET;
 use crate::drain::{self, DRAINED_FILE};
 use crate::lock::RUN_DIRECTORY;
+use crate::round_trips::Settled;
 use crate::system::{System, SystemConfig, SystemError};
 
 /// The agent's files.
@@ -66,6 +68,8 @@ pub(super) struct Start {
     /// This start's number, see [`System::advance_epoch`].
     pub(super) epoch: u32,
     pub(super) loaded: Loaded,
+    /// What an earlier start had measured.
+    pub(super) round_trips: Settled,
     /// Whether the router was drained before.
     pub(super) is_drained: bool,
     /// The errors of the configuration on disk, when the last good one runs in its place.
@@ -81,7 +85,8 @@ pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
     if is_drained {
         warn!("this router is drained: traffic between others is kept away; `dlan undrain` ends it");
     }
-    Ok(Start { system, epoch, loaded, is_drained, errors })
+    let round_trips = measured::read(&paths.run_directory);
+    Ok(Start { system, epoch, loaded, round_trips, is_drained, errors })
 }
 
 /// Returns how the system is used: embedded WireGuard is this program again, where it was built in.

@@ -1,7 +1,7 @@
 //! What takes time, done in tasks of the main thread beside the main loop: each hands its result back as a [`Done`].
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,14 @@ use vxlan::link::LinkName;
 use vxlan::wireguard::{PeerStatus, PublicKey};
 
 use super::requests::refused;
+use crate::addressing;
 use crate::causes::with_causes;
-use crate::config::{Config, Endpoint};
+use crate::config::{Config, Endpoint, HostId};
 use crate::control::protocol::{RefusalKind, Reply};
+use crate::ping;
 use crate::plan::outcome::Outcome;
 use crate::reconcile::Action;
+use crate::round_trips::{Echoes, Settled};
 use crate::router_information::RouterInformation;
 use crate::routing::DeviceSeen;
 use crate::state::facts::Facts;
@@ -28,6 +31,9 @@ use crate::system::System;
 
 /// How long a name server may take.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long an echo may take; a later answer is none.
+const ECHO_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What WireGuard says of its peers.
 pub(super) type Peers = BTreeMap<PublicKey, PeerStatus>;
@@ -47,6 +53,8 @@ pub(super) enum Done {
     Resolved(PublicKey, Result<Vec<SocketAddr>, String>),
     /// What WireGuard says of its peers.
     Peers(Result<Peers, String>),
+    /// What came of asking every neighbor for an echo.
+    Echoes(Result<Echoes, String>),
     /// What it takes to say what a configuration would change.
     Previewed(Box<Preview>),
 }
@@ -101,6 +109,28 @@ pub(super) fn peers(system: &Arc<System>, done: &mpsc::Sender<Done>, device: Lin
     });
 }
 
+/// Asks every neighbor for an echo, over the links themselves: the kernels answer, whatever the agents do.
+pub(super) fn measure(done: &mpsc::Sender<Done>, config: &Config, nonce: u64) {
+    let done = done.clone();
+    let address = |neighbor: HostId| {
+        let at = addressing::link(&config.mesh, neighbor).ok()?;
+        let scope = if_nametoindex(at.device.as_str()).ok()?;
+        Some((neighbor, SocketAddrV6::new(at.neighbor_link_local, 0, 0, scope)))
+    };
+    let neighbors: Vec<_> = config.links.iter().map(|link| link.host_id).collect();
+    let asked: Vec<_> = neighbors.iter().filter_map(|neighbor| address(*neighbor)).collect();
+    tokio::task::spawn_local(async move {
+        let to: Vec<_> = asked.iter().map(|(_, to)| *to).collect();
+        let answers = ping::echoes(&to, nonce, ECHO_DEADLINE).await;
+        let answers = answers.map_err(|error| error.to_string()).map(|answers| {
+            let answered: Echoes = asked.iter().map(|(neighbor, _)| *neighbor).zip(answers).collect();
+            // A link without a device does not answer.
+            neighbors.iter().map(|id| (*id, answered.get(id).copied().flatten())).collect()
+        });
+        let _ = done.send(Done::Echoes(answers)).await;
+    });
+}
+
 /// Looks a name up.
 pub(super) fn resolve(done: &mpsc::Sender<Done>, peer: PublicKey, endpoint: Endpoint) {
     let done = done.clone();
@@ -144,10 +174,10 @@ pub(super) fn preview(
     });
 }
 
-/// Tells the mesh about a changed configuration.
-pub(super) fn tell(driver: &Option<DriverHandle>, config: &Config) {
+/// Tells the mesh about a changed configuration, or changed round-trip times.
+pub(super) fn tell(driver: &Option<DriverHandle>, config: &Config, round_trips: &Settled) {
     let Some(driver) = driver.clone() else { return };
-    let content = RouterInformation::new(config).encode();
+    let content = RouterInformation::new(config, round_trips).encode();
     tokio::task::spawn_local(async move {
         for family in [Family::Ipv6, Family::Ipv4] {
             // The main loop sees by itself when the driver has ended.

@@ -12,6 +12,7 @@ pub fn links(links: &[LinkReport]) -> String {
         ">COST",
         ">MTU",
         ">RTT",
+        ">LOSS",
         "HANDSHAKE",
         "ENDPOINT",
         "DEVICE",
@@ -27,11 +28,13 @@ pub fn links(links: &[LinkReport]) -> String {
 }
 
 /// Returns what a link's row begins with.
-pub(super) fn link_row(link: &LinkReport) -> [String; 8] {
+pub(super) fn link_row(link: &LinkReport) -> [String; 9] {
     let cost = match link.cost_back {
         Some(back) if back != link.cost => format!("{}/{back}", link.cost),
         _ => link.cost.to_string(),
     };
+    let cost = if link.auto_cost { format!("auto {cost}") } else { cost };
+    let loss = (link.echoes > 0).then(|| format!("{} %", link.echoes_lost * 100 / link.echoes));
     let state = |state: &str| if link.up { state.to_owned() } else { "no device".to_owned() };
     let handshake =
         link.handshake_seconds.map_or_else(|| "never".to_owned(), |s| format!("{} ago", duration(s)));
@@ -47,6 +50,7 @@ pub(super) fn link_row(link: &LinkReport) -> [String; 8] {
         cost,
         link.mtu.to_string(),
         or_dash(link.round_trip_micros.map(milliseconds)),
+        or_dash(loss),
         handshake,
         endpoint,
     ]

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
 
-use super::table::Table;
+use super::table::{Table, milliseconds};
 use crate::control::report::{AddressFamily, RouterReport, Topology};
 
 /// Returns the mesh, this router first.
@@ -76,7 +76,9 @@ fn links(topology: &Topology, router: &RouterReport) -> String {
         });
         let [ipv6, ipv4] = both;
         let said = if ipv6 == ipv4 { ipv6 } else { format!("ipv6 {ipv6}, ipv4 {ipv4}") };
-        table.row([format!("-- {}", name(far)), said]);
+        let took =
+            edge.round_trip_micros.map_or_else(String::new, |took| format!(", {}", milliseconds(took)));
+        table.row([format!("-- {}", name(far)), said + &took]);
     }
     table.render(2).lines().skip(1).fold(String::new(), |text, line| text + line + "\n")
 }

@@ -71,7 +71,7 @@ fn heading(status: &Status) -> String {
 
 fn links(status: &Status) -> String {
     let mut table =
-        Table::new(&["NEIGHBOR", "IPV6", "IPV4", ">COST", ">MTU", ">RTT", "HANDSHAKE", "ENDPOINT"]);
+        Table::new(&["NEIGHBOR", "IPV6", "IPV4", ">COST", ">MTU", ">RTT", ">LOSS", "HANDSHAKE", "ENDPOINT"]);
     for link in &status.links {
         table.row(link_row(link));
     }

@@ -26,7 +26,10 @@ fn link(name: &str, host_id: u16) -> LinkReport {
         cost: 10,
         cost_back: Some(10),
         mtu: 1370,
+        auto_cost: false,
         round_trip_micros: Some(12_345),
+        echoes: 60,
+        echoes_lost: 3,
     }
 }
 
@@ -40,6 +43,8 @@ fn report() -> Status {
         cost: 200,
         cost_back: None,
         round_trip_micros: None,
+        echoes: 0,
+        echoes_lost: 0,
         ..link("a-neighbor", 17)
     };
     Status {

@@ -20,12 +20,19 @@ pub struct TopologyBuilder {
     root: Ipv4Addr,
     routers: BTreeMap<Ipv4Addr, RouterReport>,
     edges: BTreeMap<(Ipv4Addr, Ipv4Addr), EdgeReport>,
+    /// In microseconds; where both ends tell one, that of the end which was added last.
+    round_trips: BTreeMap<(Ipv4Addr, Ipv4Addr), u64>,
 }
 
 impl TopologyBuilder {
     /// Starts with this router and with the names the configuration gives; what routers tell of themselves goes before them.
     pub fn new(root: RouterId, names: &BTreeMap<RouterId, String>) -> Self {
-        let mut builder = Self { root: dotted(root), routers: BTreeMap::new(), edges: BTreeMap::new() };
+        let mut builder = Self {
+            root: dotted(root),
+            routers: BTreeMap::new(),
+            edges: BTreeMap::new(),
+            round_trips: BTreeMap::new(),
+        };
         builder.router(builder.root).name = names.get(&root).cloned();
         for (id, name) in names {
             builder.router(dotted(*id)).name = Some(name.clone());
@@ -51,6 +58,10 @@ impl TopologyBuilder {
             }
             LsaBody::Unknown(_) => {
                 if let Some(information) = RouterInformation::decode(lsa) {
+                    for (to, micros) in information.round_trips {
+                        let to = Ipv4Addr::from(u32::from(to));
+                        self.round_trips.insert((from.min(to), from.max(to)), micros);
+                    }
                     let router = self.router(from);
                     router.name = Some(information.name);
                     router.version = Some(information.version);
@@ -67,7 +78,10 @@ impl TopologyBuilder {
 
     /// Works out who can be reached, and leaves out who is only a name of the configuration.
     pub fn finish(self) -> Topology {
-        let links: Vec<EdgeReport> = self.edges.into_values().collect();
+        let mut links: Vec<EdgeReport> = self.edges.into_values().collect();
+        for link in &mut links {
+            link.round_trip_micros = self.round_trips.get(&(link.a, link.b)).copied();
+        }
         let mut routers = self.routers;
         for family in AddressFamily::BOTH {
             for id in reachable(self.root, &links, family) {
@@ -107,6 +121,7 @@ impl TopologyBuilder {
             b,
             ipv6: EdgeCosts::default(),
             ipv4: EdgeCosts::default(),
+            round_trip_micros: None,
         });
         let costs = match family {
             AddressFamily::Ipv6 => &mut edge.ipv6,
@@ -193,7 +208,13 @@ pub(crate) mod tests {
     /// Returns a link for tests with the same costs in both families.
     pub(crate) fn edge(a: u8, b: u8, a_to_b: u16, b_to_a: u16) -> EdgeReport {
         let costs = EdgeCosts { a_to_b: Some(a_to_b), b_to_a: Some(b_to_a) };
-        EdgeReport { a: Ipv4Addr::new(0, 0, 0, a), b: Ipv4Addr::new(0, 0, 0, b), ipv6: costs, ipv4: costs }
+        EdgeReport {
+            a: Ipv4Addr::new(0, 0, 0, a),
+            b: Ipv4Addr::new(0, 0, 0, b),
+            ipv6: costs,
+            ipv4: costs,
+            round_trip_micros: None,
+        }
     }
 
     /// Returns the reference mesh: r1 behind r4 and r5, r2 and r3 in one home.

@@ -51,7 +51,13 @@ mod tests {
 
     fn mesh(links: &[(u8, u8)]) -> Topology {
         let costs = EdgeCosts { a_to_b: Some(10), b_to_a: Some(10) };
-        let link = |(a, b): &(u8, u8)| EdgeReport { a: id(*a), b: id(*b), ipv6: costs, ipv4: costs };
+        let link = |(a, b): &(u8, u8)| EdgeReport {
+            a: id(*a),
+            b: id(*b),
+            ipv6: costs,
+            ipv4: costs,
+            round_trip_micros: None,
+        };
         Topology { root: id(1), routers: Vec::new(), links: links.iter().map(link).collect() }
     }
 

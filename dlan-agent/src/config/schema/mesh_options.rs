@@ -11,7 +11,7 @@ pub mod mesh {
     use vxlan::link::LinkName;
 
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
-    use crate::config::types::{HOST_ID_LIMIT, HostId};
+    use crate::config::types::{HOST_ID_LIMIT, HostId, LinkCost};
     use crate::config::value;
 
     const SECONDS: &str = "seconds";
@@ -48,6 +48,9 @@ pub mod mesh {
             &DEAD_INTERVAL,
             &RXMT_INTERVAL,
             &COST,
+            &AUTO_COST_MIN,
+            &AUTO_COST_MAX,
+            &ROUND_TRIP_INTERVAL,
             &LAN_METRIC,
             &EQUAL_COST_MAX,
             &FWMARK,
@@ -236,14 +239,39 @@ pub mod mesh {
             .summary("How long routing news may stay unacknowledged before it is sent again.");
 
     /// Output cost.
-    pub static COST: TypedOption<Cost> = TypedOption::new(
+    pub static COST: TypedOption<LinkCost> = TypedOption::new(
         "cost",
-        Kind::Integer { min: 1, max: 65535, unit: "" },
-        value::cost,
+        Kind::IntegerOrAuto { min: 1, max: 65535 },
+        value::link_cost,
     )
     .default(Default::Value("10"))
     .summary(
-        "The cost of sending over a link that sets none; traffic takes the way with the least sum of costs.",
+        "The cost of sending over a link that sets none; traffic takes the way with the least sum of costs. With `auto` it is `auto_cost_min` and one more for each millisecond of the link's round-trip time, and changes when that lastingly does.",
+    );
+
+    /// The least automatic cost.
+    pub static AUTO_COST_MIN: TypedOption<Cost> =
+        TypedOption::new("auto_cost_min", Kind::Integer { min: 1, max: 65535, unit: "" }, value::cost)
+            .default(Default::Value("10"))
+            .summary("The least cost that `auto` gives a link.");
+
+    /// The highest automatic cost.
+    pub static AUTO_COST_MAX: TypedOption<Cost> =
+        TypedOption::new("auto_cost_max", Kind::Integer { min: 1, max: 65535, unit: "" }, value::cost)
+            .default(Default::Value("1000"))
+            .summary(
+                "The highest cost that `auto` gives a link, and that of a link that has not been measured.",
+            );
+
+    /// How often round-trip times are measured.
+    pub static ROUND_TRIP_INTERVAL: TypedOption<Duration> = TypedOption::new(
+        "round_trip_interval",
+        Kind::Integer { min: 1, max: 3600, unit: SECONDS },
+        value::seconds,
+    )
+    .default(Default::Value("5"))
+    .summary(
+        "How often each neighbor is asked for an echo, which tells its link's round-trip time and loss.",
     );
 
     /// Metric of LAN prefixes.

@@ -88,11 +88,10 @@ pub mod link {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use ospf_lite::ids::Cost;
     use vxlan::key::PublicKey;
 
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption, mesh};
-    use crate::config::types::{Endpoint, HostId};
+    use crate::config::types::{Endpoint, HostId, LinkCost};
     use crate::config::value;
 
     /// The section with its options.
@@ -136,9 +135,15 @@ pub mod link {
         .summary("Where to call the neighbor: a name or an address, and its `listen_port`; of two neighbors at least one must have it.");
 
     /// Output cost.
-    pub static COST: TypedOption<Cost> = TypedOption::new("cost", mesh::COST.schema.kind, value::cost)
-        .default(Default::Mesh("cost"))
-        .summary("The cost of sending over this link; it should be the same at both ends.");
+    pub static COST: TypedOption<LinkCost> = TypedOption::new(
+        "cost",
+        mesh::COST.schema.kind,
+        value::link_cost,
+    )
+    .default(Default::Mesh("cost"))
+    .summary(
+        "The cost of sending over this link, as in the mesh section; it should be the same at both ends.",
+    );
 
     /// A pre-shared key of this link's own.
     pub static WG_PSK_FILE: TypedOption<PathBuf> = TypedOption::new("wg_psk_file", Kind::File, value::file)

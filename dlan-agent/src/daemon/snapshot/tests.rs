@@ -38,7 +38,7 @@ fn agent() -> AgentView {
         refused: BTreeMap::new(),
         repaired: None,
         apply_failure: None,
-        round_trips: BTreeMap::new(),
+        qualities: BTreeMap::new(),
     }
 }
 
