@@ -68,6 +68,7 @@ async fn speak(options: Options) -> Result<(), Box<dyn Error>> {
         name: "prefixes".to_owned(),
         ipv6: stub(Family::Ipv6),
         ipv4: stub(Family::Ipv4),
+        bfd: None,
     };
     configure(&driver, prefixes).await?;
     for link in &options.links {
@@ -148,7 +149,7 @@ fn device(link: &str, options: &Options) -> Result<DeviceInterface, Box<dyn Erro
             authentication: authentication.collect(),
         }),
     };
-    Ok(DeviceInterface { ifindex, name: name.to_owned(), ipv6: config.clone(), ipv4: config })
+    Ok(DeviceInterface { ifindex, name: name.to_owned(), ipv6: config.clone(), ipv4: config, bfd: None })
 }
 
 fn addresses(device: &str) -> Result<(Ipv6Addr, Option<Ipv4Addr>), Box<dyn Error>> {

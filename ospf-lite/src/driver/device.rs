@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv6Addr;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -26,6 +27,17 @@ pub struct DeviceInterface {
     pub ipv6: InterfaceConfig,
     /// For the IPv4 family.
     pub ipv4: InterfaceConfig,
+    /// How the far end is watched by BFD, for both families; nothing when it is not.
+    pub bfd: Option<BfdConfig>,
+}
+
+/// How the far end of a link is watched (RFC 5880).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BfdConfig {
+    /// Desired Min TX Interval and Required Min RX Interval while the session is Up.
+    pub interval: Duration,
+    /// Detect Mult: how many missed packets make silence a failure.
+    pub multiplier: NonZeroU8,
 }
 
 impl DeviceInterface {
@@ -46,8 +58,9 @@ impl DeviceInterface {
         }
     }
 
-    fn wants_socket(&self) -> bool {
-        self.source(Family::Ipv6).or(self.source(Family::Ipv4)).is_some()
+    /// Returns the address that packets are sent from, in whichever family.
+    pub(super) fn link_local(&self) -> Option<Ipv6Addr> {
+        self.source(Family::Ipv6).or(self.source(Family::Ipv4))
     }
 }
 
@@ -109,6 +122,11 @@ impl Device {
         self.reopen_at = None;
     }
 
+    /// Returns whether the device can carry packets.
+    pub fn is_up(&self) -> bool {
+        self.up
+    }
+
     /// Returns when [`Device::ensure_socket`] should be called again.
     pub fn reopen_at(&self) -> Option<Instant> {
         self.reopen_at
@@ -121,7 +139,7 @@ impl Device {
 
     /// Opens or closes the socket, whichever the state of the device asks for.
     pub fn ensure_socket(&mut self, now: Instant) -> Result<(), OpenError> {
-        if !(self.up && self.interface.wants_socket()) {
+        if !(self.up && self.interface.link_local().is_some()) {
             self.socket = None;
             self.reopen_at = None;
             return Ok(());

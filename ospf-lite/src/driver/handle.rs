@@ -2,15 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
+use super::bfd::Sessions;
 use super::device::{Device, DeviceInterface, SocketCounters};
 use super::ospf_socket::OpenError;
+use super::sessions::SessionFeed;
+use crate::bfd::fsm::SessionState;
+use crate::bfd::io::SessionView;
 use crate::engine::Engine;
 use crate::ids::{Family, InterfaceId};
 use crate::io::{Event, PrivateContent};
 use crate::time::Instant;
+
+/// How long the far ends may take to be told that BFD ends.
+const DISABLE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// The driver has ended: its runtime is being shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +47,8 @@ pub struct Engines {
     /// The moment of reading.
     pub now: Instant,
     pub(super) devices: BTreeMap<InterfaceId, Device>,
+    /// Nothing when there is no BFD thread.
+    pub(super) bfd: Option<SessionFeed>,
 }
 
 impl Engines {
@@ -60,6 +71,11 @@ impl Engines {
     pub fn device(&self, id: InterfaceId) -> Option<(&DeviceInterface, SocketCounters)> {
         self.devices.get(&id).map(|device| (&device.interface, device.counters))
     }
+
+    /// Returns the BFD sessions; their counters are up to a second old.
+    pub fn sessions(&self) -> BTreeMap<InterfaceId, SessionView> {
+        self.bfd.as_ref().map(SessionFeed::sessions).unwrap_or_default()
+    }
 }
 
 type Inspection = Box<dyn FnOnce(&Engines) + Send>;
@@ -72,6 +88,7 @@ pub(super) enum Command {
     Down(InterfaceId),
     Private(Family, PrivateContent),
     StubRouter(bool),
+    DisableBfd,
     Inspect(Inspection),
 }
 
@@ -79,11 +96,12 @@ pub(super) enum Command {
 #[derive(Debug, Clone)]
 pub struct DriverHandle {
     commands: mpsc::Sender<Command>,
+    sessions: Option<watch::Receiver<Sessions>>,
 }
 
 impl DriverHandle {
-    pub(super) fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands }
+    pub(super) fn new(commands: mpsc::Sender<Command>, sessions: Option<watch::Receiver<Sessions>>) -> Self {
+        Self { commands, sessions }
     }
 
     /// Adds a device, or changes it with as little disturbance as possible. A device it did not know is down.
@@ -114,6 +132,20 @@ impl DriverHandle {
     /// Says, in both families, whether other routers' traffic is to keep away from this router (RFC 6987).
     pub async fn stub_router(&self, is_stub: bool) -> Result<(), DriverEnded> {
         self.command(Command::StubRouter(is_stub)).await
+    }
+
+    /// Takes every BFD session down on purpose, for good, and returns when the far ends have been told: before an end that
+    /// is no failure (RFC 5880 section 6.8.16).
+    pub async fn disable_bfd(&self) -> Result<(), DriverEnded> {
+        self.command(Command::DisableBfd).await?;
+        if let Some(mut sessions) = self.sessions.clone() {
+            let is_over = |sessions: &Sessions| {
+                sessions.values().all(|session| session.state == SessionState::AdminDown)
+            };
+            // A thread that is late or gone must not keep the router from ending.
+            let _ = timeout(DISABLE_PATIENCE, sessions.wait_for(is_over)).await;
+        }
+        Ok(())
     }
 
     /// Runs a question in the driver's task and returns the answer. All earlier commands of this handle have taken

@@ -1,11 +1,14 @@
-//! The tokio shell: one task that owns an engine per family and a raw socket per device.
+//! The tokio shell: one task that owns an engine per family and a raw socket per device, and a thread for BFD.
 
+mod bfd;
+mod bfd_socket;
 mod budget;
 mod clock;
 mod device;
 mod handle;
 mod ospf_socket;
 mod pending;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -16,18 +19,19 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 pub use clock::Clock;
-pub use device::{DeviceInterface, SocketCounters};
+pub use device::{BfdConfig, DeviceInterface, SocketCounters};
 pub use handle::{DriverEnded, DriverEvent, DriverHandle, Engines};
 pub use ospf_socket::{Arrival, OpenError, OspfSocket};
 
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::ids::{Family, InterfaceId};
-use crate::io::{InterfaceEvent, Received};
+use crate::io::{Event, InterfaceEvent, Received};
 use crate::time::Instant;
 use device::Device;
 use handle::Command;
 use pending::Pending;
+use sessions::{DeviceFacts, SessionFeed};
 
 /// Commands that wait for the driver; a caller beyond them waits.
 const COMMANDS_MAX: usize = 64;
@@ -57,6 +61,9 @@ pub fn spawn(config: DriverConfig) -> (DriverHandle, mpsc::Receiver<DriverEvent>
     let now = clock.now();
     let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
     let (events, events_out) = mpsc::channel(EVENTS_MAX);
+    let bfd = bfd::spawn(clock, config.seed.rotate_left(32));
+    let bfd = bfd.inspect_err(|error| tracing::error!(%error, "no BFD: its thread cannot be started")).ok();
+    let sessions = bfd.as_ref().map(|(_, sessions)| sessions.clone());
     let driver = Driver {
         clock,
         engines: Engines {
@@ -64,7 +71,9 @@ pub fn spawn(config: DriverConfig) -> (DriverHandle, mpsc::Receiver<DriverEvent>
             ipv4: Engine::new(config.ipv4, now, !config.seed),
             now,
             devices: BTreeMap::new(),
+            bfd: bfd.map(|(wanted, sessions)| SessionFeed::new(wanted, sessions)),
         },
+        sessions_due: false,
         commands,
         events: Some(events),
         pending: Pending::default(),
@@ -72,7 +81,7 @@ pub fn spawn(config: DriverConfig) -> (DriverHandle, mpsc::Receiver<DriverEvent>
         served: InterfaceId(0),
     };
     tokio::spawn(driver.run());
-    (DriverHandle::new(commands_in), events_out)
+    (DriverHandle::new(commands_in, sessions), events_out)
 }
 
 /// Returns the family whose engine serves an Instance ID (RFC 5838 section 2.1).
@@ -87,6 +96,8 @@ fn family_of_instance(instance_id: u8) -> Option<Family> {
 struct Driver {
     clock: Clock,
     engines: Engines,
+    /// Whether other BFD sessions may be wanted.
+    sessions_due: bool,
     commands: mpsc::Receiver<Command>,
     /// Nothing once the reader has gone away.
     events: Option<mpsc::Sender<DriverEvent>>,
@@ -99,6 +110,7 @@ struct Driver {
 enum Wake {
     Command(Option<Command>),
     Readable(InterfaceId),
+    Sessions,
     Timeout,
     RoomForEvents,
 }
@@ -110,10 +122,12 @@ impl Driver {
             self.handle_timeouts();
             self.transmit();
             self.raise_events();
+            self.want_sessions();
             match self.wait().await {
                 Wake::Command(None) => return,
                 Wake::Command(Some(command)) => self.handle_command(command),
                 Wake::Readable(id) => self.receive(id),
+                Wake::Sessions => self.handle_sessions(),
                 Wake::Timeout | Wake::RoomForEvents => {}
             }
         }
@@ -121,10 +135,11 @@ impl Driver {
 
     async fn wait(&mut self) -> Wake {
         let deadline = self.next_deadline().map(|at| self.clock.deadline(at));
-        let devices = &self.engines.devices;
-        let (served, now) = (self.served, self.engines.now);
+        let Engines { devices, bfd, now, .. } = &mut self.engines;
+        let (devices, served, now) = (&*devices, self.served, *now);
         let has_pending = !self.pending.is_empty();
         tokio::select! {
+            () = changed(bfd.as_mut()) => Wake::Sessions,
             command = self.commands.recv() => Wake::Command(command),
             id = readable(devices, served, now) => Wake::Readable(id),
             () = until(deadline) => Wake::Timeout,
@@ -157,6 +172,7 @@ impl Driver {
 
     fn handle_command(&mut self, command: Command) {
         self.engines.now = self.clock.now();
+        self.sessions_due = true;
         match command {
             Command::Configure(interface) => self.configure(*interface),
             Command::Remove(id) => {
@@ -165,12 +181,19 @@ impl Driver {
             }
             Command::Up(id) => {
                 self.set_up(id, true);
+                self.forget_verdict(id);
                 self.handle_interface(&InterfaceEvent::Up(id));
             }
             Command::Down(id) => {
                 self.handle_interface(&InterfaceEvent::Down(id));
                 self.transmit();
                 self.set_up(id, false);
+                self.forget_verdict(id);
+            }
+            Command::DisableBfd => {
+                if let Some(bfd) = &mut self.engines.bfd {
+                    bfd.disable();
+                }
             }
             Command::Private(family, content) => {
                 let now = self.engines.now;
@@ -211,6 +234,38 @@ impl Driver {
         for family in [Family::Ipv6, Family::Ipv4] {
             self.engines.of_mut(family).handle_interface(now, event.clone());
         }
+    }
+
+    /// Tells the engines what BFD has found out.
+    fn handle_sessions(&mut self) {
+        self.engines.now = self.clock.now();
+        self.sessions_due = true;
+        let verdicts = self.engines.bfd.as_mut().map(SessionFeed::verdicts).unwrap_or_default();
+        for (interface, reachability) in verdicts {
+            self.handle_interface(&InterfaceEvent::Reachability { interface, reachability });
+        }
+    }
+
+    fn forget_verdict(&mut self, id: InterfaceId) {
+        if let Some(bfd) = &mut self.engines.bfd {
+            bfd.handle_device(id);
+        }
+    }
+
+    /// Wants the BFD sessions that follow from devices and neighbors, if these may have changed.
+    fn want_sessions(&mut self) {
+        if !std::mem::take(&mut self.sessions_due) {
+            return;
+        }
+        let Engines { ipv6, ipv4, devices, bfd, .. } = &mut self.engines;
+        let Some(bfd) = bfd else { return };
+        let neighbors: BTreeMap<_, _> =
+            ipv4.neighbors().chain(ipv6.neighbors()).map(|one| (one.interface, one.link_local)).collect();
+        bfd.want(devices.iter().map(|(id, device)| DeviceFacts {
+            interface: &device.interface,
+            is_up: device.is_up(),
+            neighbor: neighbors.get(id).copied(),
+        }));
     }
 
     fn ensure_socket(&mut self, id: InterfaceId) {
@@ -292,6 +347,7 @@ impl Driver {
     fn raise_events(&mut self) {
         for family in [Family::Ipv6, Family::Ipv4] {
             while let Some(event) = self.engines.of_mut(family).poll_event() {
+                self.sessions_due |= matches!(event, Event::NeighborChanged { .. });
                 self.pending.push(DriverEvent::Engine(family, event));
             }
         }
@@ -318,6 +374,13 @@ async fn readable(devices: &BTreeMap<InterfaceId, Device>, served: InterfaceId, 
         Poll::Pending
     })
     .await
+}
+
+async fn changed(bfd: Option<&mut SessionFeed>) {
+    match bfd {
+        Some(bfd) => bfd.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {

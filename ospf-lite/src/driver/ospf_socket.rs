@@ -28,12 +28,18 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Why a socket could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open the OSPF socket of {device}: {act}")]
+#[error("cannot open a socket on {device}: {act}")]
 pub struct OpenError {
     device: String,
     act: &'static str,
     #[source]
     source: io::Error,
+}
+
+impl OpenError {
+    pub(super) fn new(device: &str, act: &'static str, source: io::Error) -> Self {
+        Self { device: device.to_owned(), act, source }
+    }
 }
 
 /// A packet that arrived, without its IPv6 header; its octets are in the caller's buffer.
@@ -72,8 +78,7 @@ pub struct OspfSocket {
 impl OspfSocket {
     /// Opens a socket that hears AllSPFRouters on the device.
     pub fn open(device: &str, ifindex: u32) -> Result<Self, OpenError> {
-        let at =
-            |act: &'static str| move |source: io::Error| OpenError { device: device.to_owned(), act, source };
+        let at = |act: &'static str| move |source: io::Error| OpenError::new(device, act, source);
         let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(OSPF_PROTOCOL)))
             .map_err(at("create"))?;
         socket.set_nonblocking(true).map_err(at("set non-blocking"))?;

@@ -23,6 +23,7 @@ pub async fn listen(device: String, ifindex: u32, address: Ipv6Addr) -> Result<(
         name: device.clone(),
         ipv6: interface(InterfaceKind::PointToPoint(link(address))),
         ipv4: interface(InterfaceKind::Stub),
+        bfd: None,
     };
     driver.configure(device).await?;
     driver.up(id).await?;

@@ -1,0 +1,209 @@
+//! The sockets of one BFD session: UDP with hop limit 255 on one device, and raw ICMPv6 for echo replies.
+
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::ospf_socket::OpenError;
+use crate::bfd::HOP_LIMIT;
+use crate::bfd::is_forwarding::Echo;
+
+/// The UDP port of single-hop Control packets (RFC 5881 section 4).
+const CONTROL_PORT: u16 = 3784;
+/// The first UDP port that packets may be sent from (RFC 5881 section 4).
+const SOURCE_PORT_FIRST: u16 = 49_152;
+/// How many ports may be taken by others before a session gives up for a while.
+const SOURCE_PORT_ATTEMPTS: u16 = 64;
+/// Internetwork control, as OSPF's packets.
+const TRAFFIC_CLASS: u32 = 0xc0;
+/// The kernel's queueing priority of control packets: a full-speed transfer does not make them wait.
+const PRIORITY: u32 = 7;
+/// ICMPv6 Echo Reply (RFC 4443 section 4.2).
+const ECHO_REPLY: u32 = 129;
+
+/// A packet that arrived on port 3784; its octets are in the caller's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ControlArrival {
+    pub length: usize,
+    pub hop_limit: u8,
+}
+
+/// The sockets of one session: one hears port 3784 on the device, one sends from a port of its own.
+#[derive(Debug)]
+pub(super) struct BfdSocket {
+    listener: UdpSocket,
+    sender: UdpSocket,
+    ifindex: u32,
+}
+
+impl BfdSocket {
+    /// Opens the sockets on a device. `number` spreads the source ports, so that each session has one of its own.
+    pub fn open(device: &str, ifindex: u32, source: Ipv6Addr, number: u32) -> Result<Self, OpenError> {
+        let at = |act: &'static str| move |error: io::Error| OpenError::new(device, act, error);
+        let listener = on_device(device, Type::DGRAM, Protocol::UDP)?;
+        listener.set_reuse_address(true).map_err(at("share BFD's port with other devices"))?;
+        listener.set_recv_hoplimit_v6(true).map_err(at("ask for hop limits"))?;
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, CONTROL_PORT, 0, 0);
+        listener.bind(&any.into()).map_err(at("bind to BFD's port"))?;
+        let sender = on_device(device, Type::DGRAM, Protocol::UDP)?;
+        sender.set_unicast_hops_v6(HOP_LIMIT.into()).map_err(at("set the hop limit"))?;
+        sender.set_tclass_v6(TRAFFIC_CLASS).map_err(at("set the traffic class"))?;
+        sender.set_priority(PRIORITY).map_err(at("set the priority"))?;
+        bind_source(&sender, source, ifindex, number).map_err(at("bind to a BFD source port"))?;
+        Ok(Self {
+            listener: register(listener).map_err(at("register with the runtime"))?,
+            sender: register(sender).map_err(at("register with the runtime"))?,
+            ifindex,
+        })
+    }
+
+    /// Returns whether [`BfdSocket::receive`] may find something; registers the task to be woken when it will.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.listener.poll_recv_ready(cx).map(|_| ())
+    }
+
+    /// Takes one packet into the buffer; nothing when none waits.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<ControlArrival>> {
+        none_waits(self.listener.try_io(Interest::READABLE, || receive_control(&self.listener, buffer)))
+    }
+
+    /// As [`BfdSocket::receive`], but asks the kernel even if the runtime has not heard of a packet yet.
+    pub fn receive_directly(&self, buffer: &mut [u8]) -> io::Result<Option<ControlArrival>> {
+        none_waits(receive_control(&self.listener, buffer))
+    }
+
+    /// Sends one packet, or says why it could not; never waits.
+    pub fn send(&self, destination: Ipv6Addr, octets: &[u8]) -> io::Result<()> {
+        let to = SocketAddrV6::new(destination, CONTROL_PORT, 0, self.ifindex);
+        nix::sys::socket::sendto(self.sender.as_raw_fd(), octets, &SockaddrIn6::from(to), MsgFlags::empty())?;
+        Ok(())
+    }
+}
+
+/// A raw ICMPv6 socket on one device that hears Echo Replies and nothing else. The kernel computes the checksum.
+#[derive(Debug)]
+pub(super) struct EchoSocket {
+    fd: UdpSocket,
+    ifindex: u32,
+}
+
+impl EchoSocket {
+    /// Opens the socket on a device.
+    pub fn open(device: &str, ifindex: u32) -> Result<Self, OpenError> {
+        let at = |act: &'static str| move |error: io::Error| OpenError::new(device, act, error);
+        let socket = on_device(device, Type::RAW, Protocol::ICMPV6)?;
+        // Loads the type; passes the whole packet if it is an Echo Reply, nothing of it if not.
+        let filter = [
+            SockFilter::new(0x30, 0, 0, 0),
+            SockFilter::new(0x15, 0, 1, ECHO_REPLY),
+            SockFilter::new(0x06, 0, 0, u32::MAX),
+            SockFilter::new(0x06, 0, 0, 0),
+        ];
+        socket.attach_filter(&filter).map_err(at("keep out all but echo replies"))?;
+        Ok(Self { fd: register(socket).map_err(at("register with the runtime"))?, ifindex })
+    }
+
+    /// Returns whether [`EchoSocket::receive`] may find something; registers the task to be woken when it will.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.fd.poll_recv_ready(cx).map(|_| ())
+    }
+
+    /// Takes one packet: its source, and the reply if it is one; nothing when none waits.
+    pub fn receive(&self) -> io::Result<Option<(Ipv6Addr, Option<Echo>)>> {
+        let mut buffer = [0; 64];
+        let arrival = none_waits(self.fd.try_io(Interest::READABLE, || {
+            Ok(nix::sys::socket::recvfrom::<SockaddrIn6>(self.fd.as_raw_fd(), &mut buffer)?)
+        }))?;
+        Ok(arrival.map(|(length, source)| {
+            let source = source.map_or(Ipv6Addr::UNSPECIFIED, |source| source.ip());
+            (source, Echo::decode_reply(buffer.get(..length).unwrap_or_default()))
+        }))
+    }
+
+    /// Sends one request, or says why it could not; never waits.
+    pub fn send(&self, destination: Ipv6Addr, echo: Echo) -> io::Result<()> {
+        let to = SocketAddrV6::new(destination, 0, 0, self.ifindex);
+        let octets = echo.encode_request();
+        nix::sys::socket::sendto(self.fd.as_raw_fd(), &octets, &SockaddrIn6::from(to), MsgFlags::empty())?;
+        Ok(())
+    }
+}
+
+fn on_device(device: &str, kind: Type, protocol: Protocol) -> Result<Socket, OpenError> {
+    let at = |act: &'static str| move |error: io::Error| OpenError::new(device, act, error);
+    let socket = Socket::new(Domain::IPV6, kind, Some(protocol)).map_err(at("create"))?;
+    socket.set_nonblocking(true).map_err(at("set non-blocking"))?;
+    socket.bind_device(Some(device.as_bytes())).map_err(at("bind to the device"))?;
+    if kind == Type::DGRAM {
+        socket.set_only_v6(true).map_err(at("leave IPv4 to others"))?;
+    }
+    Ok(socket)
+}
+
+fn register(socket: Socket) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(socket.into())
+}
+
+/// Binds to a free port of 49152..=65535, the same one as long as nobody else takes it (RFC 5881 section 4).
+fn bind_source(socket: &Socket, source: Ipv6Addr, ifindex: u32, number: u32) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for attempt in 0..SOURCE_PORT_ATTEMPTS {
+        outcome = socket.bind(&SocketAddrV6::new(source, source_port(number, attempt), 0, ifindex).into());
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            _ => return outcome,
+        }
+    }
+    outcome
+}
+
+/// Returns the port to try, in the order of the attempts.
+fn source_port(number: u32, attempt: u16) -> u16 {
+    let span = u32::from(u16::MAX - SOURCE_PORT_FIRST) + 1;
+    // Attempts are far apart, so that a session does not take the first port of its neighbor.
+    let offset = number.wrapping_add(u32::from(attempt) * 257) % span;
+    SOURCE_PORT_FIRST.saturating_add(u16::try_from(offset).unwrap_or_default())
+}
+
+fn receive_control(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<ControlArrival> {
+    let mut control = nix::cmsg_space!(i32);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let hop_limit = message.cmsgs()?.find_map(|item| match item {
+        ControlMessageOwned::Ipv6HopLimit(limit) => u8::try_from(limit).ok(),
+        _ => None,
+    });
+    Ok(ControlArrival { length: message.bytes, hop_limit: hop_limit.unwrap_or_default() })
+}
+
+fn none_waits<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(arrival) => Ok(Some(arrival)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn s4_source_ports_are_in_the_range_of_the_standard_and_differ_between_links() {
+        let ports: BTreeSet<u16> = (1..=256).map(|number| source_port(number, 0)).collect();
+        assert_eq!(ports.len(), 256);
+        for number in [0, 1, 16_383, 16_384, u32::MAX] {
+            for attempt in 0..SOURCE_PORT_ATTEMPTS {
+                assert!(source_port(number, attempt) >= SOURCE_PORT_FIRST);
+            }
+        }
+    }
+}
