@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use ospf_lite::config::{
     AdvertisedPrefix, InterfaceConfig, InterfaceKind, PointToPointConfig, SecurityAssociation,
 };
-use ospf_lite::driver::DeviceInterface;
+use ospf_lite::driver::{BfdConfig, DeviceInterface};
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::{NextHop, Route};
 use vxlan::link::LinkName;
@@ -33,6 +33,8 @@ pub struct WantedInterface {
     pub ipv6: InterfaceConfig,
     /// For the IPv4 family.
     pub ipv4: InterfaceConfig,
+    /// How the far end is watched, for both families.
+    pub bfd: Option<BfdConfig>,
 }
 
 /// The interfaces that both engines shall have.
@@ -99,6 +101,7 @@ fn link_interface(
     WantedInterface {
         ipv6: interface(Vec::new()),
         ipv4: interface(subnet.into_iter().collect()),
+        bfd: link.bfd.then_some(BfdConfig { interval: link.bfd_interval, multiplier: link.bfd_multiplier }),
         device: at.device.clone(),
     }
 }
@@ -114,7 +117,7 @@ fn stub(id: InterfaceId, device: LinkName, prefixes: &[AdvertisedPrefix]) -> Wan
             .collect(),
         kind: InterfaceKind::Stub,
     };
-    WantedInterface { ipv6: of(Family::Ipv6), ipv4: of(Family::Ipv4), device }
+    WantedInterface { ipv6: of(Family::Ipv6), ipv4: of(Family::Ipv4), bfd: None, device }
 }
 
 /// Returns the family a prefix belongs to.
@@ -163,6 +166,12 @@ fn differences(before: &WantedInterface, after: &WantedInterface) -> Vec<String>
         if from.authentication != to.authentication {
             said.push(authentication(&to.authentication));
         }
+    }
+    if before.bfd != after.bfd {
+        said.push(after.bfd.map_or_else(
+            || "without BFD".to_owned(),
+            |bfd| format!("BFD {} ms x {}", bfd.interval.as_millis(), bfd.multiplier),
+        ));
     }
     let prefixes = |interface: &WantedInterface| -> BTreeSet<String> {
         let all = interface.ipv6.prefixes.iter().chain(&interface.ipv4.prefixes);
@@ -235,6 +244,7 @@ impl InterfaceFeed {
                     name: interface.device.to_string(),
                     ipv6: interface.ipv6.clone(),
                     ipv4: interface.ipv4.clone(),
+                    bfd: interface.bfd,
                 };
                 target.insert(*id, (wanted, device.up));
             }

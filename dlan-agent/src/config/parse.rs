@@ -213,6 +213,9 @@ fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
         hello_interval: view.value(&mesh::HELLO_INTERVAL)?,
         dead_interval: view.value(&mesh::DEAD_INTERVAL)?,
         rxmt_interval: view.value(&mesh::RXMT_INTERVAL)?,
+        bfd: view.value(&mesh::BFD)?,
+        bfd_interval: view.value(&mesh::BFD_INTERVAL)?,
+        bfd_multiplier: view.value(&mesh::BFD_MULTIPLIER)?,
         cost: view.value(&mesh::COST)?,
         auto_cost_min: view.value(&mesh::AUTO_COST_MIN)?,
         auto_cost_max: view.value(&mesh::AUTO_COST_MAX)?,
@@ -287,5 +290,8 @@ fn link_config(view: &View<'_>, mesh: &View<'_>) -> Option<LinkConfig> {
         mtu: view.value_or_mesh(&link::MTU, mesh, &mesh::LINK_MTU)?,
         hello_interval: view.value_or_mesh(&link::HELLO_INTERVAL, mesh, &mesh::HELLO_INTERVAL)?,
         dead_interval: view.value_or_mesh(&link::DEAD_INTERVAL, mesh, &mesh::DEAD_INTERVAL)?,
+        bfd: view.value_or_mesh(&link::BFD, mesh, &mesh::BFD)?,
+        bfd_interval: view.value_or_mesh(&link::BFD_INTERVAL, mesh, &mesh::BFD_INTERVAL)?,
+        bfd_multiplier: view.value_or_mesh(&link::BFD_MULTIPLIER, mesh, &mesh::BFD_MULTIPLIER)?,
     })
 }

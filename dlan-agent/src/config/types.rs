@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -85,6 +86,12 @@ pub struct MeshConfig {
     pub dead_interval: Duration,
     /// RxmtInterval.
     pub rxmt_interval: Duration,
+    /// Whether BFD watches the far end, unless a link says otherwise.
+    pub bfd: bool,
+    /// Desired Min TX Interval and Required Min RX Interval of BFD, unless a link says otherwise.
+    pub bfd_interval: Duration,
+    /// Detect Mult of BFD, unless a link says otherwise.
+    pub bfd_multiplier: NonZeroU8,
     /// Output cost of links that set none.
     pub cost: LinkCost,
     /// The least automatic cost.
@@ -213,6 +220,12 @@ pub struct LinkConfig {
     pub hello_interval: Duration,
     /// RouterDeadInterval.
     pub dead_interval: Duration,
+    /// Whether BFD watches the far end.
+    pub bfd: bool,
+    /// Desired Min TX Interval and Required Min RX Interval of BFD.
+    pub bfd_interval: Duration,
+    /// Detect Mult of BFD.
+    pub bfd_multiplier: NonZeroU8,
 }
 
 /// Where a link's output cost comes from.

@@ -1,6 +1,7 @@
 //! Turns the text of one option into a value.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,6 +103,21 @@ pub fn route_table(text: &str, kind: Kind) -> Decoded<u32> {
 /// Reads whole seconds.
 pub fn seconds(text: &str, kind: Kind) -> Decoded<Duration> {
     integer_u32(text, kind).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Reads whole milliseconds.
+pub fn milliseconds(text: &str, kind: Kind) -> Decoded<Duration> {
+    integer_u32(text, kind).map(|millis| Duration::from_millis(millis.into()))
+}
+
+/// Reads what is on or off.
+pub fn switch(text: &str, kind: Kind) -> Decoded<bool> {
+    word(text, kind).map(|word| word == "1")
+}
+
+/// Reads a whole number that fits 8 bits and is not 0.
+pub fn nonzero_u8(text: &str, kind: Kind) -> Decoded<NonZeroU8> {
+    NonZeroU8::new(integer_u8(text, kind)?).ok_or_else(Rejection::plain)
 }
 
 /// Reads a host id.

@@ -191,13 +191,13 @@ impl Daemon {
         loop {
             self.pump().await?;
             match self.wait(&mut calls, &mut signals).await {
-                Wake::Ended => return Ok(()),
+                Wake::Ended => return self.end().await,
                 Wake::Reload => self.reload(),
                 Wake::Call(Call { request: Request::Stop {}, answer }) => {
                     // The client may have gone away; the agent ends all the same.
                     let _ = answer.send(Reply::Stopping);
                     self.let_answers_out().await;
-                    return Ok(());
+                    return self.end().await;
                 }
                 Wake::Call(call) => self.handle_call(call),
                 Wake::Done(done) => self.handle_done(done),
@@ -386,6 +386,14 @@ impl Daemon {
         for error in &self.config_errors {
             error!(%error, "configuration rejected, nothing changes");
         }
+    }
+
+    /// Tells the neighbors by BFD that this end is no failure.
+    async fn end(&self) -> Result<(), AgentError> {
+        if let Some(engine) = &self.engine {
+            engine.driver.disable_bfd().await?;
+        }
+        Ok(())
     }
 
     /// Lets the task that writes the last answer have its turn before the runtime ends.

@@ -2,6 +2,7 @@
 
 /// The section `config mesh`.
 pub mod mesh {
+    use std::num::NonZeroU8;
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub mod mesh {
     use crate::config::value;
 
     const SECONDS: &str = "seconds";
+    const MILLISECONDS: &str = "milliseconds";
     const OCTETS: &str = "octets";
 
     /// The section with its options.
@@ -47,6 +49,9 @@ pub mod mesh {
             &HELLO_INTERVAL,
             &DEAD_INTERVAL,
             &RXMT_INTERVAL,
+            &BFD,
+            &BFD_INTERVAL,
+            &BFD_MULTIPLIER,
             &COST,
             &AUTO_COST_MIN,
             &AUTO_COST_MAX,
@@ -237,6 +242,35 @@ pub mod mesh {
         TypedOption::new("rxmt_interval", Kind::Integer { min: 1, max: 3600, unit: SECONDS }, value::seconds)
             .default(Default::Value("5"))
             .summary("How long routing news may stay unacknowledged before it is sent again.");
+
+    /// Whether BFD watches the links.
+    pub static BFD: TypedOption<bool> = TypedOption::new("bfd", Kind::OneOf(&["0", "1"]), value::switch)
+        .default(Default::Value("1"))
+        .summary(
+            "Whether the far ends of the links are watched by BFD: 1 or 0. A neighbor that does not speak BFD is none the worse for it.",
+        );
+
+    /// BFD's intervals.
+    pub static BFD_INTERVAL: TypedOption<Duration> = TypedOption::new(
+        "bfd_interval",
+        Kind::Integer { min: 50, max: 60000, unit: MILLISECONDS },
+        value::milliseconds,
+    )
+    .default(Default::Value("300"))
+    .summary(
+        "How often a neighbor is told by BFD that this router is there, and how often it may tell; of two different intervals the longer one holds.",
+    );
+
+    /// BFD's Detect Mult.
+    pub static BFD_MULTIPLIER: TypedOption<NonZeroU8> = TypedOption::new(
+        "bfd_multiplier",
+        Kind::Integer { min: 2, max: 255, unit: "" },
+        value::nonzero_u8,
+    )
+    .default(Default::Value("3"))
+    .summary(
+        "How many of BFD's packets in a row must be missed before the neighbor takes the link for dead.",
+    );
 
     /// Output cost.
     pub static COST: TypedOption<LinkCost> = TypedOption::new(

@@ -85,6 +85,7 @@ pub mod lan {
 
 /// The section `config link`.
 pub mod link {
+    use std::num::NonZeroU8;
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -111,6 +112,9 @@ pub mod link {
             &MTU,
             &HELLO_INTERVAL,
             &DEAD_INTERVAL,
+            &BFD,
+            &BFD_INTERVAL,
+            &BFD_MULTIPLIER,
         ],
     };
 
@@ -175,6 +179,26 @@ pub mod link {
             .summary(
                 "How long this neighbor may be silent before the link counts as dead, the same at both ends.",
             );
+
+    /// Whether BFD watches the link.
+    pub static BFD: TypedOption<bool> = TypedOption::new("bfd", mesh::BFD.schema.kind, value::switch)
+        .default(Default::Mesh("bfd"))
+        .summary("Whether this neighbor is watched by BFD: 1 or 0.");
+
+    /// BFD's intervals.
+    pub static BFD_INTERVAL: TypedOption<Duration> =
+        TypedOption::new("bfd_interval", mesh::BFD_INTERVAL.schema.kind, value::milliseconds)
+            .default(Default::Mesh("bfd_interval"))
+            .summary("How often BFD's packets are sent on this link, and may come; of both ends' intervals the longer one holds.");
+
+    /// BFD's Detect Mult.
+    pub static BFD_MULTIPLIER: TypedOption<NonZeroU8> = TypedOption::new(
+        "bfd_multiplier",
+        mesh::BFD_MULTIPLIER.schema.kind,
+        value::nonzero_u8,
+    )
+    .default(Default::Mesh("bfd_multiplier"))
+    .summary("How many of BFD's packets in a row this neighbor must miss before it takes the link for dead.");
 }
 
 /// The section `config ospf_key`.
