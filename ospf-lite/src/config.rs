@@ -28,6 +28,28 @@ pub struct Config {
     pub authentication_epoch: u32,
     /// How much the database holds.
     pub limits: Limits,
+    /// What is done about graceful restarts, this router's and its neighbors'.
+    pub grace: GraceConfig,
+    /// Whether this router starts while its routes of an earlier start are still in use, so that it restarts gracefully
+    /// (RFC 3623 sections 2 and 5). Not to be said of a router that forwards nothing yet.
+    pub restarting: bool,
+}
+
+/// Graceful restart (RFC 3623, RFC 5187).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraceConfig {
+    /// Whether the link of a neighbor is kept while its routing restarts.
+    pub helps: bool,
+    /// The grace period, in whole seconds: how long this router's own restart may take, and how long one lasts at most of a
+    /// neighbor that cannot say how long it takes. 1..=1800 s: beyond LSRefreshTime LSAs would age out meanwhile.
+    pub period: Duration,
+}
+
+impl Default for GraceConfig {
+    /// Neighbors are helped; 120 s, as BIRD and FRR have it.
+    fn default() -> Self {
+        Self { helps: true, period: Duration::from_secs(120) }
+    }
 }
 
 /// How much an engine takes of others. RFC 2328 knows no limits. What is beyond them is refused without an
@@ -63,6 +85,8 @@ impl Config {
             spf_delay: SpfDelayConfig::default(),
             authentication_epoch: 0,
             limits: Limits::default(),
+            grace: GraceConfig::default(),
+            restarting: false,
         }
     }
 }

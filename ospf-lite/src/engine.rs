@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::ids::InterfaceId;
-use crate::io::{Event, InterfaceEvent, PrivateContent, Received, Transmit};
+use std::time::Duration;
+
+use crate::io::{Event, InterfaceEvent, Leaving, PrivateContent, Received, Transmit};
 use crate::ospf::area::Area;
 use crate::ospf::graph::Graph;
 use crate::ospf::interface::{events, hello};
@@ -15,7 +17,7 @@ use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::refusal::Refusal;
 use crate::ospf::route::RouteTable;
 use crate::ospf::routing::Routing;
-use crate::ospf::{aging, flood, originate, receive};
+use crate::ospf::{aging, flood, grace, originate, receive, restart};
 use crate::query::{InterfaceView, LsaView, MtuMismatch, NeighborView};
 use crate::random::Random;
 use crate::time::Instant;
@@ -45,7 +47,7 @@ impl Engine {
             now,
             config,
         };
-        engine.handle_timeout(now);
+        engine.handle(now, |area, _, cx| restart::start(area, cx));
         engine
     }
 
@@ -73,6 +75,11 @@ impl Engine {
         self.handle(now, |area, _, _| originate::handle_stub_router(area, is_stub));
     }
 
+    /// Takes in that this router is about to stop, and how. [`Engine::is_acknowledged`] says when the neighbors know.
+    pub fn handle_leaving(&mut self, now: Instant, leaving: Leaving) {
+        self.handle(now, |area, _, _| restart::handle_leaving(area, leaving));
+    }
+
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.handle(now, |area, routing, cx| {
@@ -93,9 +100,16 @@ impl Engine {
         let cx = &mut Cx { now, config, timers, outbox, random };
         let outcome = handler(area, routing, cx);
         loading::handle_progress(area, cx);
+        restart::handle_progress(area, cx);
         area.handle_settling(cx);
-        if area.due.origination {
-            originate::update(area, cx);
+        // What this router originates anew is news too.
+        for _ in 0..2 {
+            if std::mem::take(&mut area.due.news) {
+                grace::handle_topology_change(area, cx);
+            }
+            if area.due.origination {
+                originate::update(area, cx);
+            }
         }
         routing.handle_changes(area, cx);
         routing.handle_settling(area, cx);
@@ -137,6 +151,11 @@ impl Engine {
     pub fn is_acknowledged(&self) -> bool {
         self.timers.deadline(TimerKey::Originate).is_none()
             && !self.area.awaits_acknowledgment(self.config.router_id)
+    }
+
+    /// Returns for how long at most the graceful restart goes on that this router started with; nothing once it is over.
+    pub fn restart_left(&self) -> Option<Duration> {
+        self.area.originations.restart_until().map(|until| until.since(self.now))
     }
 
     /// Returns what the engine was told of its router.
@@ -185,6 +204,7 @@ impl Engine {
                 sa_id: neighbor.sa_id,
                 options: neighbor.options,
                 dead_in: dead_at.since(self.now),
+                help: neighbor.help.map(|help| (help.reason, help.until.since(self.now))),
                 mtu_mismatch: neighbor
                     .mismatched_mtu
                     .zip(interface.link())
@@ -221,7 +241,9 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Inactivity(id) => {
             neighbor::events::handle_input(area, id, NeighborInput::InactivityTimer, cx)
         }
-        TimerKey::Resume(id) => neighbor::events::handle_resume_timeout(area, id),
+        TimerKey::Help(id) => grace::handle_timeout(area, id, cx),
+        TimerKey::Announce(id) => restart::handle_announce_timeout(area, id, cx),
+        TimerKey::Restart => restart::handle_timeout(area),
         TimerKey::Retransmit(id) => retransmit::handle_timeout(area, id, cx),
         TimerKey::Acknowledge(id) => flood::handle_acknowledge_timeout(area, id, cx),
         TimerKey::Aging => aging::handle_timeout(area, cx),

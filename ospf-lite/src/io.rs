@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::config::InterfaceConfig;
 use crate::ids::{Distance, InterfaceId, RouterId};
-use crate::ospf::lsa::LsType;
+use crate::ospf::lsa::{LsType, RestartReason};
 use crate::ospf::neighbor::fsm::NeighborState;
 
 /// An OSPF packet that arrived, without its IPv6 header.
@@ -67,6 +67,15 @@ pub enum Reachability {
     Forwarding,
     /// Nothing gets through in at least one direction.
     Unreachable,
+}
+
+/// How a router that is about to stop leaves its area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leaving {
+    /// It comes back, and forwards meanwhile: the neighbors are asked for grace (RFC 3623 section 2.1).
+    Restart(RestartReason),
+    /// For good, and its forwarding ends too: everything it has originated is flushed.
+    ForGood,
 }
 
 /// Content of an LSA type that the engine itself does not know, originated for the engine's owner in area scope

@@ -9,7 +9,7 @@ use crate::ids::{InterfaceId, RouterId};
 use crate::ospf::interface::InterfaceState;
 use crate::ospf::lsa::{Lsa, LsaHeader};
 use crate::ospf::lsdb::Domain;
-use crate::ospf::neighbor::NeighborState;
+use crate::ospf::neighbor::{HelpReason, NeighborState};
 use crate::ospf::packet::Options;
 use crate::ospf::refusal::Refusals;
 use crate::time::Instant;
@@ -50,6 +50,8 @@ pub struct NeighborView<'a> {
     pub options: Options,
     /// How long until it counts as dead unless it is heard.
     pub dead_in: Duration,
+    /// Why its link counts whatever its state, and for how long still at most.
+    pub help: Option<(HelpReason, Duration)>,
     /// The Interface MTUs of both ends when they differ: no adjacency comes about then.
     pub mtu_mismatch: Option<MtuMismatch>,
     /// How many LSAs are still to be asked for (Link state request list).

@@ -14,8 +14,10 @@ pub enum TimerKey {
     HelloAnswer(InterfaceId),
     /// The neighbor has been silent for RouterDeadInterval.
     Inactivity(InterfaceId),
-    /// The neighbor has not taken up the adjacency again that it has just lost.
-    Resume(InterfaceId),
+    /// The link of a neighbor that is not Full counts no longer.
+    Help(InterfaceId),
+    /// The neighbor has not acknowledged that this router restarts.
+    Announce(InterfaceId),
     /// The neighbor owes an answer: Database Description, requests or acknowledgments (RxmtInterval).
     Retransmit(InterfaceId),
     /// Delayed acknowledgments are due.
@@ -32,6 +34,8 @@ pub enum TimerKey {
     Settle,
     /// The first routes have had the time to be put to use.
     Transit,
+    /// The graceful restart of this router has had its time.
+    Restart,
     /// SPF_TIMER of RFC 8405.
     ShortestPaths,
     /// LEARN_TIMER of RFC 8405.

@@ -60,6 +60,8 @@ pub struct Due {
     pub prefixes: bool,
     /// The LSAs that routes depend on and whose content changed.
     pub lsas: BTreeSet<LsaKey>,
+    /// The content of an LSA that tells of the topology changed: neighbors are helped no longer.
+    pub news: bool,
 }
 
 impl Area {
@@ -110,6 +112,11 @@ impl Area {
         self.patience.first_up
     }
 
+    /// Returns until when to wait for anybody to be heard.
+    pub const fn patience_until(&self) -> Instant {
+        self.patience.patience_until
+    }
+
     /// Returns since when the first database is in.
     pub const fn settled_at(&self) -> Option<Instant> {
         self.settled
@@ -123,7 +130,9 @@ impl Area {
     /// Notes that the content of this LSA changed in the database.
     pub fn note_change(&mut self, key: &LsaKey, cx: &mut Cx<'_>) {
         cx.outbox.raise(Event::DatabaseChanged);
+        self.due.news |= key.ls_type.is_topology();
         match key.ls_type {
+            LsType::GRACE => {}
             // IPv6 next hops are the sources of packets; only IPv4 ones are in Link-LSAs.
             LsType::LINK => self.due.prefixes |= cx.config.family == Family::Ipv4,
             known if known.is_known() => _ = self.due.lsas.insert(*key),
@@ -146,7 +155,7 @@ impl Area {
     /// That is when an adjacency is Full, no database is being compared, and no neighbor is about to start; or when
     /// RouterDeadInterval has passed: whoever is there is not going to answer.
     pub fn handle_settling(&mut self, cx: &mut Cx<'_>) {
-        if self.is_settled() {
+        if self.is_settled() || self.originations.is_restarting() {
             return;
         }
         let ready = self.settles_at();
@@ -154,13 +163,19 @@ impl Area {
             cx.timers.arm(TimerKey::Settle, ready);
             return;
         }
+        self.settle(cx);
+    }
+
+    /// Settles: the first database is in.
+    pub fn settle(&mut self, cx: &mut Cx<'_>) {
         tracing::info!(family = %cx.config.family, "the first database is in");
         self.settled = Some(cx.now);
         self.due.origination = true;
         cx.timers.disarm(TimerKey::Settle);
     }
 
-    fn settles_at(&self) -> Instant {
+    /// Returns when the first database is in as far as can be told, unless something comes between.
+    pub fn settles_at(&self) -> Instant {
         let Patience { first_up, patience_until } = self.patience;
         let is_full = self.neighbor_states().any(|(state, _)| state == NeighborState::Full);
         let Some(first_up) = first_up.filter(|_| is_full && !self.is_synchronizing()) else {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::ids::InterfaceId;
 use crate::ospf::area::Area;
+use crate::ospf::grace;
 use crate::ospf::install;
 use crate::ospf::interface::Interface;
-use crate::ospf::lsa::{Lsa, LsaHeader, MAX_AGE, SequenceNumber};
+use crate::ospf::lsa::{LsType, Lsa, LsaHeader, MAX_AGE, SequenceNumber};
 use crate::ospf::lsdb::{Domain, Lsdb, LsdbKey, MIN_LS_ARRIVAL, Source};
 use crate::ospf::neighbor::{NeighborInput, events, exchange};
 use crate::ospf::outbox::Cx;
@@ -24,6 +25,9 @@ pub const FLOOD_BURST_MAX: usize = 64;
 /// Longest delay before an acknowledgment. It is also kept to a fifth of RxmtInterval, or neighbors would retransmit
 /// for nothing (RFC 2328 section 13.5).
 pub const ACKNOWLEDGE_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// When a Grace-LSA is sent for the second time.
+const GRACE_AGAIN: Duration = Duration::from_millis(100);
 
 /// What became of a received LSA.
 enum Verdict {
@@ -43,7 +47,10 @@ pub fn handle_link_state_update(
     cx: &mut Cx<'_>,
 ) -> Result<(), Refusal> {
     let interface = area.interfaces.get_mut(&id).ok_or(Refusal::InterfaceNotActive)?;
-    if interface.neighbor.as_ref().is_none_or(|neighbor| !neighbor.state.takes_flooding()) {
+    let neighbor = interface.neighbor.as_ref();
+    let takes_all = neighbor.is_some_and(|neighbor| neighbor.state.takes_flooding());
+    // One that is helped may say for how long; of everything else it hears in the exchange that it begins.
+    if !takes_all && neighbor.is_none_or(|neighbor| neighbor.help.is_none()) {
         return Err(Refusal::NeighborState);
     }
     for error in &update.refused {
@@ -55,6 +62,9 @@ pub fn handle_link_state_update(
         });
     }
     for AgedLsa { lsa, .. } in update.lsas {
+        if !takes_all && lsa.header.key.ls_type != LsType::GRACE {
+            continue;
+        }
         match handle_lsa(area, id, lsa, cx) {
             Verdict::Next => {}
             Verdict::Refused(refusal) => count_refused(area, id, refusal),
@@ -152,7 +162,12 @@ fn take(area: &mut Area, id: InterfaceId, (key, lsa, source): (LsdbKey, Arc<Lsa>
     let header = lsa.header;
     install::install(area, key, (lsa, header.age, source), cx);
     flood(area, &key, Some(id), cx);
-    acknowledge_later(area, id, header, cx);
+    if key.lsa.ls_type == LsType::GRACE {
+        grace::handle_grace_lsa(area, &key, cx);
+        acknowledge_directly(area, id, header);
+    } else {
+        acknowledge_later(area, id, header, cx);
+    }
     if key.lsa.advertising_router == cx.config.router_id {
         // 13.4: an own LSA, from an earlier life perhaps; origination decides what to do about it.
         area.due.origination = true;
@@ -163,19 +178,20 @@ fn take(area: &mut Area, id: InterfaceId, (key, lsa, source): (LsdbKey, Arc<Lsa>
 /// out with [`send_flooded`]. Returns whether anybody gets it.
 pub fn flood(area: &mut Area, key: &LsdbKey, from: Option<InterfaceId>, cx: &mut Cx<'_>) -> bool {
     let Area { interfaces, lsdb, .. } = area;
-    let Some(header) = lsdb.get(key).map(|entry| entry.header(cx.now)) else {
+    let Some(entry) = lsdb.get(key) else {
         return false;
     };
+    let (header, is_news) = (entry.header(cx.now), entry.is_change() && key.lsa.ls_type.is_topology());
     let mut is_passed_on = false;
     match key.domain {
         Domain::Link(id) => {
             if let Some(interface) = interfaces.get_mut(&id) {
-                is_passed_on = flood_over(interface, (key, &header), from, cx);
+                is_passed_on = flood_over(interface, (key, &header, is_news), from, cx);
             }
         }
         Domain::Area | Domain::As => {
             for interface in interfaces.values_mut() {
-                is_passed_on |= flood_over(interface, (key, &header), from, cx);
+                is_passed_on |= flood_over(interface, (key, &header, is_news), from, cx);
             }
         }
     }
@@ -185,7 +201,7 @@ pub fn flood(area: &mut Area, key: &LsdbKey, from: Option<InterfaceId>, cx: &mut
 /// Steps 1a to 1d for the one neighbor of an interface.
 fn flood_over(
     interface: &mut Interface,
-    (key, header): (&LsdbKey, &LsaHeader),
+    (key, header, is_news): (&LsdbKey, &LsaHeader, bool),
     from: Option<InterfaceId>,
     cx: &mut Cx<'_>,
 ) -> bool {
@@ -201,8 +217,14 @@ fn flood_over(
     {
         return false;
     }
+    // The second copy is acknowledged at once, and who asks for grace has no time to lose.
+    let is_grace = key.lsa.ls_type == LsType::GRACE;
+    let interval = if is_grace { GRACE_AGAIN } else { interval };
     let again = exchange::first_retransmission(&neighbor.exchange, interval, cx.now);
     neighbor.retransmissions.insert(*key, again);
+    if is_news {
+        neighbor.news.insert(*key);
+    }
     interface.flooding.insert(*key);
     cx.timers.arm_no_later(TimerKey::Retransmit(id), again);
     true
@@ -317,6 +339,7 @@ pub fn handle_link_state_acknowledgment(
             lsdb.get(&key).is_some_and(|entry| header.compare_recency(&entry.header(cx.now)).is_eq());
         if is_same {
             neighbor.retransmissions.remove(&key);
+            neighbor.news.remove(&key);
             interface.flooding.remove(&key);
         } else {
             interface.refusals.count(Refusal::AcknowledgmentMismatch);
@@ -336,8 +359,10 @@ fn take_off_list(area: &mut Area, id: InterfaceId, key: &LsdbKey) -> bool {
         return false;
     };
     let is_unsent = interface.flooding.remove(key);
-    let is_listed =
-        interface.neighbor.as_mut().is_some_and(|neighbor| neighbor.retransmissions.remove(key).is_some());
+    let is_listed = interface.neighbor.as_mut().is_some_and(|neighbor| {
+        neighbor.news.remove(key);
+        neighbor.retransmissions.remove(key).is_some()
+    });
     is_listed && !is_unsent
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ospf::area::Area;
 use crate::ospf::interface::Interface;
 use crate::ospf::lsa::{Lsa, MAX_AGE};
-use crate::ospf::lsdb::{Domain, Installation, LsdbKey, Source};
+use crate::ospf::lsdb::{Domain, Entry, Installation, LsdbKey, Source};
 use crate::ospf::outbox::Cx;
 use crate::time::Instant;
 use crate::timer::TimerKey;
@@ -23,14 +23,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// 13.2).
 pub fn install(area: &mut Area, key: LsdbKey, (lsa, age, source): (Arc<Lsa>, u16, Source), cx: &mut Cx<'_>) {
     let deadline = deadline(&key, age, cx);
-    let is_live = age < MAX_AGE;
-    let installation = Installation { lsa: Arc::clone(&lsa), age, source, deadline };
-    let old = area.lsdb.install(key, installation, cx.now);
-    let has_changed = match old.filter(|old| !old.is_flushed()) {
-        None => is_live,
-        Some(old) => !is_live || old.lsa().body != lsa.body,
-    };
-    if has_changed {
+    area.lsdb.install(key, Installation { lsa, age, source, deadline }, cx.now);
+    if area.lsdb.get(&key).is_some_and(Entry::is_change) {
         area.note_change(&key.lsa, cx);
     }
     arm_aging(area, cx);

@@ -71,6 +71,8 @@ pub struct Entry {
     installed: Instant,
     deadline: Option<Instant>,
     source: Source,
+    /// Whether it says something else than the instance before.
+    is_change: bool,
     /// How many instances in a row, up to this one, came within MinLSArrival of the one before.
     early: u8,
     /// When the instance was last sent back to a neighbor that had an older one.
@@ -97,6 +99,11 @@ impl Entry {
     /// Returns whether the LSA is being flushed: it counts for nothing but has not been acknowledged everywhere.
     pub const fn is_flushed(&self) -> bool {
         self.base_age == MAX_AGE
+    }
+
+    /// Returns whether it says something else than the instance before: whatever is not a mere refresh.
+    pub const fn is_change(&self) -> bool {
+        self.is_change
     }
 
     /// Returns how the instance came into the database.
@@ -206,7 +213,9 @@ impl Lsdb {
     pub fn install(&mut self, key: LsdbKey, installation: Installation, now: Instant) -> Option<Entry> {
         let Installation { lsa, age, source, deadline } = installation;
         let base_age = age.min(MAX_AGE);
-        let mut entry = Entry { lsa, base_age, installed: now, deadline, source, early: 0, sent_back: None };
+        let (is_change, early, sent_back) = (base_age < MAX_AGE, 0, None);
+        let mut entry =
+            Entry { lsa, base_age, installed: now, deadline, source, is_change, early, sent_back };
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, key));
         }
@@ -226,6 +235,9 @@ impl Lsdb {
             entry.early = old.early.saturating_add(1);
         }
         let is_flushed = entry.is_flushed();
+        if !old.is_flushed() {
+            entry.is_change = is_flushed || old.lsa.body != entry.lsa.body;
+        }
         let old = std::mem::replace(old, entry);
         self.usage.octets -= old.lsa.octets().len();
         if let Some(old_deadline) = old.deadline.filter(|old| Some(*old) != deadline) {
@@ -244,6 +256,7 @@ impl Lsdb {
         };
         entry.base_age = MAX_AGE;
         entry.installed = now;
+        entry.is_change = true;
         if let Some(deadline) = entry.deadline.take() {
             self.deadlines.remove(&(deadline, *key));
         }

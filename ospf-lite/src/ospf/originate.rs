@@ -15,6 +15,7 @@ use crate::ospf::lsa::{LsType, Lsa, LsaBody, RouterLink, Scope, SequenceNumber};
 use crate::ospf::lsdb::{Domain, Entry, Lsdb, LsdbKey, Source};
 use crate::ospf::outbox::Cx;
 use crate::ospf::own::{Originations, Start, Throttle};
+use crate::ospf::restart;
 use crate::ospf::view::View;
 use crate::ospf::wanted::{LSA_OCTETS_MAX, wanted};
 use crate::time::Instant;
@@ -34,6 +35,14 @@ pub const PRIVATE_PARTS_MAX: usize = 64;
 enum Change {
     Originate(LsdbKey, LsaBody),
     Flush(LsdbKey),
+}
+
+impl Change {
+    const fn key(&self) -> &LsdbKey {
+        match self {
+            Self::Originate(key, _) | Self::Flush(key) => key,
+        }
+    }
 }
 
 /// Takes the owner's content over, unless it is none of an unknown area-scope type with the U-bit, or too large.
@@ -70,12 +79,17 @@ pub fn handle_stub_router(area: &mut Area, is_stub: bool) {
 /// Makes the installed own LSAs the wanted ones, as far as time allows.
 pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     area.due.origination = false;
-    if !area.is_settled() && area.originations.start == Start::Unknown {
+    let is_restarting = area.originations.is_restarting();
+    if !area.is_settled() && !is_restarting && area.originations.start == Start::Unknown {
         area.originations.start = find_start(area, cx);
     }
-    let view = View::new(&area.interfaces, cx.config, area.transit());
+    let view = View::new(&area.interfaces, cx.config, area.transit(), restart::grace(area, cx));
     let places = area.originations.places.next(&view);
-    let wanted = wanted(&view, &places, &area.originations.private);
+    let wanted = if area.originations.leaves {
+        BTreeMap::new()
+    } else {
+        wanted(&view, &places, &area.originations.private)
+    };
     area.originations.places = places;
     area.originations.throttles.retain(|_, throttle| throttle.matters(cx.now));
     area.originations.refreshes.retain(|key| wanted.contains_key(key));
@@ -83,6 +97,10 @@ pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
         area.originations.held_until = Some(cx.now + SETTLE_HOLD);
     }
     for change in diff(&wanted, &area.lsdb, &area.originations.refreshes) {
+        // What an earlier life has originated stands until the restart is over (RFC 3623 section 2).
+        if is_restarting && !matches!(change.key().domain, Domain::Link(_)) {
+            continue;
+        }
         match change {
             Change::Flush(key) => aging::flush(area, &key, cx),
             Change::Originate(key, body) => match allowed_at(area, &key) {
@@ -121,6 +139,9 @@ fn diff(wanted: &BTreeMap<LsdbKey, LsaBody>, lsdb: &Lsdb, refreshes: &BTreeSet<L
 /// life, which offers transit, for true when its links come back.
 fn allowed_at(area: &Area, key: &LsdbKey) -> Option<Instant> {
     let Originations { throttles, held_until, start, .. } = &area.originations;
+    if key.lsa.ls_type == LsType::GRACE {
+        return Some(Instant::ORIGIN);
+    }
     let throttled = throttles.get(key).map_or(Instant::ORIGIN, |throttle| throttle.allowed_at());
     let is_held = key.lsa.ls_type == LsType::ROUTER && !area.is_settled() && *start != Start::Returning;
     if is_held { held_until.map(|until| until.max(throttled)) } else { Some(throttled) }
@@ -173,6 +194,9 @@ pub fn handle_transit_timeout(area: &mut Area) {
 /// it is gone (RFC 2328 section 12.1.6).
 fn originate(area: &mut Area, key: LsdbKey, body: LsaBody, cx: &mut Cx<'_>) {
     let sequence = match area.lsdb.get(&key) {
+        None if key.lsa.ls_type == LsType::GRACE => {
+            Some(restart::first_sequence(cx.config.authentication_epoch))
+        }
         None => Some(SequenceNumber::INITIAL),
         Some(entry) => entry.lsa().header.sequence.next(),
     };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::ospf::lsa::RestartReason;
 use crate::ospf::lsdb::LsdbKey;
 use crate::ospf::wanted::{Places, Private};
 use crate::time::Instant;
@@ -29,6 +30,10 @@ pub struct Originations {
     pub refreshes: BTreeSet<LsdbKey>,
     /// What the others know of this router as it starts.
     pub start: Start,
+    /// A graceful restart of this router, or what is left of it.
+    pub restart: Option<Restart>,
+    /// Whether this router is about to leave the area: then it wants nothing originated.
+    pub leaves: bool,
     /// Whether other routers' traffic is to keep away from this one (RFC 6987).
     pub is_stub_router: bool,
     /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
@@ -47,7 +52,37 @@ pub enum Start {
     Returning,
 }
 
+/// A graceful restart of this router (RFC 3623 section 2). The neighbors hold a Grace-LSA all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// It is going to stop, and has asked for grace.
+    Announced {
+        /// Why it stops.
+        reason: RestartReason,
+    },
+    /// It has started again, and originates nothing while its adjacencies come back.
+    Running {
+        /// When the grace period is over.
+        until: Instant,
+    },
+    /// It is done; its neighbors are told so a little later.
+    Lingering,
+}
+
 impl Originations {
+    /// Returns until when the adjacencies of the time before a restart may take to come back, while they do.
+    pub const fn restart_until(&self) -> Option<Instant> {
+        match self.restart {
+            Some(Restart::Running { until }) => Some(until),
+            Some(Restart::Announced { .. } | Restart::Lingering) | None => None,
+        }
+    }
+
+    /// Returns whether the adjacencies of the time before a restart are still on their way back.
+    pub const fn is_restarting(&self) -> bool {
+        self.restart_until().is_some()
+    }
+
     /// Notes that an own LSA must be refreshed.
     pub fn refresh(&mut self, key: LsdbKey) {
         self.refreshes.insert(key);

@@ -9,6 +9,7 @@ use crate::ospf::neighbor::{description as descriptions, loading};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Packet, PacketBody};
 use crate::ospf::refusal::Refusal;
+use crate::ospf::restart;
 use crate::wire::DecodeError;
 use crate::wire::auth::{self, AuthError};
 use crate::wire::packet::{self, PacketHeader, Protection};
@@ -42,6 +43,16 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
     if let Some(numbered) = numbered {
         interface.sequences.check(from, numbered, is_neighbor)?;
         interface.sequences.note(from, numbered, is_neighbor);
+    }
+    if interface.announcement.is_some() {
+        return match &packet.body {
+            PacketBody::LinkStateAcknowledgment(headers)
+                if restart::handle_acknowledgment(area, id, headers, cx) =>
+            {
+                Ok(())
+            }
+            _ => Err(Refusal::UnknownNeighbor),
+        };
     }
     if let PacketBody::Hello(hello) = &packet.body {
         hello::handle(area, id, (from, received.source), hello, cx)?;

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::config::{AdvertisedPrefix, Config, PointToPointConfig};
 use crate::ids::{Cost, Family, InterfaceId, RouterId};
 use crate::ospf::interface::{Interface, InterfaceState};
+use crate::ospf::lsa::GraceLsa;
 
 /// The facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct View {
     pub family: Family,
     /// What the router offers other routers' traffic.
     pub transit: Transit,
+    /// What it asks its neighbors while it restarts.
+    pub grace: Option<GraceLsa>,
     /// The adjacencies that count, by interface.
     pub adjacencies: BTreeMap<InterfaceId, Adjacency>,
     /// The prefixes of all interfaces that are up; where two have the same one, with the lower metric.
@@ -60,11 +63,17 @@ pub struct LinkView {
 
 impl View {
     /// Looks at the interfaces as they are.
-    pub fn new(interfaces: &BTreeMap<InterfaceId, Interface>, config: &Config, transit: Transit) -> Self {
+    pub fn new(
+        interfaces: &BTreeMap<InterfaceId, Interface>,
+        config: &Config,
+        transit: Transit,
+        grace: Option<GraceLsa>,
+    ) -> Self {
         let mut view = Self {
             router_id: config.router_id,
             family: config.family,
             transit,
+            grace,
             adjacencies: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             links: BTreeMap::new(),

@@ -8,8 +8,8 @@ use crate::config::AdvertisedPrefix;
 use crate::ids::{InterfaceId, LinkStateId, RouterId};
 use crate::ospf::interface::router_options;
 use crate::ospf::lsa::{
-    IntraAreaPrefixLsa, LinkLsa, LsType, LsaBody, LsaKey, Prefix, PrefixOptions, RouterLink, RouterLinkKind,
-    RouterLsa,
+    IntraAreaPrefixLsa, LinkLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions, RouterLink,
+    RouterLinkKind, RouterLsa,
 };
 use crate::ospf::lsdb::{Domain, LsdbKey};
 use crate::ospf::view::{LinkView, Transit, View};
@@ -32,6 +32,24 @@ pub struct Places {
 }
 
 impl Places {
+    /// Returns the places that own LSAs of an earlier life gave links and prefixes (RFC 5187 section 3.1).
+    pub fn of<'a>(lsas: impl Iterator<Item = &'a Lsa>) -> Self {
+        let mut places = Self::default();
+        for lsa in lsas {
+            let part = lsa.header.key.link_state_id.0;
+            match &lsa.body {
+                LsaBody::Router(body) => {
+                    places.links.extend(body.links.iter().map(|link| (link.interface_id, part)));
+                }
+                LsaBody::IntraAreaPrefix(body) => {
+                    places.prefixes.extend(body.prefixes.iter().map(|(prefix, _)| (prefix.net, part)));
+                }
+                _ => {}
+            }
+        }
+        places
+    }
+
     /// Returns the places for what is to be originated: what has one keeps it, the rest goes where there is room.
     #[must_use]
     pub fn next(&self, view: &View) -> Self {
@@ -85,6 +103,9 @@ pub fn wanted(view: &View, places: &Places, private: &Private) -> BTreeMap<LsdbK
     }
     for (id, link) in &view.links {
         wanted.insert(key(Domain::Link(*id), LsType::LINK, id.0), LsaBody::Link(link_lsa(view, link)));
+        if let Some(grace) = view.grace {
+            wanted.insert(key(Domain::Link(*id), LsType::GRACE, id.0), LsaBody::Grace(grace));
+        }
     }
     for (ls_type, parts) in private {
         for (part, octets) in (0..).zip(parts) {

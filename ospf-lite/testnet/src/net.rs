@@ -93,8 +93,14 @@ impl Net {
 
     /// Makes an engine, in place of the one that may be there.
     pub fn start(&mut self, router: u32) {
+        self.start_with(router, |_| {});
+    }
+
+    /// Makes an engine with a changed configuration, in place of the one that may be there.
+    pub fn start_with(&mut self, router: u32, change: impl FnOnce(&mut Config)) {
         let mut config = Config::new(RouterId(router), self.family);
         config.authentication_epoch = u32::try_from(self.now.as_micros() / 1_000_000).unwrap();
+        change(&mut config);
         self.engines.insert(router, Engine::new(config, self.now, u64::from(router)));
     }
 

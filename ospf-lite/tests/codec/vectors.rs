@@ -189,7 +189,7 @@ fn lsa_refusals_name_the_field_and_what_would_be_right() {
 }
 
 #[test]
-fn rfc5187_s2_2_a_grace_lsa_is_a_period_and_a_reason_padded_to_four_octets() {
+fn a_grace_lsa_is_a_period_and_a_reason_padded_to_four_octets() {
     let mut octets = octets(
         "0000 000b 00000007 00000002 80000009 0000 0024
          0001 0004 00000078
@@ -204,7 +204,7 @@ fn rfc5187_s2_2_a_grace_lsa_is_a_period_and_a_reason_padded_to_four_octets() {
 }
 
 #[test]
-fn rfc5187_s2_2_a_grace_lsa_without_period_or_reason_or_with_a_wrong_length_is_refused() {
+fn a_grace_lsa_without_period_or_reason_or_with_a_wrong_length_is_refused() {
     let said = |body| refusal(0x000b, Family::Ipv6, body);
     assert_eq!(
         said("0002 0001 01000000"),
@@ -223,7 +223,7 @@ fn rfc5187_s2_2_a_grace_lsa_without_period_or_reason_or_with_a_wrong_length_is_r
 }
 
 #[test]
-fn rfc3623_sa_unknown_tlvs_of_a_grace_lsa_are_passed_over() {
+fn unknown_tlvs_of_a_grace_lsa_are_passed_over() {
     let mut octets = octets(
         "0000 000b 00000007 00000002 80000009 0000 0034
          0003 0004 c0000201

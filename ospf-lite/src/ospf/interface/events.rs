@@ -4,9 +4,11 @@ use crate::config::{InterfaceConfig, InterfaceKind};
 use crate::ids::InterfaceId;
 use crate::io::{Event, InterfaceEvent, Reachability};
 use crate::ospf::area::Area;
-use crate::ospf::interface::{Interface, InterfaceInput, InterfaceState, hello};
+use crate::ospf::grace;
+use crate::ospf::interface::{Interface, InterfaceInput, InterfaceState};
 use crate::ospf::neighbor::{NeighborInput, events as neighbor_events};
 use crate::ospf::outbox::Cx;
+use crate::ospf::restart;
 use crate::timer::TimerKey;
 
 /// Takes in what happened to an interface.
@@ -26,7 +28,7 @@ pub fn handle_event(area: &mut Area, event: InterfaceEvent, cx: &mut Cx<'_>) {
 }
 
 /// Takes over what is said of the far end (RFC 5882 section 4): while nothing gets through, the neighbor is Down and no
-/// adjacency is begun. A far end that still forwards is left to the neighbor's own timers.
+/// adjacency is begun. A far end that still forwards is helped.
 fn handle_reachability(area: &mut Area, id: InterfaceId, reachability: Reachability, cx: &mut Cx<'_>) {
     let Some(interface) = area.interfaces.get_mut(&id).filter(|one| one.state != InterfaceState::Down) else {
         return;
@@ -36,6 +38,7 @@ fn handle_reachability(area: &mut Area, id: InterfaceId, reachability: Reachabil
     }
     tracing::info!(interface = %interface.config.name, ?reachability, "reachability");
     interface.reachability = reachability;
+    grace::handle_reachability(area, id, reachability, cx);
     let input = match reachability {
         Reachability::Unreachable => NeighborInput::KillNbr,
         Reachability::Reachable | Reachability::Forwarding => NeighborInput::AdjOk,
@@ -97,7 +100,7 @@ fn handle_input(area: &mut Area, id: InterfaceId, input: InterfaceInput, cx: &mu
             if let Some(dead_interval) = interface.link().map(|link| link.dead_interval) {
                 area.note_start(dead_interval, cx.now);
             }
-            hello::start(area, id, cx);
+            restart::handle_up(area, id, cx);
         }
     }
 }
@@ -105,8 +108,13 @@ fn handle_input(area: &mut Area, id: InterfaceId, input: InterfaceInput, cx: &mu
 /// Forgets the neighbor, what was to be sent, and the LSAs of the link.
 fn stop(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
     neighbor_events::handle_input(area, id, NeighborInput::LlDown, cx);
-    let keys =
-        [TimerKey::Hello(id), TimerKey::HelloAnswer(id), TimerKey::Acknowledge(id), TimerKey::Flood(id)];
+    let keys = [
+        TimerKey::Hello(id),
+        TimerKey::HelloAnswer(id),
+        TimerKey::Acknowledge(id),
+        TimerKey::Flood(id),
+        TimerKey::Announce(id),
+    ];
     keys.into_iter().for_each(|key| cx.timers.disarm(key));
     if area.lsdb.remove_link(id) > 0 {
         cx.outbox.raise(Event::DatabaseChanged);
@@ -119,5 +127,6 @@ fn stop(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
         interface.delayed_acknowledgments.clear();
         interface.direct_acknowledgments.clear();
         interface.hello_answered = None;
+        interface.announcement = None;
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::ids::{Family, InterfaceId, RouterId};
 use crate::ospf::area::Area;
-use crate::ospf::interface::{InterfaceState, router_options};
-use crate::ospf::neighbor::{Neighbor, NeighborInput, events};
+use crate::ospf::interface::{Interface, InterfaceState, router_options};
+use crate::ospf::neighbor::{Neighbor, NeighborInput, NeighborState, events};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Hello, Options, PacketBody};
 use crate::ospf::refusal::Refusal;
@@ -72,7 +72,7 @@ pub fn handle(
     if known.is_some_and(|known| known != router_id) {
         events::handle_input(area, id, NeighborInput::KillNbr, cx);
     }
-    let is_first = known != Some(router_id);
+    let is_first = known != Some(router_id) || area.neighbor_state(id) == NeighborState::Down;
     let Some(interface) = area.interfaces.get_mut(&id) else {
         return Err(Refusal::InterfaceNotActive);
     };
@@ -119,13 +119,16 @@ fn arm(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
 }
 
 fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    let Some(interface) = area.interfaces.get(&id).filter(|one| one.state == InterfaceState::PointToPoint)
-    else {
+    let may_speak =
+        |one: &&Interface| one.state == InterfaceState::PointToPoint && one.announcement.is_none();
+    let Some(interface) = area.interfaces.get(&id).filter(may_speak) else {
         return;
     };
     let Some(link) = interface.link() else {
         return;
     };
+    // One that is kept though it has been silent for RouterDeadInterval is not heard.
+    let heard = interface.neighbor.iter().filter(|neighbor| neighbor.state != NeighborState::Down);
     let hello = Hello {
         interface_id: id,
         priority: PRIORITY,
@@ -134,7 +137,7 @@ fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
         dead_interval: link.dead_interval,
         designated_router: RouterId(0),
         backup_designated_router: RouterId(0),
-        neighbors: interface.neighbor.iter().map(|neighbor| neighbor.router_id).collect(),
+        neighbors: heard.map(|neighbor| neighbor.router_id).collect(),
     };
     interface.send(PacketBody::Hello(hello), cx);
 }

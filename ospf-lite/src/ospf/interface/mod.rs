@@ -43,10 +43,19 @@ pub struct Interface {
     pub direct_acknowledgments: Vec<LsaHeader>,
     /// When a Hello was last answered out of turn.
     pub hello_answered: Option<Instant>,
+    /// Whether the neighbor must first learn that this router restarts; until then nothing else is said or heard.
+    pub announcement: Option<Announcement>,
     /// The cryptographic sequence numbers heard on it.
     pub sequences: Sequences,
     /// What was refused on it.
     pub refusals: Refusals,
+}
+
+/// How far the announcement of a restart has come on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announcement {
+    /// How often the Grace-LSA is sent still, unless it is acknowledged.
+    pub left: u8,
 }
 
 impl Interface {
@@ -62,6 +71,7 @@ impl Interface {
             delayed_acknowledgments: BTreeMap::new(),
             direct_acknowledgments: Vec::new(),
             hello_answered: None,
+            announcement: None,
             sequences: Sequences::new(),
             refusals: Refusals::new(),
         }

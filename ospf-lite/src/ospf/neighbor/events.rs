@@ -1,18 +1,13 @@
 //! What the events of a neighbor do: one step of its state machine, and what hangs on the step.
 
-use std::time::Duration;
-
 use crate::ids::InterfaceId;
 use crate::io::{Event, Reachability};
 use crate::ospf::area::Area;
-use crate::ospf::neighbor::{Facts, NeighborInput, NeighborState, exchange};
+use crate::ospf::grace;
+use crate::ospf::neighbor::{Facts, HelpReason, Neighbor, NeighborInput, NeighborState, exchange};
 use crate::ospf::outbox::Cx;
+use crate::time::Instant;
 use crate::timer::TimerKey;
-
-/// How long a neighbor that has lost the adjacency has to take it up again before its link is taken out of the Router-LSA.
-/// Departure from RFC 2328 section 10.3, which takes it out at once: a router whose routing restarts goes on forwarding,
-/// and is Full again within a fraction of this; taking the link out and in would cost everybody MinLSInterval.
-pub const RESUME_HOLD: Duration = Duration::from_secs(1);
 
 /// Takes in what happened to the neighbor of an interface.
 pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: &mut Cx<'_>) {
@@ -26,9 +21,17 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
         adjacency_wanted: interface.reachability != Reachability::Unreachable,
         requests_empty: neighbor.exchange.requests.is_empty(),
     };
+    let was_adjacent = neighbor.is_adjacent();
+    if matches!(input, NeighborInput::KillNbr | NeighborInput::LlDown) {
+        neighbor.help = None;
+    }
     let from = neighbor.state;
     let to = from.next(input, facts);
     if from == to {
+        if to == NeighborState::Down {
+            note_adjacency(area, id, was_adjacent, cx);
+            forget(area, id, cx);
+        }
         return;
     }
     neighbor.state = to;
@@ -36,7 +39,31 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
     let router_id = neighbor.router_id;
     tracing::info!(interface = %interface.config.name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
     cx.outbox.raise(Event::NeighborChanged { interface: id, neighbor: router_id, from, to });
+    update_help(neighbor, (from, to), (interface.reachability, cx.now));
+    note_adjacency(area, id, was_adjacent, cx);
     handle_edge(area, id, (from, to), cx);
+}
+
+/// A neighbor that has lost the adjacency has a moment to take it up again; one that has it needs no help for its silence.
+fn update_help(
+    neighbor: &mut Neighbor,
+    (from, to): (NeighborState, NeighborState),
+    (reachability, now): (Reachability, Instant),
+) {
+    if from == NeighborState::Full {
+        neighbor.left_full = Some(now);
+        if neighbor.help.is_none() && to != NeighborState::Down {
+            neighbor.help = Some(grace::resuming(now + grace::RESUME_HOLD));
+        }
+    }
+    if to == NeighborState::Full {
+        neighbor.left_full = None;
+        neighbor.help = neighbor.help.filter(|help| match help.reason {
+            HelpReason::Announced => true,
+            HelpReason::Forwarding => reachability == Reachability::Forwarding,
+            HelpReason::Resuming => false,
+        });
+    }
 }
 
 /// Does what hangs on the step from one state to another (RFC 2328 section 10.3).
@@ -46,22 +73,11 @@ fn handle_edge(
     (from, to): (NeighborState, NeighborState),
     cx: &mut Cx<'_>,
 ) {
-    note_adjacency(area, id, (from, to), cx);
     if from >= NeighborState::ExStart && to <= NeighborState::ExStart {
         exchange::forget(area, id, cx);
     }
     match to {
-        NeighborState::Down => {
-            cx.timers.disarm(TimerKey::Inactivity(id));
-            cx.timers.disarm(TimerKey::HelloAnswer(id));
-            cx.timers.disarm(TimerKey::Acknowledge(id));
-            if let Some(interface) = area.interfaces.get_mut(&id) {
-                interface.neighbor = None;
-                interface.sequences.handle_down();
-                interface.delayed_acknowledgments.clear();
-                interface.direct_acknowledgments.clear();
-            }
-        }
+        NeighborState::Down => forget(area, id, cx),
         NeighborState::ExStart => exchange::start(area, id, cx),
         NeighborState::Exchange => exchange::summarize(area, id, cx),
         NeighborState::Attempt
@@ -72,35 +88,27 @@ fn handle_edge(
     }
 }
 
-/// Keeps track of whether the neighbor's link counts, and has done what follows when that changes.
-fn note_adjacency(
-    area: &mut Area,
-    id: InterfaceId,
-    (from, to): (NeighborState, NeighborState),
-    cx: &mut Cx<'_>,
-) {
-    let Some(neighbor) = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut())
-    else {
-        return;
-    };
-    let was_adjacent = from == NeighborState::Full || neighbor.resumes;
-    if to == NeighborState::Full || to == NeighborState::Down {
-        neighbor.resumes = false;
-        cx.timers.disarm(TimerKey::Resume(id));
-    } else if from == NeighborState::Full {
-        neighbor.resumes = true;
-        cx.timers.arm(TimerKey::Resume(id), cx.now + RESUME_HOLD);
+/// Forgets a neighbor that is Down, but for one that is helped: of that its link stays (RFC 3623 section 3).
+fn forget(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
+    for key in [TimerKey::Inactivity(id), TimerKey::HelloAnswer(id), TimerKey::Acknowledge(id)] {
+        cx.timers.disarm(key);
     }
-    if was_adjacent != neighbor.is_adjacent() {
-        area.due.origination = true;
-        area.due.topology = true;
+    if let Some(interface) = area.interfaces.get_mut(&id) {
+        interface.neighbor.take_if(|neighbor| neighbor.help.is_none());
+        interface.sequences.handle_down();
+        interface.delayed_acknowledgments.clear();
+        interface.direct_acknowledgments.clear();
     }
 }
 
-/// Takes the link of a neighbor out of the Router-LSA that has not taken up the adjacency again.
-pub fn handle_resume_timeout(area: &mut Area, id: InterfaceId) {
-    if let Some(neighbor) = area.interfaces.get_mut(&id).and_then(|interface| interface.neighbor.as_mut()) {
-        neighbor.resumes = false;
+/// Arms the timer of the help that a neighbor has, and has done what follows when its link counts no longer, or does.
+fn note_adjacency(area: &mut Area, id: InterfaceId, was_adjacent: bool, cx: &mut Cx<'_>) {
+    let neighbor = area.interfaces.get(&id).and_then(|interface| interface.neighbor.as_ref());
+    match neighbor.and_then(|neighbor| neighbor.help) {
+        Some(help) => cx.timers.arm(TimerKey::Help(id), help.until),
+        None => cx.timers.disarm(TimerKey::Help(id)),
+    }
+    if neighbor.is_some_and(Neighbor::is_adjacent) != was_adjacent {
         area.due.origination = true;
         area.due.topology = true;
     }

@@ -28,9 +28,10 @@ pub struct Neighbor {
     pub state: NeighborState,
     /// Since when.
     pub since: Instant,
-    /// Whether it was Full a moment ago and is taking the adjacency up again, as a router does whose routing was
-    /// restarted. Its link counts meanwhile.
-    pub resumes: bool,
+    /// Why, and until when, its link counts whatever its state.
+    pub help: Option<Help>,
+    /// When it was last Full, unless it is.
+    pub left_full: Option<Instant>,
     /// The source of its packets, a link-local address.
     pub address: Ipv6Addr,
     /// Its Interface ID for the link.
@@ -46,6 +47,8 @@ pub struct Neighbor {
     /// Link state retransmission list: what it has not acknowledged, and when it gets that again. At most the whole
     /// database.
     pub retransmissions: BTreeMap<LsdbKey, Instant>,
+    /// Those of them, and of the instances before, that told a change of topology.
+    pub news: BTreeSet<LsdbKey>,
 }
 
 impl Neighbor {
@@ -55,7 +58,8 @@ impl Neighbor {
             router_id,
             state: NeighborState::Down,
             since: now,
-            resumes: false,
+            help: None,
+            left_full: None,
             address,
             interface_id: InterfaceId(0),
             sa_id: None,
@@ -63,18 +67,39 @@ impl Neighbor {
             mismatched_mtu: None,
             exchange: Exchange::new(),
             retransmissions: BTreeMap::new(),
+            news: BTreeSet::new(),
         }
     }
 
     /// Returns whether its link counts: for the Router-LSA and for the routes.
-    pub fn is_adjacent(&self) -> bool {
-        self.state == NeighborState::Full || self.resumes
+    pub const fn is_adjacent(&self) -> bool {
+        matches!(self.state, NeighborState::Full) || self.help.is_some()
     }
 
     /// Returns whether the LSA is to be asked for, or has been and has not come.
     pub fn requests(&self, key: &LsaKey) -> bool {
         self.exchange.requests.contains_key(key)
     }
+}
+
+/// Helping a neighbor whose routing restarts: its link counts as if it were Full (RFC 3623 section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Help {
+    /// What shows that it goes on forwarding.
+    pub reason: HelpReason,
+    /// Until when at most.
+    pub until: Instant,
+}
+
+/// What shows that a neighbor goes on forwarding while its routing restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HelpReason {
+    /// It has said so in a Grace-LSA.
+    Announced,
+    /// It is silent, but its kernel answers.
+    Forwarding,
+    /// It was Full a moment ago, and is taking the adjacency up again.
+    Resuming,
 }
 
 /// What tells a repeated Database Description from the next (RFC 2328 section 10.6).
