@@ -3,6 +3,7 @@
 
 mod adjacency;
 mod flooding;
+mod limits;
 mod origination;
 mod reachability;
 mod restart;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // A test says what it expects by failing.
 
+mod conversation;
+
 use std::net::Ipv6Addr;
 
 use ospf_lite::config::{AuthenticationKey, HmacAlgorithm, SecurityAssociation};
