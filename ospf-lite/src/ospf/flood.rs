@@ -267,7 +267,8 @@ pub fn send_update(
     let Some(link) = interface.link() else {
         return Vec::new();
     };
-    let delay = u16::try_from(link.inf_trans_delay.as_secs()).unwrap_or(MAX_AGE);
+    // Never 0: an LSA that went round in circles would not age (RFC 5340 appendix C.3).
+    let delay = u16::try_from(link.inf_trans_delay.as_secs()).unwrap_or(MAX_AGE).max(1);
     let room = size::lsas_in_update(interface.packet_body_max());
     let mut sent = Vec::with_capacity(keys.len());
     let mut lsas: Vec<AgedLsa> = Vec::new();

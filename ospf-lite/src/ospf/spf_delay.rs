@@ -104,8 +104,7 @@ impl SpfDelay {
 
 #[cfg(test)]
 mod tests {
-    use super::SpfDelayInput::{Change, HolddownTimer, LearnTimer};
-    use super::SpfDelayState::{self, LongWait, Quiet, ShortWait};
+    use super::SpfDelayState::{LongWait, Quiet, ShortWait};
     use crate::config::SpfDelayConfig;
 
     #[test]
@@ -116,20 +115,5 @@ mod tests {
         assert_eq!(seconds, [1, 1, 2, 4, 5]);
         assert!(Quiet.delay(&config, 100_000).is_zero());
         assert_eq!(ShortWait.delay(&config, 100_000), config.short);
-    }
-
-    #[test]
-    fn the_table_is_that_of_rfc_8405_section_5() {
-        let expected = [
-            (Quiet, [(Change, ShortWait), (LearnTimer, Quiet), (HolddownTimer, Quiet)]),
-            (ShortWait, [(Change, ShortWait), (LearnTimer, LongWait), (HolddownTimer, Quiet)]),
-            (LongWait, [(Change, LongWait), (LearnTimer, LongWait), (HolddownTimer, Quiet)]),
-        ];
-        assert_eq!(expected.map(|(state, _)| state), SpfDelayState::ALL);
-        for (state, edges) in expected {
-            for (event, next) in edges {
-                assert_eq!(state.next(event), next, "{state:?} on {event:?}");
-            }
-        }
     }
 }

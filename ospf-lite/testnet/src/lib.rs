@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // Only tests use it.
 
+pub mod area;
 mod make;
+mod neighbor;
 mod net;
 
 pub use make::{
     ALL, altered, description, foreign, hello, interface, key, link_local, packet_of_two, prefix, seconds,
     secret, stub, update,
 };
+pub use neighbor::WANTED;
 pub use net::{DELAY, End, Net, Sent};

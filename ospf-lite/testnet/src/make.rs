@@ -76,7 +76,7 @@ pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The Hello of router 2 that hears router 1, as it is sent over their link.
+/// The Hello of router 2 that hears routers 1 and 3, as it is sent over its link.
 pub fn hello(family: Family) -> Hello {
     let options = Options::E.with(Options::R).with(Options::AF);
     Hello {
@@ -87,7 +87,7 @@ pub fn hello(family: Family) -> Hello {
         dead_interval: seconds(40),
         designated_router: RouterId(0),
         backup_designated_router: RouterId(0),
-        neighbors: vec![RouterId(1)],
+        neighbors: vec![RouterId(1), RouterId(3)],
     }
 }
 

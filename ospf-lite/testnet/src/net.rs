@@ -24,11 +24,12 @@ pub const DELAY: Duration = Duration::from_millis(5);
 /// One end of a wire.
 pub type End = (u32, u32);
 
-/// What became of a packet: the moment it was sent, who sent it over which interface, and what it says.
+/// A packet that was sent: when, from which interface, to whom, and what it says.
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub at: Instant,
     pub from: End,
+    pub destination: Ipv6Addr,
     pub octets: Vec<u8>,
 }
 
@@ -45,7 +46,7 @@ pub struct Net {
     pub engines: BTreeMap<u32, Engine>,
     pub events: Vec<(u32, Event)>,
     pub sent: Vec<Sent>,
-    wires: BTreeMap<End, End>,
+    pub(crate) wires: BTreeMap<End, End>,
     on_the_way: BTreeMap<(Instant, u64), (u32, Received)>,
     count: u64,
     /// Whether the n-th packet is lost.
@@ -72,14 +73,6 @@ impl Net {
         let mut net = Self::new(family).routers(&[1, 2]).link((1, 1), (2, 1));
         net.run_until(seconds(10), Self::is_equal);
         net.run(seconds(20));
-        net
-    }
-
-    /// One router with a neighbor that is only there in what the test injects.
-    pub fn lone(family: Family) -> Self {
-        let mut net = Self::new(family).routers(&[1]);
-        net.wires.insert((1, 1), (2, 1));
-        net.configure_up((1, 1), |_| {});
         net
     }
 
@@ -216,13 +209,14 @@ impl Net {
         for transmit in transmits {
             self.count += 1;
             let from = (router, transmit.interface.0);
-            let sent = Sent { at: self.now, from, octets: transmit.octets };
+            let destination = transmit.destination;
+            let sent = Sent { at: self.now, from, destination, octets: transmit.octets };
             let is_lost = (self.loses)(self.count, &sent);
             if let Some(to) = self.wires.get(&from).filter(|_| !is_lost) {
                 let received = Received {
                     interface: InterfaceId(to.1),
                     source: link_local(from),
-                    destination: transmit.destination,
+                    destination,
                     octets: sent.octets.clone(),
                 };
                 self.on_the_way.insert((self.now + DELAY, self.count), (to.0, received));

@@ -29,7 +29,7 @@ fn s3_helped_neighbors_stay_in_the_router_lsa_whatever_their_state() {
 
 #[test]
 fn s3_1_conditions_full_a_neighbor_that_is_not_full_is_not_helped() {
-    let mut net = Net::lone(Family::Ipv6);
+    let mut net = Net::following(Family::Ipv6);
     net.inject_body((1, 1), PacketBody::Hello(ospf_testnet::hello(Family::Ipv6)));
     net.inject_body((1, 1), update([grace_lsa(PERIOD, 0, 1)]));
     assert_eq!(net.state((1, 1)), Some(NeighborState::ExStart));

@@ -3,9 +3,9 @@
 // A test says what it expects by failing.
 
 mod alternates;
-mod area;
 mod changes;
-mod external;
 mod random;
 mod table;
 mod tree;
+
+use ospf_testnet::area;

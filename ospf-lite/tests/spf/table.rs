@@ -1,37 +1,12 @@
 //! Prefixes of the area: which are in the route table, how far, and where to.
 
-use ospf_lite::ids::{Family, InterfaceId, LinkStateId, RouterId};
-use ospf_lite::io::{PathKind, Route};
+use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::io::PathKind;
 use ospf_lite::ospf::graph::Graph;
-use ospf_lite::ospf::lsa::{IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions};
 use ospf_lite::ospf::route::{RouteChange, RouteTable, diff, routes};
 use ospf_lite::ospf::spf::shortest_paths;
 
-use crate::area::{Area, key, net, resolve};
-
-pub fn table_of(lsas: &[Lsa]) -> RouteTable {
-    let graph = Graph::from_lsas(lsas, Family::Ipv6);
-    routes(&shortest_paths(&graph, RouterId(1)), lsas, 16, resolve)
-}
-
-/// The route table of router 1.
-pub fn table(area: &Area) -> RouteTable {
-    table_of(&area.lsas())
-}
-
-/// Kind, distance and next hops (interface, neighbor) of a route.
-pub type Brief = (PathKind, u32, Vec<(u32, u32)>);
-
-/// Returns what matters most of a route.
-pub fn brief(route: Option<&Route>) -> Option<Brief> {
-    let route = route?;
-    let hops = route.next_hops.iter().map(|hop| (hop.interface.0, hop.neighbor.0)).collect();
-    Some((route.kind, route.distance.0, hops))
-}
-
-fn brief_of(area: &Area, prefix: &str) -> Option<Brief> {
-    brief(table(area).get(&net(prefix)))
-}
+use crate::area::{Area, brief, brief_of, net, resolve, table};
 
 /// Routers 1, 2 and 3 in a row.
 fn row() -> Area {
@@ -95,55 +70,6 @@ fn two_routers_as_far_share_their_prefix() {
     let route = table.get(&net("fd00:9::/64")).unwrap();
     assert_eq!(brief(Some(route)), Some((PathKind::IntraArea, 10, vec![(2, 2), (4, 4)])));
     assert_eq!(route.advertising, [RouterId(2), RouterId(4)]);
-}
-
-/// RFC 5340 appendix A.4.1.1.
-#[test]
-fn a_prefix_with_the_nu_bit_is_left_out() {
-    let mut area = row();
-    area.prefix_with(2, "fd00:2::/64", 0, PrefixOptions::NU);
-    area.prefix_with(2, "fd00:2::1/128", 0, PrefixOptions::LA);
-    assert_eq!(table(&area).into_keys().collect::<Vec<_>>(), [net("fd00:2::1/128")]);
-}
-
-#[test]
-fn a_prefix_lsa_of_max_age_is_left_out() {
-    let mut area = row();
-    area.prefix(2, "fd00:2::/64", 0);
-    let lsas: Vec<Lsa> = area
-        .lsas()
-        .into_iter()
-        .map(|lsa| if lsa.header.key.ls_type == LsType::INTRA_AREA_PREFIX { lsa.aged(3600) } else { lsa })
-        .collect();
-    assert!(table_of(&lsas).is_empty());
-}
-
-#[test]
-fn a_router_does_not_speak_for_another() {
-    let mut area = row();
-    let prefixes = vec![(Prefix { net: net("fd00:3::/64"), options: PrefixOptions::default() }, 0)];
-    let referenced = key(LsType::ROUTER, 3, 0);
-    area.add(2, 1, LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes }));
-    assert!(table(&area).is_empty());
-}
-
-#[test]
-fn a_prefix_of_a_transit_network_lies_on_the_network() {
-    let mut area = row();
-    area.network(&[3, 4], 5);
-    let referenced =
-        LsaKey { ls_type: LsType::NETWORK, link_state_id: LinkStateId(100), advertising_router: RouterId(3) };
-    let prefixes = vec![(Prefix { net: net("fd00:34::/64"), options: PrefixOptions::default() }, 0)];
-    area.add(3, 1, LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes }));
-    assert_eq!(brief_of(&area, "fd00:34::/64"), Some((PathKind::IntraArea, 25, vec![(2, 2)])));
-}
-
-#[test]
-fn a_prefix_of_a_router_that_is_not_reached_is_left_out() {
-    let mut area = row();
-    area.router(3).links.clear();
-    area.prefix(3, "fd00:3::/64", 0);
-    assert!(table(&area).is_empty());
 }
 
 #[test]

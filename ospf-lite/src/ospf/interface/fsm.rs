@@ -50,24 +50,3 @@ impl fmt::Display for InterfaceState {
         })
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{InterfaceInput, InterfaceState};
-
-    #[test]
-    fn the_table_is_that_of_section_9_3_for_links_without_election() {
-        for is_stub in [false, true] {
-            let up = if is_stub { InterfaceState::Stub } else { InterfaceState::PointToPoint };
-            for state in InterfaceState::ALL {
-                let expected = if state == InterfaceState::Down { up } else { state };
-                assert_eq!(
-                    state.next(InterfaceInput::InterfaceUp, is_stub),
-                    expected,
-                    "{state}, stub {is_stub}"
-                );
-                assert_eq!(state.next(InterfaceInput::InterfaceDown, is_stub), InterfaceState::Down);
-            }
-        }
-    }
-}

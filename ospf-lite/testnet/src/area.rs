@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
-use ospf_lite::ids::{InterfaceId, LinkStateId, RouterId};
-use ospf_lite::io::NextHop;
+use ospf_lite::ids::{Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::io::{NextHop, PathKind, Route};
+use ospf_lite::ospf::graph::{Graph, VertexId};
 use ospf_lite::ospf::lsa::{
     IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, NetworkLsa, Prefix, PrefixOptions, RouterLink,
     RouterLinkKind, RouterLsa, SequenceNumber,
 };
 use ospf_lite::ospf::packet::Options;
-use ospf_lite::ospf::spf::FirstHop;
+use ospf_lite::ospf::route::{RouteTable, routes};
+use ospf_lite::ospf::spf::{FirstHop, shortest_paths};
 
 /// Options of a router that forwards both families.
 pub const FORWARDS: Options = Options::V6.with(Options::E).with(Options::R).with(Options::AF);
@@ -129,4 +131,42 @@ pub fn resolve(hop: FirstHop) -> Option<NextHop> {
         link_local: Ipv6Addr::from(0xfe80 << 112 | u128::from(hop.neighbor.0)),
         ipv4: None,
     })
+}
+
+/// The topology in the IPv6 family.
+pub fn graph(area: &Area) -> Graph {
+    Graph::from_lsas(&area.lsas(), Family::Ipv6)
+}
+
+/// Distance and first hops (interface, neighbor) of a router, as router 1 sees it.
+pub fn way(graph: &Graph, router: u32) -> Option<(u32, Vec<(u32, u32)>)> {
+    let paths = shortest_paths(graph, RouterId(1));
+    let vertex = graph.find(VertexId::Router(RouterId(router)))?;
+    let hops = paths.first_hops(vertex).into_iter().map(|hop| (hop.interface.0, hop.neighbor.0));
+    Some((paths.distance(vertex)?.0, hops.collect()))
+}
+
+pub fn table_of(lsas: &[Lsa]) -> RouteTable {
+    let graph = Graph::from_lsas(lsas, Family::Ipv6);
+    routes(&shortest_paths(&graph, RouterId(1)), lsas, 16, resolve)
+}
+
+/// The route table of router 1.
+pub fn table(area: &Area) -> RouteTable {
+    table_of(&area.lsas())
+}
+
+/// Kind, distance and next hops (interface, neighbor) of a route.
+pub type Brief = (PathKind, u32, Vec<(u32, u32)>);
+
+/// What matters most of a route.
+pub fn brief(route: Option<&Route>) -> Option<Brief> {
+    let route = route?;
+    let hops = route.next_hops.iter().map(|hop| (hop.interface.0, hop.neighbor.0)).collect();
+    Some((route.kind, route.distance.0, hops))
+}
+
+/// What matters most of router 1's route to a prefix.
+pub fn brief_of(area: &Area, prefix: &str) -> Option<Brief> {
+    brief(table(area).get(&net(prefix)))
 }

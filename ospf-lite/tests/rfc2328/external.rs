@@ -1,15 +1,14 @@
-//! Prefixes from other areas and from outside: who may announce them, and which of several ways is the best.
+//! Sections 11, 16.2 and 16.4: prefixes from other areas and from outside.
 
 use std::net::IpAddr;
 
 use ospf_lite::ids::RouterId;
 use ospf_lite::io::PathKind;
 use ospf_lite::ospf::lsa::{
-    AsExternalLsa, InterAreaPrefixLsa, InterAreaRouterLsa, LsaBody, Prefix, PrefixOptions,
+    AsExternalLsa, InterAreaPrefixLsa, InterAreaRouterLsa, LsType, Lsa, LsaBody, Prefix, PrefixOptions,
 };
 
-use crate::area::{Area, FORWARDS, net};
-use crate::table::{Brief, brief, table};
+use ospf_testnet::area::{Area, Brief, FORWARDS, brief, net, table, table_of};
 
 const OUTSIDE: &str = "2001:db8::/32";
 
@@ -56,16 +55,15 @@ fn outside(area: &Area) -> Option<Brief> {
 }
 
 #[test]
-fn a_prefix_of_another_area_comes_by_way_of_the_closest_border_router() {
+fn s16_2_border_router_that_is_closest_carries_a_prefix_of_another_area() {
     let mut area = fork();
     inter(&mut area, 2, 15);
     inter(&mut area, 3, 4);
     assert_eq!(outside(&area), Some((PathKind::InterArea, 24, vec![(3, 3)])));
 }
 
-/// RFC 2328 section 16.2, step 4.
 #[test]
-fn a_prefix_of_another_area_from_a_router_that_is_no_border_router_does_not_count() {
+fn s16_2_border_router_bit_is_required() {
     let mut area = fork();
     inter(&mut area, 2, 15);
     area.router(2).border = false;
@@ -73,15 +71,14 @@ fn a_prefix_of_another_area_from_a_router_that_is_no_border_router_does_not_coun
 }
 
 #[test]
-fn a_prefix_of_another_area_at_infinity_does_not_count() {
+fn s16_2_infinity_does_not_count() {
     let mut area = fork();
     inter(&mut area, 2, 0x00ff_ffff);
     assert_eq!(outside(&area), None);
 }
 
-/// RFC 2328 section 11.
 #[test]
-fn a_way_inside_the_area_is_better_than_one_through_another_and_that_than_any_from_outside() {
+fn s11_preference_is_for_ways_inside_the_area_then_through_others_then_comparable_ones_from_outside() {
     let mut area = fork();
     external(&mut area, 2, true, 1);
     assert_eq!(outside(&area), Some((PathKind::External2, 10, vec![(2, 2)])));
@@ -94,7 +91,7 @@ fn a_way_inside_the_area_is_better_than_one_through_another_and_that_than_any_fr
 }
 
 #[test]
-fn of_comparable_external_metrics_the_sum_decides() {
+fn s16_4_type_1_metrics_are_added_to_the_distance() {
     let mut area = fork();
     external(&mut area, 2, false, 50);
     external(&mut area, 3, false, 5);
@@ -102,7 +99,7 @@ fn of_comparable_external_metrics_the_sum_decides() {
 }
 
 #[test]
-fn of_incomparable_external_metrics_the_smaller_wins_then_the_distance() {
+fn s16_4_type_2_metrics_decide_before_the_distance() {
     let mut area = fork();
     external(&mut area, 2, true, 50);
     external(&mut area, 3, true, 5);
@@ -112,17 +109,15 @@ fn of_incomparable_external_metrics_the_smaller_wins_then_the_distance() {
     assert_eq!(table(&area)[&net(OUTSIDE)].external_metric, 5);
 }
 
-/// RFC 2328 section 16.4, step 3.
 #[test]
-fn a_prefix_from_outside_needs_a_known_boundary_router() {
+fn s16_4_boundary_router_that_is_unknown_makes_no_route() {
     let mut area = fork();
     external_to(&mut area, 2, false, 1, None);
     assert_eq!(outside(&area), None);
 }
 
-/// RFC 2328 section 16.4, step 3.
 #[test]
-fn a_boundary_router_of_another_area_is_reached_by_the_border_router() {
+fn s16_4_boundary_router_of_another_area_is_reached_by_the_border_router() {
     let mut area = fork();
     area.router(3).border = true;
     let destination = RouterId(77);
@@ -135,7 +130,7 @@ fn a_boundary_router_of_another_area_is_reached_by_the_border_router() {
 }
 
 #[test]
-fn a_forwarding_address_is_where_the_way_leads() {
+fn s16_4_forwarding_address_is_where_the_way_leads() {
     let mut area = fork();
     area.prefix(3, "fd00:3::/64", 2);
     area.router(2).external = true;
@@ -144,7 +139,7 @@ fn a_forwarding_address_is_where_the_way_leads() {
 }
 
 #[test]
-fn a_forwarding_address_that_nobody_has_makes_no_route() {
+fn s16_4_forwarding_address_that_nobody_has_makes_no_route() {
     let mut area = fork();
     area.router(2).external = true;
     external_to(&mut area, 2, false, 1, Some("fd00:3::5"));
@@ -152,7 +147,7 @@ fn a_forwarding_address_that_nobody_has_makes_no_route() {
 }
 
 #[test]
-fn a_forwarding_address_on_an_own_prefix_is_reached_by_the_boundary_router() {
+fn s16_4_forwarding_address_on_an_own_prefix_is_reached_by_the_boundary_router() {
     let mut area = fork();
     area.prefix(1, "fd00:1::/64", 2);
     area.router(2).external = true;
@@ -161,9 +156,31 @@ fn a_forwarding_address_on_an_own_prefix_is_reached_by_the_boundary_router() {
 }
 
 #[test]
-fn what_this_router_announces_from_outside_is_no_way() {
+fn s16_4_own_announcements_are_no_way() {
     let mut area = fork();
     external(&mut area, 1, false, 1);
     inter(&mut area, 1, 1);
     assert_eq!(outside(&area), None);
+}
+
+#[test]
+fn s16_4_infinity_does_not_count() {
+    let mut area = fork();
+    external(&mut area, 2, false, 0x00ff_ffff);
+    assert_eq!(outside(&area), None);
+    external(&mut area, 3, false, 0x00ff_fffe - 20);
+    assert_eq!(outside(&area), Some((PathKind::External1, 0x00ff_fffe, vec![(3, 3)])));
+}
+
+#[test]
+fn s16_2_max_age_lsas_of_other_areas_are_ignored_and_so_are_those_from_outside() {
+    for announce in [|area: &mut Area| external(area, 2, false, 1), |area: &mut Area| inter(area, 3, 1)] {
+        let mut area = fork();
+        announce(&mut area);
+        let routes = |age: u16| {
+            let aged = |lsa: Lsa| if lsa.header.key.ls_type == LsType::ROUTER { lsa } else { lsa.aged(age) };
+            table_of(&area.lsas().into_iter().map(aged).collect::<Vec<_>>()).len()
+        };
+        assert_eq!((routes(3599), routes(3600)), (1, 0));
+    }
 }
