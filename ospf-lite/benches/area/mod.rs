@@ -48,13 +48,15 @@ fn join(links: &mut [Vec<RouterLink>], near: u32, far: u32, metric: u16) {
     }
 }
 
-fn router(id: u32, links: Vec<RouterLink>) -> Lsa {
+/// Returns a Router-LSA.
+pub fn router(id: u32, links: Vec<RouterLink>) -> Lsa {
     let options = Options::V6.with(Options::E).with(Options::R).with(Options::AF);
     let body = RouterLsa { border: false, external: false, virtual_endpoint: false, options, links };
     Lsa::originate(key(LsType::ROUTER, id), SequenceNumber::INITIAL, 1, LsaBody::Router(body))
 }
 
-fn prefixes(id: u32) -> Lsa {
+/// Returns an Intra-Area-Prefix-LSA with two prefixes.
+pub fn prefixes(id: u32) -> Lsa {
     let prefix = |bits: u128, length: u8| {
         let net = Ipv6Net::new(bits.into(), length).unwrap_or_default().trunc();
         Prefix { net: IpNet::V6(net), options: PrefixOptions::default() }
