@@ -14,6 +14,7 @@ use crate::ospf::lsa::LsType;
 use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::{self, NeighborInput, loading, retransmit};
 use crate::ospf::outbox::{Cx, Outbox};
+use crate::ospf::pool::LsaPool;
 use crate::ospf::refusal::Refusal;
 use crate::ospf::route::RouteTable;
 use crate::ospf::routing::Routing;
@@ -32,6 +33,7 @@ pub struct Engine {
     timers: Timers,
     outbox: Outbox,
     random: Random,
+    pool: Option<LsaPool>,
     now: Instant,
 }
 
@@ -44,11 +46,18 @@ impl Engine {
             timers: Timers::default(),
             outbox: Outbox::new(config.authentication_epoch),
             random: Random::new(seed),
+            pool: None,
             now,
             config,
         };
         engine.handle(now, |area, _, cx| restart::start(area, cx));
         engine
+    }
+
+    /// Holds the LSAs that it has in common with other engines of the process only once, from now on. It does nothing else
+    /// by that.
+    pub fn share_lsas(&mut self, pool: LsaPool) {
+        self.pool = Some(pool);
     }
 
     /// Takes in a packet; returns why it was refused as a whole, if it was. That is counted as well, see
@@ -95,9 +104,9 @@ impl Engine {
         now: Instant,
         handler: impl FnOnce(&mut Area, &mut Routing, &mut Cx<'_>) -> R,
     ) -> R {
-        let Self { config, area, routing, timers, outbox, random, .. } = self;
+        let Self { config, area, routing, timers, outbox, random, pool, .. } = self;
         self.now = now;
-        let cx = &mut Cx { now, config, timers, outbox, random };
+        let cx = &mut Cx { now, config, timers, outbox, random, pool: pool.as_ref() };
         let outcome = handler(area, routing, cx);
         loading::handle_progress(area, cx);
         restart::handle_progress(area, cx);

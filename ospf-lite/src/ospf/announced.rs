@@ -76,11 +76,14 @@ fn intra(lsa: &Lsa) -> Option<&IntraAreaPrefixLsa> {
 }
 
 /// Returns the prefixes about which two LSAs do not say the same.
-fn differing(before: Option<&IntraAreaPrefixLsa>, after: Option<&IntraAreaPrefixLsa>) -> BTreeSet<IpNet> {
-    let said = |lsa: Option<&IntraAreaPrefixLsa>| -> BTreeSet<_> {
-        let said =
-            lsa.into_iter().flat_map(|lsa| lsa.prefixes.iter().map(|said| (said.0, said.1, lsa.referenced)));
-        said.collect()
+fn differing(before: Option<&IntraAreaPrefixLsa>, after: Option<&IntraAreaPrefixLsa>) -> Vec<IpNet> {
+    let missing = |from: Option<&IntraAreaPrefixLsa>, other: Option<&IntraAreaPrefixLsa>| -> Vec<IpNet> {
+        let other = other.filter(|other| from.is_some_and(|from| from.referenced == other.referenced));
+        let is_said = |said| other.is_some_and(|other| other.prefixes.contains(said));
+        let said = from.into_iter().flat_map(|from| &from.prefixes);
+        said.filter(|said| !is_said(*said)).map(|(prefix, _)| prefix.net).collect()
     };
-    said(before).symmetric_difference(&said(after)).map(|(prefix, ..)| prefix.net).collect()
+    let mut differing = missing(before, after);
+    differing.extend(missing(after, before));
+    differing
 }

@@ -17,6 +17,9 @@ use crate::ospf::lsa::{LsType, Lsa, LsaKey};
 use crate::ospf::route::{self, RouteTable};
 use crate::ospf::spf::{self, FirstHop, Paths, Tree};
 
+/// The graph is worked out whole when more than this share of it says something else.
+const REBUILD_SHARE: usize = 8;
+
 /// What an LSA says from a moment on; nothing when it does not count any more.
 pub type Change = (LsaKey, Option<Arc<Lsa>>);
 
@@ -75,6 +78,8 @@ struct Touched {
     prefixes: BTreeSet<IpNet>,
     /// Whether anything from outside the area is announced differently.
     outside: bool,
+    /// Whether every vertex may have another place.
+    places: bool,
 }
 
 impl Calculation {
@@ -124,7 +129,7 @@ impl Calculation {
             return false;
         }
         self.owes_alternates = true;
-        let moved = match (has_other_root, touched.vertices.is_empty()) {
+        let moved = match (has_other_root || touched.places, touched.vertices.is_empty()) {
             (true, _) => None,
             (false, true) => Some(BTreeSet::new()),
             (false, false) => self.tree.update(&self.graph, &touched.vertices),
@@ -145,12 +150,19 @@ impl Calculation {
     /// Brings the graph and what is announced in line with the LSAs.
     fn take_in(&mut self, changes: impl IntoIterator<Item = Change>) -> Touched {
         let mut touched = Touched::default();
-        for (key, lsa) in changes {
+        let is_topology = |(key, _): &Change| matches!(key.ls_type, LsType::ROUTER | LsType::NETWORK);
+        let (topology, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_topology);
+        if topology.len() > self.graph.len() / REBUILD_SHARE {
+            self.graph.rebuild(&topology);
+            touched.places = true;
+        } else {
+            for (key, lsa) in topology {
+                touched.vertices.extend(self.graph.update(&key, lsa));
+                touched.routers.insert(key.advertising_router);
+            }
+        }
+        for (key, lsa) in others {
             match key.ls_type {
-                LsType::ROUTER | LsType::NETWORK => {
-                    touched.vertices.extend(self.graph.update(&key, lsa));
-                    touched.routers.insert(key.advertising_router);
-                }
                 LsType::INTRA_AREA_PREFIX => self.announced.update(&key, lsa, &mut touched.prefixes),
                 LsType::INTER_AREA_PREFIX | LsType::INTER_AREA_ROUTER | LsType::AS_EXTERNAL => {
                     touched.outside = true;
@@ -237,6 +249,6 @@ impl Calculation {
 
 impl Touched {
     fn is_empty(&self) -> bool {
-        self.vertices.is_empty() && self.prefixes.is_empty() && !self.outside
+        self.vertices.is_empty() && self.prefixes.is_empty() && !self.outside && !self.places
     }
 }

@@ -9,7 +9,7 @@ use crate::ospf::area::Area;
 use crate::ospf::grace;
 use crate::ospf::install;
 use crate::ospf::interface::Interface;
-use crate::ospf::lsa::{LsType, Lsa, LsaHeader, MAX_AGE, SequenceNumber};
+use crate::ospf::lsa::{LsType, LsaHeader, MAX_AGE, SequenceNumber};
 use crate::ospf::lsdb::{Domain, Lsdb, LsdbKey, MIN_LS_ARRIVAL, Source};
 use crate::ospf::neighbor::{NeighborInput, events, exchange};
 use crate::ospf::outbox::Cx;
@@ -61,11 +61,11 @@ pub fn handle_link_state_update(
             }
         });
     }
-    for AgedLsa { lsa, .. } in update.lsas {
-        if !takes_all && lsa.header.key.ls_type != LsType::GRACE {
+    for aged in update.lsas {
+        if !takes_all && aged.lsa.header.key.ls_type != LsType::GRACE {
             continue;
         }
-        match handle_lsa(area, id, lsa, cx) {
+        match handle_lsa(area, id, aged, cx) {
             Verdict::Next => {}
             Verdict::Refused(refusal) => count_refused(area, id, refusal),
             Verdict::Stop => {
@@ -88,8 +88,8 @@ fn count_refused(area: &mut Area, id: InterfaceId, refusal: Refusal) {
 }
 
 /// Judges one LSA; the numbers are the steps of RFC 2328 section 13.
-fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) -> Verdict {
-    let header = lsa.header;
+fn handle_lsa(area: &mut Area, id: InterfaceId, aged: AgedLsa, cx: &mut Cx<'_>) -> Verdict {
+    let header = LsaHeader { age: aged.age, ..aged.lsa.header };
     // 2 and 3, as RFC 5340 section 4.5.1 has them.
     let Some(domain) = Domain::of(&header.key, id) else {
         return Verdict::Refused(Refusal::LsaScope);
@@ -116,7 +116,7 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
             Verdict::Refused(Refusal::LsaTooSoon)
         }
         Ordering::Greater => {
-            if let Err(refusal) = area.lsdb.check_room(&key, lsa.octets().len(), &cx.config.limits) {
+            if let Err(refusal) = area.lsdb.check_room(&key, aged.lsa.octets().len(), &cx.config.limits) {
                 // Asked for again and again, it would keep the adjacency from becoming Full.
                 if let Ok(neighbor) = area.neighbor_mut(id) {
                     neighbor.exchange.satisfy(&header);
@@ -124,7 +124,7 @@ fn handle_lsa(area: &mut Area, id: InterfaceId, lsa: Arc<Lsa>, cx: &mut Cx<'_>) 
                 return Verdict::Refused(refusal);
             }
             let source = if is_requested { Source::Requested } else { Source::Flooded };
-            take(area, id, (key, lsa, source), cx);
+            take(area, id, (key, aged, source), cx);
             Verdict::Next
         }
         // 6.
@@ -158,9 +158,10 @@ fn take_answer(area: &mut Area, id: InterfaceId, header: LsaHeader) -> Verdict {
 }
 
 /// Step 5b to 5f: installs a newer instance, passes it on and acknowledges it.
-fn take(area: &mut Area, id: InterfaceId, (key, lsa, source): (LsdbKey, Arc<Lsa>, Source), cx: &mut Cx<'_>) {
-    let header = lsa.header;
-    install::install(area, key, (lsa, header.age, source), cx);
+fn take(area: &mut Area, id: InterfaceId, (key, aged, source): (LsdbKey, AgedLsa, Source), cx: &mut Cx<'_>) {
+    let AgedLsa { lsa, age } = aged;
+    let header = LsaHeader { age, ..lsa.header };
+    install::install(area, key, (lsa, age, source), cx);
     flood(area, &key, Some(id), cx);
     if key.lsa.ls_type == LsType::GRACE {
         grace::handle_grace_lsa(area, &key, cx);

@@ -23,6 +23,9 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// 13.2).
 pub fn install(area: &mut Area, key: LsdbKey, (lsa, age, source): (Arc<Lsa>, u16, Source), cx: &mut Cx<'_>) {
     let deadline = deadline(&key, age, cx);
+    if let Some(pool) = cx.pool {
+        pool.share(&lsa);
+    }
     area.lsdb.install(key, Installation { lsa, age, source, deadline }, cx.now);
     if area.lsdb.get(&key).is_some_and(Entry::is_change) {
         area.note_change(&key.lsa, cx);

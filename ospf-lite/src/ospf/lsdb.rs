@@ -80,7 +80,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Returns the LSA; its header holds the age it came with.
+    /// Returns the LSA. The age in its header is one that the instance came with, to this router or another.
     pub const fn lsa(&self) -> &Arc<Lsa> {
         &self.lsa
     }

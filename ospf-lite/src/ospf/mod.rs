@@ -18,6 +18,7 @@ pub mod originate;
 pub mod outbox;
 pub mod own;
 pub mod packet;
+pub mod pool;
 pub mod receive;
 pub mod refusal;
 pub mod restart;

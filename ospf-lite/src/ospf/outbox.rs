@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::config::Config;
 use crate::io::{Event, Transmit};
+use crate::ospf::pool::LsaPool;
 use crate::random::Random;
 use crate::time::Instant;
 use crate::timer::Timers;
@@ -84,6 +85,8 @@ pub struct Cx<'a> {
     pub outbox: &'a mut Outbox,
     /// The engine's source of chance.
     pub random: &'a mut Random,
+    /// LSAs that other engines have too.
+    pub pool: Option<&'a LsaPool>,
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! The door for packets: the checks before any handler (RFC 5340 section 4.2.2, RFC 7166 section 4.6).
 
+use std::sync::Arc;
+
 use crate::ids::InterfaceId;
 use crate::io::{ALL_SPF_ROUTERS, Received};
 use crate::ospf::area::Area;
 use crate::ospf::flood;
 use crate::ospf::interface::{Interface, InterfaceState, hello};
+use crate::ospf::lsa::{Lsa, LsaHeader, MAX_AGE};
+use crate::ospf::lsdb::{Domain, Entry, Lsdb, LsdbKey};
 use crate::ospf::neighbor::{description as descriptions, loading};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Packet, PacketBody};
@@ -12,7 +16,7 @@ use crate::ospf::refusal::Refusal;
 use crate::ospf::restart;
 use crate::wire::DecodeError;
 use crate::wire::auth::{self, AuthError};
-use crate::wire::packet::{self, PacketHeader, Protection};
+use crate::wire::packet::{self, Known, PacketHeader, Protection};
 
 /// Takes a packet in: to the handler of its kind, or on the count of refusals. Returns why it was refused as a whole.
 pub fn handle(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), Refusal> {
@@ -31,11 +35,13 @@ pub fn handle(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(
 
 fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), Refusal> {
     let id = received.interface;
-    let interface = area.interfaces.get_mut(&id).ok_or(Refusal::InterfaceNotActive)?;
+    let Area { interfaces, lsdb, .. } = area;
+    let interface = interfaces.get_mut(&id).ok_or(Refusal::InterfaceNotActive)?;
     check_addresses(interface, received)?;
     let header = packet::decode_header(&received.octets).map_err(|error| refusal_of(&error))?;
     check_header(&header, interface, cx)?;
-    let (packet, signature) = open(interface, received, cx)?;
+    let known = |header: &LsaHeader, octets: &[u8]| find_known(lsdb, id, (header, octets), cx);
+    let (packet, signature) = open(interface, received, &known, cx)?;
     let from = packet.router_id;
     let neighbor = interface.neighbor.as_ref().filter(|neighbor| neighbor.router_id == from);
     let (is_neighbor, address) = (neighbor.is_some(), neighbor.map(|neighbor| neighbor.address));
@@ -71,6 +77,19 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
         Some(address) if address != received.source => Err(Refusal::NeighborAddress),
         Some(_) => deliver(area, id, packet.body, cx),
     }
+}
+
+/// Finds a received LSA in the database, or with other engines. In a mesh most that arrive are there already.
+fn find_known(
+    lsdb: &Lsdb,
+    interface: InterfaceId,
+    (header, octets): (&LsaHeader, &[u8]),
+    cx: &Cx<'_>,
+) -> Option<Arc<Lsa>> {
+    let key = LsdbKey { domain: Domain::of(&header.key, interface)?, lsa: header.key };
+    let same = |lsa: &&Arc<Lsa>| lsa.header.age < MAX_AGE && lsa.is(octets);
+    let own = lsdb.get(&key).map(Entry::lsa).filter(same).map(Arc::clone);
+    own.or_else(|| cx.pool.and_then(|pool| pool.find(header, octets)))
 }
 
 /// Hands a packet of the neighbor to the handler of its kind; Hellos have gone another way.
@@ -129,13 +148,15 @@ type Signature = (u16, u64);
 fn open(
     interface: &Interface,
     received: &Received,
+    known: Known<'_>,
     cx: &Cx<'_>,
 ) -> Result<(Packet, Option<Signature>), Refusal> {
     let family = cx.config.family;
     let (source, destination) = (received.source, received.destination);
     let associations = interface.link().map_or(&[][..], |link| &link.authentication);
     if associations.is_empty() {
-        let packet = packet::decode(&received.octets, family, Protection::Checksum { source, destination });
+        let protection = Protection::Checksum { source, destination };
+        let packet = packet::decode_with(&received.octets, (family, protection), known);
         return Ok((packet.map_err(|error| refusal_without_trailer(&error, received))?, None));
     }
     let verified = auth::verify(&received.octets, associations, source).map_err(|error| match error {
@@ -146,8 +167,8 @@ fn open(
         AuthError::WrongDigest(_) => Refusal::AuthenticationDigest,
         AuthError::SwappedProtocolId(_) => Refusal::AuthenticationProtocolId,
     })?;
-    let packet =
-        packet::decode(verified.packet, family, Protection::Trailer).map_err(|error| refusal_of(&error))?;
+    let packet = packet::decode_with(verified.packet, (family, Protection::Trailer), known)
+        .map_err(|error| refusal_of(&error))?;
     Ok((packet, Some((verified.sa_id, verified.sequence))))
 }
 

@@ -15,6 +15,7 @@ use crate::config::{
 use crate::engine::Engine;
 use crate::ids::{Family, InterfaceId, RouterId};
 use crate::io::InterfaceEvent;
+use crate::ospf::pool::LsaPool;
 use crate::time::Instant;
 
 /// The interface with the router's own address.
@@ -98,6 +99,7 @@ pub(super) fn start(node: NodeIndex, state: &Node, links: &[Link], cx: &Start<'_
     config.spf_delay = cx.config.spf_delay;
     config.authentication_epoch = state.starts;
     let mut engine = Engine::new(config, cx.now, cx.seed);
+    engine.share_lsas(cx.pool.clone());
     let mut interfaces = stub_interfaces(node, cx.config);
     let mut down = Vec::new();
     for (index, side) in &state.links {
@@ -123,6 +125,7 @@ pub(super) struct Start<'a> {
     pub config: &'a WorldConfig,
     pub now: Instant,
     pub seed: u64,
+    pub pool: &'a LsaPool,
 }
 
 /// Returns the configuration of a link's end.

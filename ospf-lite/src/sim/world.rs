@@ -13,6 +13,7 @@ use super::topology::{LinkIndex, NodeIndex, PerSide, Side};
 use super::trace::{Statistics, TraceHash, Traffic};
 use crate::engine::Engine;
 use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Received, Transmit};
+use crate::ospf::pool::LsaPool;
 use crate::time::Instant;
 
 /// The world did not settle in time.
@@ -71,6 +72,8 @@ pub struct World {
     last_activity: Instant,
     trace: TraceHash,
     statistics: Statistics,
+    /// What all routers have in common.
+    pool: LsaPool,
 }
 
 impl World {
@@ -98,6 +101,7 @@ impl World {
             last_activity: Instant::ORIGIN,
             trace: TraceHash::new(seed),
             statistics: Statistics::default(),
+            pool: LsaPool::default(),
             config,
         };
         let within = u64::try_from(world.config.start_within.as_micros()).unwrap_or(u64::MAX);
@@ -275,7 +279,7 @@ impl World {
         let seed = self.rng.u64(..);
         let Some(node) = self.nodes.get_mut(index.0).filter(|node| node.engine.is_none()) else { return };
         node.starts += 1;
-        let start = Start { config: &self.config, now: self.now, seed };
+        let start = Start { config: &self.config, now: self.now, seed, pool: &self.pool };
         node.engine = Some(node::start(index, node, &self.links, &start));
         self.last_activity = self.now;
         self.attend(index);

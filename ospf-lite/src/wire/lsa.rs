@@ -88,6 +88,11 @@ impl Lsa {
         Self { header, body, octets: writer.into_octets().into() }
     }
 
+    /// Returns whether these octets are this instance, at whatever age they came.
+    pub fn is(&self, octets: &[u8]) -> bool {
+        self.octets.get(AGE..) == octets.get(AGE..)
+    }
+
     /// Returns the same instance with another age, above MaxAge counted as MaxAge.
     pub fn aged(&self, age: u16) -> Self {
         let age = age.min(MAX_AGE);

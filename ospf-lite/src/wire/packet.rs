@@ -1,10 +1,11 @@
 //! Packets to octets and back (RFC 5340 appendix A.3).
 
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{AreaId, Family, InstanceId, InterfaceId, LinkStateId, RouterId};
-use crate::ospf::lsa::{LsType, LsaHeader, LsaKey};
+use crate::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey};
 use crate::ospf::packet::{
     AgedLsa, DatabaseDescription, Hello, LinkStateUpdate, Options, Packet, PacketBody, PacketKind,
 };
@@ -99,6 +100,18 @@ pub fn decode_header(octets: &[u8]) -> Result<PacketHeader, DecodeError> {
 /// A bad LSA does not spoil a Link State Update: it is put on the list of refused ones, and the others stand (RFC 2328
 /// section 13, steps 1 to 3).
 pub fn decode(octets: &[u8], family: Family, protection: Protection) -> Result<Packet, DecodeError> {
+    decode_with(octets, (family, protection), &|_, _| None)
+}
+
+/// Finds an LSA that is at hand already by its header and its octets, which must be the same but for the age.
+pub type Known<'a> = &'a dyn Fn(&LsaHeader, &[u8]) -> Option<Arc<Lsa>>;
+
+/// Reads a packet as [`decode`] does, but for the LSAs that are `known`: those are not checked and read again.
+pub fn decode_with(
+    octets: &[u8],
+    (family, protection): (Family, Protection),
+    known: Known<'_>,
+) -> Result<Packet, DecodeError> {
     let header = decode_header(octets)?;
     let octets = octets.get(..header.length).unwrap_or(octets);
     if let Protection::Checksum { source, destination } = protection
@@ -111,7 +124,7 @@ pub fn decode(octets: &[u8], family: Family, protection: Protection) -> Result<P
         router_id: header.router_id,
         area_id: header.area_id,
         instance_id: header.instance_id,
-        body: decode_body(header.kind, body, family)?,
+        body: decode_body(header.kind, body, (family, known))?,
     })
 }
 
@@ -141,14 +154,18 @@ pub fn encode(packet: &Packet, protection: Protection) -> Vec<u8> {
     writer.into_octets()
 }
 
-fn decode_body(kind: PacketKind, octets: &[u8], family: Family) -> Result<PacketBody, DecodeError> {
+fn decode_body(
+    kind: PacketKind,
+    octets: &[u8],
+    lsas: (Family, Known<'_>),
+) -> Result<PacketBody, DecodeError> {
     Ok(match kind {
         PacketKind::Hello => PacketBody::Hello(decode_hello(octets)?),
         PacketKind::DatabaseDescription => {
             PacketBody::DatabaseDescription(decode_database_description(octets)?)
         }
         PacketKind::LinkStateRequest => PacketBody::LinkStateRequest(decode_link_state_request(octets)?),
-        PacketKind::LinkStateUpdate => PacketBody::LinkStateUpdate(decode_link_state_update(octets, family)?),
+        PacketKind::LinkStateUpdate => PacketBody::LinkStateUpdate(decode_link_state_update(octets, lsas)?),
         PacketKind::LinkStateAcknowledgment => PacketBody::LinkStateAcknowledgment(decode_headers(
             &mut Reader::new("Link State Acknowledgment", octets),
         )?),
@@ -257,7 +274,10 @@ fn decode_link_state_request(octets: &[u8]) -> Result<Vec<LsaKey>, DecodeError> 
     Ok(keys)
 }
 
-fn decode_link_state_update(octets: &[u8], family: Family) -> Result<LinkStateUpdate, DecodeError> {
+fn decode_link_state_update(
+    octets: &[u8],
+    (family, known): (Family, Known<'_>),
+) -> Result<LinkStateUpdate, DecodeError> {
     let mut reader = Reader::new("Link State Update", octets);
     let count = reader.u32()?;
     let fitting = reader.left() / size::LSA_HEADER;
@@ -267,13 +287,17 @@ fn decode_link_state_update(octets: &[u8], family: Family) -> Result<LinkStateUp
     };
     for _ in 0..count {
         // Without a length in its range there is no telling where the next LSA starts.
-        let octets = match take_lsa(&mut reader) {
-            Ok(octets) => octets,
+        let (header, octets) = match take_lsa(&mut reader) {
+            Ok(taken) => taken,
             Err(error) => {
                 update.refused.push(error);
                 return Ok(update);
             }
         };
+        if let Some(lsa) = known(&header, octets) {
+            update.lsas.push(AgedLsa { lsa, age: header.age });
+            continue;
+        }
         match lsa::decode(octets, family) {
             Ok(lsa) => update.lsas.push(AgedLsa::from(lsa)),
             Err(error) => update.refused.push(error),
@@ -286,7 +310,7 @@ fn decode_link_state_update(octets: &[u8], family: Family) -> Result<LinkStateUp
 }
 
 /// Takes the octets of the next LSA, as its header gives their number.
-fn take_lsa<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+fn take_lsa<'a>(reader: &mut Reader<'a>) -> Result<(LsaHeader, &'a [u8]), DecodeError> {
     let header = lsa::decode_header(&mut reader.clone())?;
-    reader.take(usize::from(header.length))
+    Ok((header, reader.take(usize::from(header.length))?))
 }

@@ -1,11 +1,12 @@
 //! A graph worked out whole from the LSAs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::vertex::vertex_id;
 use super::{Edge, Graph, Vertex, VertexId, VertexIndex, free_edges, index};
 use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
-use crate::ospf::lsa::{Lsa, LsaBody, MAX_AGE};
+use crate::ospf::lsa::{Lsa, LsaBody, LsaKey, MAX_AGE};
 
 impl Graph {
     /// Builds the topology that the LSAs describe. LSAs of other types and those of MaxAge are left out, and so are
@@ -21,6 +22,16 @@ impl Graph {
         let vertices = said.vertices(family);
         let claimed = said.claimed(vertices, family);
         claimed.confirmed()
+    }
+
+    /// Takes many changes in at once; every vertex may have another place afterwards. What is not about the topology
+    /// changes nothing.
+    pub fn rebuild(&mut self, changes: &[(LsaKey, Option<Arc<Lsa>>)]) {
+        let told: BTreeSet<&LsaKey> = changes.iter().map(|(key, _)| key).collect();
+        let kept = self.vertices.iter().flat_map(|vertex| vertex.said.iter().map(Arc::clone));
+        let kept = kept.filter(|lsa| !told.contains(&lsa.header.key));
+        let other = changes.iter().filter_map(|(_, lsa)| lsa.clone());
+        *self = Self::from_shared(kept.chain(other), self.family);
     }
 
     /// Keeps the edges that have an edge back.
