@@ -126,6 +126,12 @@ pub struct LinkReport {
     pub state_ipv6: String,
     /// The neighbor's state in the IPv4 family.
     pub state_ipv4: String,
+    /// Whether the far end is to be watched by BFD.
+    #[serde(default)]
+    pub bfd_wanted: bool,
+    /// The BFD session, once there is one.
+    #[serde(default)]
+    pub bfd: Option<BfdReport>,
     /// This end's output cost.
     pub cost: u16,
     /// The far end's output cost, from the database.
@@ -140,6 +146,49 @@ pub struct LinkReport {
     pub echoes: usize,
     /// How many of those had no answer.
     pub echoes_lost: usize,
+}
+
+/// How the far end of a link is watched by BFD (RFC 5880), for both families.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BfdReport {
+    /// This end's session state: AdminDown, Down, Init or Up.
+    pub state: String,
+    /// The state that the far end told last.
+    pub remote_state: String,
+    /// Seconds since the state last changed.
+    pub since_seconds: u64,
+    /// What the session says of the far end.
+    pub far_end: FarEnd,
+    /// Whether the session was ever Up, and nobody has taken it down on purpose since.
+    pub was_up: bool,
+    /// How often it came Up.
+    pub ups: u64,
+    /// The Detection Time agreed on, in microseconds.
+    pub detection_micros: u64,
+    /// The interval between this end's packets before jitter, in microseconds; none when the far end wants no packets.
+    pub transmit_micros: Option<u64>,
+    /// Why this end's state last changed.
+    pub diagnostic: String,
+    /// Why the far end's state last changed.
+    pub remote_diagnostic: String,
+    /// Control packets sent.
+    pub sent: u64,
+    /// Control packets accepted.
+    pub received: u64,
+    /// Control packets refused, by the reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// What BFD says of the far end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FarEnd {
+    /// Nothing speaks against it.
+    Reachable,
+    /// Its agent is silent, but its kernel answers: it goes on forwarding.
+    Forwarding,
+    /// Nothing gets through in at least one direction.
+    Unreachable,
 }
 
 /// A LAN and its prefixes.
@@ -202,6 +251,9 @@ pub struct NeighborReport {
     pub name: Option<String>,
     /// Its state (RFC 2328 section 10.1).
     pub state: String,
+    /// The state of the BFD session with it, for both families.
+    #[serde(default)]
+    pub bfd: Option<String>,
     /// Its link-local address.
     pub address: Ipv6Addr,
     /// Whether it is a dlan router: its router information is in the database.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use ospf_lite::bfd::io::SessionView;
 use ospf_lite::driver::{Engines, SocketCounters};
 use ospf_lite::engine::Engine;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
@@ -27,6 +28,8 @@ pub struct EngineView {
     pub neighbors: Vec<NeighborSeen>,
     /// What became of the packets of each interface, and what was refused, both families added.
     pub counters: BTreeMap<InterfaceId, (SocketCounters, BTreeMap<Refusal, u64>)>,
+    /// The BFD sessions, with how many seconds ago each last changed its state.
+    pub sessions: BTreeMap<InterfaceId, (SessionView, u64)>,
     /// The neighbors that each dlan router has links configured to, where it tells.
     pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
     /// The routes of both families, IPv6 first.
@@ -123,6 +126,14 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
         topology: topology.finish(),
         neighbors,
         counters: counters(engines),
+        sessions: engines
+            .sessions()
+            .into_iter()
+            .map(|(id, session)| {
+                let seconds = engines.now.since(session.since).as_secs();
+                (id, (session, seconds))
+            })
+            .collect(),
         declared: declared.into_iter().collect(),
         routes: routes(engines),
         dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
+use ospf_lite::bfd::io::SessionView;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::io::Reachability;
 use ospf_lite::ospf::refusal::Refusal;
 use vxlan::wireguard::PeerStatus;
 
@@ -11,8 +14,8 @@ use super::engine_view::{EngineView, NeighborSeen, address_family};
 use crate::addressing;
 use crate::config::{Config, HostId, LinkConfig};
 use crate::control::report::{
-    AddressFamily, HopReport, LanReport, LinkCounters, LinkReport, NeighborReport, NeighborsReport,
-    PlanReport, RouteReport, RouterReport, Status,
+    AddressFamily, BfdReport, FarEnd, HopReport, LanReport, LinkCounters, LinkReport, NeighborReport,
+    NeighborsReport, PlanReport, RouteReport, RouterReport, Status,
 };
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
@@ -161,6 +164,10 @@ fn link_report(agent: &AgentView, engine: Option<&EngineView>, link: &LinkConfig
         sent_octets: peer.tx_bytes,
         state_ipv6: state(Family::Ipv6),
         state_ipv4: state(Family::Ipv4),
+        bfd_wanted: link.bfd,
+        bfd: engine
+            .and_then(|engine| engine.sessions.get(&addressing::link_interface_id(link.host_id)))
+            .map(|(session, seconds)| bfd_report(session, *seconds)),
         cost: link.cost.get(),
         cost_back: engine.and_then(|engine| cost_back(agent, engine, link)),
         mtu: link.mtu,
@@ -168,6 +175,29 @@ fn link_report(agent: &AgentView, engine: Option<&EngineView>, link: &LinkConfig
         round_trip_micros: quality.round_trip_micros,
         echoes: quality.echoes,
         echoes_lost: quality.echoes_lost,
+    }
+}
+
+fn bfd_report(session: &SessionView, since_seconds: u64) -> BfdReport {
+    let micros = |interval: Duration| u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
+    BfdReport {
+        state: session.state.to_string(),
+        remote_state: session.remote_state.to_string(),
+        since_seconds,
+        far_end: match session.reachability {
+            Reachability::Reachable => FarEnd::Reachable,
+            Reachability::Forwarding => FarEnd::Forwarding,
+            Reachability::Unreachable => FarEnd::Unreachable,
+        },
+        was_up: session.was_up,
+        ups: session.ups,
+        detection_micros: micros(session.detection_time),
+        transmit_micros: session.transmit_interval.map(micros),
+        diagnostic: session.diagnostic.to_string(),
+        remote_diagnostic: session.remote_diagnostic.to_string(),
+        sent: session.sent,
+        received: session.received,
+        refused: session.refusals.iter().map(|(refusal, count)| (refusal.to_string(), count)).collect(),
     }
 }
 
@@ -219,6 +249,7 @@ fn neighbors_heard(engine: &EngineView) -> Vec<NeighborReport> {
         router_id: dotted(seen.router_id),
         name: router(engine, seen.router_id).and_then(|router| router.name.clone()),
         state: seen.state.to_string(),
+        bfd: engine.sessions.get(&seen.interface).map(|(session, _)| session.state.to_string()),
         address: seen.address,
         is_dlan: engine.dlan_routers.contains(&seen.router_id),
         dead_in_seconds: Some(seen.dead_in.as_secs()),
@@ -302,6 +333,7 @@ fn link_facts(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> Link
                 key: seen.sa_id,
             })
             .collect(),
+        bfd: report.bfd,
         key: agent.config.ospf_keys.first().map(|key| key.id),
         refused: agent.refused.get(&interface).cloned().unwrap_or_default(),
     }

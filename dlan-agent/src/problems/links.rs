@@ -4,7 +4,10 @@ use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::refusal::Refusal;
 
 use super::{HANDSHAKE_OLD_SECONDS, LinkFacts, error, note, warning};
-use crate::control::report::Problem;
+use crate::control::report::{FarEnd, Problem};
+
+/// How many seconds a BFD session may take to come up again before that is worth a word.
+const BFD_DOWN_SECONDS: u64 = 10;
 
 /// Returns the link's problems.
 pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
@@ -25,6 +28,7 @@ pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
         ));
     }
     problems.extend(limit(link).or_else(|| other_key(link)));
+    problems.extend(bfd(link));
     if let Some(problem) = Some(link).filter(|link| !is_whole(link)).and_then(refused).or_else(|| mtu(link)) {
         problems.push(problem);
     } else if uptime_seconds > link.dead_seconds {
@@ -64,6 +68,38 @@ fn unresolved(link: &LinkFacts, reason: &str) -> Problem {
     let endpoint = link.endpoint.as_deref().unwrap_or_default();
     let what = format!("link {}: the name in {endpoint} has no address: {reason}", link.name);
     warning(what, "check the name and this router's own DNS; the last known address stays in use")
+}
+
+/// Says that BFD has lost a neighbor that it watched.
+fn bfd(link: &LinkFacts) -> Option<Problem> {
+    let session = link.bfd.as_ref().filter(|session| session.was_up && session.state != "Up")?;
+    let (name, seconds) = (&link.name, session.since_seconds);
+    match session.far_end {
+        FarEnd::Forwarding => Some(warning(
+            format!(
+                "link {name}: the neighbor's agent has been silent for {seconds} s, but its kernel answers"
+            ),
+            "look at the agent there (`dlan status`, its log); until it is back, its routes are used as it left them",
+        )),
+        // Without a neighbor there is a graver problem to tell.
+        FarEnd::Reachable | FarEnd::Unreachable
+            if seconds < BFD_DOWN_SECONDS || link.neighbors.is_empty() =>
+        {
+            None
+        }
+        FarEnd::Reachable | FarEnd::Unreachable => Some(warning(
+            format!(
+                "link {name}: BFD was up and has been down for {seconds} s ({}), so a failure of the link may be \
+                 noticed only after {} s",
+                session.diagnostic, link.dead_seconds
+            ),
+            format!(
+                "check that BFD still runs at the neighbor, and that UDP port 3784 passes on {} at both ends; if the \
+                 neighbor shall not speak BFD, set `bfd` of link {name} to 0",
+                link.device
+            ),
+        )),
+    }
 }
 
 /// Says what the neighbor does differently, when its packets are refused for it.

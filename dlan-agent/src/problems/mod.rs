@@ -14,7 +14,7 @@ use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::query::MtuMismatch;
 
-use crate::control::report::{Problem, Severity, Topology};
+use crate::control::report::{BfdReport, Problem, Severity, Topology};
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
 pub const HANDSHAKE_OLD_SECONDS: u64 = 185;
@@ -82,6 +82,8 @@ pub struct LinkFacts {
     pub dead_seconds: u64,
     /// Each family's neighbor, when one is heard.
     pub neighbors: Vec<NeighborFacts>,
+    /// The BFD session, when there is one.
+    pub bfd: Option<BfdReport>,
     /// The number of the key that this router signs with.
     pub key: Option<u16>,
     /// What was refused on the link within the last few RouterDeadIntervals.

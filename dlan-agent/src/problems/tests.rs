@@ -1,8 +1,11 @@
 //! Each cause of a problem, and what is said of it.
 
+use std::collections::BTreeMap;
+
 use ospf_lite::ospf::neighbor::NeighborState;
 
 use super::*;
+use crate::control::report::FarEnd;
 use crate::topology::tests::{edge, reference};
 
 fn neighbor(family: Family, state: NeighborState) -> NeighborFacts {
@@ -27,6 +30,7 @@ fn link() -> LinkFacts {
             neighbor(Family::Ipv6, NeighborState::Full),
             neighbor(Family::Ipv4, NeighborState::Full),
         ],
+        bfd: None,
         key: Some(1),
         refused: BTreeSet::new(),
     }
@@ -321,4 +325,53 @@ fn what_was_refused_before_the_neighbor_became_full_is_no_problem() {
         facts.links[0].refused.insert(Refusal::HelloInterval);
     });
     assert_eq!(find(&facts), []);
+}
+
+fn session(state: &str, far_end: FarEnd, since_seconds: u64, was_up: bool) -> Option<BfdReport> {
+    Some(BfdReport {
+        state: state.to_owned(),
+        remote_state: "Down".to_owned(),
+        since_seconds,
+        far_end,
+        was_up,
+        ups: 1,
+        detection_micros: 900_000,
+        transmit_micros: Some(1_000_000),
+        diagnostic: "detection time expired".to_owned(),
+        remote_diagnostic: "none".to_owned(),
+        sent: 1,
+        received: 1,
+        refused: BTreeMap::new(),
+    })
+}
+
+fn with_session(bfd: Option<BfdReport>) -> Vec<Problem> {
+    find(&Facts { links: vec![LinkFacts { bfd, ..link() }], ..healthy() })
+}
+
+#[test]
+fn a_bfd_session_that_was_up_and_stays_down_is_told_with_what_it_means() {
+    let problems = with_session(session("Down", FarEnd::Reachable, 11, true));
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].what.contains("BFD was up and has been down for 11 s (detection time expired)"));
+    assert!(problems[0].next_step.contains("UDP port 3784 passes on dlan-vx4"));
+}
+
+#[test]
+fn a_silent_agent_whose_kernel_answers_is_told_at_once() {
+    let problems = with_session(session("Down", FarEnd::Forwarding, 1, true));
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].what.contains("its kernel answers"));
+}
+
+#[test]
+fn a_bfd_session_that_is_up_or_young_or_never_was_is_no_problem() {
+    for bfd in [
+        session("Up", FarEnd::Reachable, 100, true),
+        session("Down", FarEnd::Unreachable, 3, true),
+        session("Down", FarEnd::Reachable, 100, false),
+        None,
+    ] {
+        assert_eq!(with_session(bfd), []);
+    }
 }

@@ -1,7 +1,7 @@
 //! The plain lists: links, neighbors, routes, database.
 
 use super::table::{Table, duration, milliseconds, octets, or_dash};
-use crate::control::report::{AddressFamily, LinkReport, LsaReport, NeighborsReport, RouteReport};
+use crate::control::report::{AddressFamily, FarEnd, LinkReport, LsaReport, NeighborsReport, RouteReport};
 
 /// Returns every link with its traffic.
 pub fn links(links: &[LinkReport]) -> String {
@@ -9,6 +9,7 @@ pub fn links(links: &[LinkReport]) -> String {
         "NEIGHBOR",
         "IPV6",
         "IPV4",
+        "BFD",
         ">COST",
         ">MTU",
         ">RTT",
@@ -28,7 +29,7 @@ pub fn links(links: &[LinkReport]) -> String {
 }
 
 /// Returns what a link's row begins with.
-pub(super) fn link_row(link: &LinkReport) -> [String; 9] {
+pub(super) fn link_row(link: &LinkReport) -> [String; 10] {
     let cost = match link.cost_back {
         Some(back) if back != link.cost => format!("{}/{back}", link.cost),
         _ => link.cost.to_string(),
@@ -47,6 +48,7 @@ pub(super) fn link_row(link: &LinkReport) -> [String; 9] {
         link.name.clone(),
         state(&link.state_ipv6),
         state(&link.state_ipv4),
+        bfd(link),
         cost,
         link.mtu.to_string(),
         or_dash(link.round_trip_micros.map(milliseconds)),
@@ -54,6 +56,19 @@ pub(super) fn link_row(link: &LinkReport) -> [String; 9] {
         handshake,
         endpoint,
     ]
+}
+
+/// Returns how BFD's session stands: its Detection Time while it is Up.
+fn bfd(link: &LinkReport) -> String {
+    match &link.bfd {
+        Some(session) if session.state == "Up" => milliseconds(session.detection_micros),
+        Some(session) => match session.far_end {
+            FarEnd::Forwarding => "forwarding".to_owned(),
+            FarEnd::Reachable | FarEnd::Unreachable => session.state.clone(),
+        },
+        None if link.bfd_wanted => "-".to_owned(),
+        None => "off".to_owned(),
+    }
 }
 
 /// Returns every neighbor heard, and below them what is refused on their links and what to do about it.
@@ -64,6 +79,7 @@ pub fn neighbors(report: &NeighborsReport) -> String {
         "ROUTER ID",
         "NAME",
         "STATE",
+        "BFD",
         "ADDRESS",
         "DLAN",
         ">DEAD IN",
@@ -77,6 +93,7 @@ pub fn neighbors(report: &NeighborsReport) -> String {
             neighbor.router_id.to_string(),
             or_dash(neighbor.name.as_ref()),
             neighbor.state.clone(),
+            or_dash(neighbor.bfd.as_ref()),
             neighbor.address.to_string(),
             if neighbor.is_dlan { "yes" } else { "no" }.to_owned(),
             or_dash(neighbor.dead_in_seconds.map(duration)),

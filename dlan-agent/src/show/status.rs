@@ -70,8 +70,18 @@ fn heading(status: &Status) -> String {
 }
 
 fn links(status: &Status) -> String {
-    let mut table =
-        Table::new(&["NEIGHBOR", "IPV6", "IPV4", ">COST", ">MTU", ">RTT", ">LOSS", "HANDSHAKE", "ENDPOINT"]);
+    let mut table = Table::new(&[
+        "NEIGHBOR",
+        "IPV6",
+        "IPV4",
+        "BFD",
+        ">COST",
+        ">MTU",
+        ">RTT",
+        ">LOSS",
+        "HANDSHAKE",
+        "ENDPOINT",
+    ]);
     for link in &status.links {
         table.row(link_row(link));
     }

@@ -1,11 +1,13 @@
 //! Replies as they are shown, whole.
 
+use std::collections::BTreeMap;
+
 use ospf_lite::ospf::refusal::Refusal;
 
 use super::*;
 use crate::control::report::{
-    AddressFamily, DrainReport, HopReport, LanReport, LinkCounters, LinkReport, LsaReport, NeighborReport,
-    NeighborsReport, Problem, RouteReport, Severity, Status,
+    AddressFamily, BfdReport, DrainReport, FarEnd, HopReport, LanReport, LinkCounters, LinkReport, LsaReport,
+    NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
 };
 use crate::problems::refusals;
 use crate::topology::tests::reference;
@@ -23,6 +25,8 @@ fn link(name: &str, host_id: u16) -> LinkReport {
         sent_octets: 4711,
         state_ipv6: "Full".to_owned(),
         state_ipv4: "Full".to_owned(),
+        bfd_wanted: true,
+        bfd: Some(bfd_up()),
         cost: 10,
         cost_back: Some(10),
         mtu: 1370,
@@ -33,8 +37,27 @@ fn link(name: &str, host_id: u16) -> LinkReport {
     }
 }
 
+fn bfd_up() -> BfdReport {
+    BfdReport {
+        state: "Up".to_owned(),
+        remote_state: "Up".to_owned(),
+        since_seconds: 60,
+        far_end: FarEnd::Reachable,
+        was_up: true,
+        ups: 1,
+        detection_micros: 900_000,
+        transmit_micros: Some(300_000),
+        diagnostic: "none".to_owned(),
+        remote_diagnostic: "none".to_owned(),
+        sent: 200,
+        received: 201,
+        refused: BTreeMap::new(),
+    }
+}
+
 fn report() -> Status {
     let silent = LinkReport {
+        bfd: None,
         endpoint: None,
         endpoint_configured: None,
         handshake_seconds: None,
@@ -119,6 +142,7 @@ fn the_neighbors_heard() {
         router_id: "0.0.0.4".parse().unwrap(),
         name: name.map(str::to_owned),
         state: "Full".to_owned(),
+        bfd: Some("Up".to_owned()),
         address: "fe80::4".parse().unwrap(),
         is_dlan: name.is_some(),
         dead_in_seconds: Some(37),

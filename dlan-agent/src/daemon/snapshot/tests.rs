@@ -77,6 +77,7 @@ fn engine() -> EngineView {
     };
     let refused = BTreeMap::from([(Refusal::AuthenticationDigest, 7)]);
     EngineView {
+        sessions: BTreeMap::new(),
         topology,
         neighbors: vec![neighbor(Family::Ipv6)],
         counters: BTreeMap::from([(InterfaceId(4), (SocketCounters::default(), refused))]),
