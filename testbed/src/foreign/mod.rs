@@ -18,7 +18,7 @@ use crate::node::{Node, own_program};
 use crate::wait;
 
 /// How long a daemon may take to end when it is asked to.
-const END_LIMIT: Duration = Duration::from_secs(10);
+const END_LIMIT: Duration = Duration::from_secs(3);
 
 /// Whose daemon it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,9 +157,17 @@ impl Maker {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
-        wait::until(END_LIMIT, &format!("{} to end in {}", self.name(), node.name), || {
+        let ended = wait::until(END_LIMIT, &format!("{} to end in {}", self.name(), node.name), || {
             if self.processes(node).is_empty() { Ok(()) } else { Err("it runs".to_owned()) }
-        })
+        });
+        if ended.is_err() {
+            // Of FRR's daemons one now and then waits for the other for good.
+            self.kill(node);
+            for family in ["-4", "-6"] {
+                node.run("ip", &[family, "route", "flush", "proto", "ospf"])?;
+            }
+        }
+        Ok(())
     }
 
     /// Kills the daemon, which gets no chance to do anything: its routes stay.

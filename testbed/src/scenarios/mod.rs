@@ -8,6 +8,7 @@ mod filters;
 mod leaks;
 mod lifecycle;
 mod maintenance;
+mod mixed;
 mod peering;
 mod privacy;
 mod reach;
@@ -61,6 +62,7 @@ pub fn all() -> Vec<Scenario> {
         bird::SCENARIOS,
         failures::SCENARIOS,
         leaks::SCENARIOS,
+        mixed::SCENARIOS,
     ]
     .concat()
 }

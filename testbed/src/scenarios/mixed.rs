@@ -1,0 +1,371 @@
+//! Twelve routers of three makers: everyone talks, restarts beside each other, and is believed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::agent_config::OSPF_SECRET_FILE;
+use crate::error::LabError;
+use crate::foreign::{Algorithm, Authentication, Maker};
+use crate::lab::{Lab, read_file};
+use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel};
+use crate::topology::RouterKind;
+use crate::wait;
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "mixed-mesh",
+        claim: "In a grid and in a ring of twelve routers, ours, BIRD and FRR, everyone talks; equal costs use ways through BIRD and FRR.",
+        topology: "mixed",
+        run: mesh,
+    },
+    Scenario {
+        name: "mixed-foreign-lsas",
+        claim: "What BIRD and FRR redistribute, and what they tell of another area, is in our kernels with the right way out, and goes with them.",
+        topology: "mixed",
+        run: foreign_lsas,
+    },
+    Scenario {
+        name: "mixed-restarts",
+        claim: "Ours restarts beside BIRD and FRR, and BIRD and FRR beside ours, in order and by a kill: all become Full again and every route returns.",
+        topology: "mixed",
+        run: restarts,
+    },
+    Scenario {
+        name: "mixed-loss",
+        claim: "With 30 % of all packets lost, adjacencies with BIRD and FRR come up from nothing, and a changed cost crosses them.",
+        topology: "mixed",
+        run: loss,
+    },
+    Scenario {
+        name: "mixed-causes",
+        claim: "Another MTU, FRR's trailer and FRR's missing AF-bit are told in words by the router that refuses them.",
+        topology: "mixed",
+        run: causes,
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// RxmtInterval is 5 s, and about every other exchange of two packets loses one.
+const LOSS_LIMIT: Duration = Duration::from_secs(150);
+/// The links whose absence leaves a ring of all twelve.
+const CHORDS: [(&str, &str); 5] = [("r5", "r6"), ("r7", "r8"), ("r10", "r11"), ("r2", "r6"), ("r3", "r7")];
+
+fn mesh(stage: &mut Stage) -> Result<(), LabError> {
+    everyone_talks(stage, "grid")?;
+    // Over BIRD alone, over FRR alone, or over both for the same cost; IPv4 has no way through FRR.
+    for (from, to, ipv6, ipv4) in [
+        ("r1", "r6", ["dlan-vx2", "dlan-vx5"], "dlan-vx2"),
+        ("r3", "r8", ["dlan-vx4", "dlan-vx7"], "dlan-vx7"),
+    ] {
+        let [lan6, lan4] = lans(&stage.lab, to)?;
+        wait_for_devices(&stage.lab, from, &lan6, &ipv6)?;
+        wait_for_devices(&stage.lab, from, &lan4, &[ipv4])?;
+        stage.saw(format!("{from} to {to}: IPv6 by {}, IPv4 by {ipv4}", ipv6.join(" and ")));
+    }
+    for (a, b) in CHORDS {
+        stage.lab.set_cut(a, b, true)?;
+    }
+    let begun = Instant::now();
+    stage.lab.wait_for_routes(LIMIT)?;
+    for (a, b) in CHORDS {
+        wait_until_parted(&stage.lab, a, b)?;
+    }
+    everyone_talks(stage, "ring")?;
+    stage.saw(format!("five links cut: the ring carries all after {:.1} s", begun.elapsed().as_secs_f64()));
+    for (a, b) in CHORDS {
+        stage.lab.set_cut(a, b, false)?;
+    }
+    whole(stage)
+}
+
+fn everyone_talks(stage: &mut Stage, shape: &str) -> Result<(), LabError> {
+    let pairs = connected_pairs(&stage.lab);
+    let count = pairs.len();
+    let lab = &stage.lab;
+    let failures = in_parallel(pairs, 8, |(from, to, is_ipv6)| {
+        wait::until(LIMIT, &format!("{from} -> {to} {}", family(*is_ipv6)), || {
+            match lab.pings(from, to, *is_ipv6) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err("no answer".to_owned()),
+                Err(error) => Err(error.with_causes()),
+            }
+        })
+        .map_err(|error| error.with_causes())
+    });
+    claim(failures.is_empty(), || format!("{shape}: {}", failures.join(", ")))?;
+    stage.saw(format!("{shape}: {count} pairs of hosts talk"));
+    Ok(())
+}
+
+/// Waits until neither end of a cut link that is ours counts the other as a neighbor.
+fn wait_until_parted(lab: &Lab, a: &str, b: &str) -> Result<(), LabError> {
+    for (near, far) in [(a, b), (b, a)] {
+        if lab.topology.router(near).is_some_and(|router| router.kind == RouterKind::Dlan) {
+            wait_for_state(lab, near, far, "down")?;
+        }
+    }
+    Ok(())
+}
+
+fn foreign_lsas(stage: &mut Stage) -> Result<(), LabError> {
+    // r10 is BIRD, beside r6 and r11; r5 is FRR, beside r1 and r6.
+    let told = [("r10", Maker::Bird, 10), ("r5", Maker::Frr, 5)];
+    for (router, maker, number) in told {
+        let node = stage.lab.node(router)?.clone();
+        maker.stop(&node)?;
+        node.ip(&[
+            "link add other type bridge".to_owned(),
+            format!("addr add 10.77.{number}.1/24 dev other"),
+            format!("addr add 2001:db8:77:{number}::1/64 dev other nodad"),
+            "link set other up".to_owned(),
+        ])?;
+        let mut plan = stage.lab.foreign_plan(router)?;
+        plan.other_area = Some("other".to_owned());
+        plan.externals = [format!("10.88.{number}.0/24"), format!("2001:db8:88:{number}::/64")]
+            .iter()
+            .filter_map(|prefix| prefix.parse().ok())
+            .collect();
+        maker.start(&node, &plan)?;
+    }
+    for (at, prefix, device) in [
+        ("r6", "2001:db8:77:10::/64", "dlan-vx10"),
+        ("r6", "2001:db8:88:10::/64", "dlan-vx10"),
+        ("r6", "10.77.10.0/24", "dlan-vx10"),
+        ("r6", "10.88.10.0/24", "dlan-vx10"),
+        ("r11", "2001:db8:88:10::/64", "dlan-vx10"),
+        ("r1", "2001:db8:77:5::/64", "dlan-vx5"),
+        ("r1", "2001:db8:88:5::/64", "dlan-vx5"),
+    ] {
+        wait_for_devices(&stage.lab, at, prefix, &[device])?;
+    }
+    stage.saw("AS-External and Inter-Area-Prefix routes of BIRD (both families) and of FRR (IPv6) are in the kernels of r1, r6 and r11");
+    for (router, maker, _) in told {
+        let node = stage.lab.node(router)?.clone();
+        maker.stop(&node)?;
+        node.run("ip", &["link", "delete", "other"])?;
+        stage.lab.start_foreign(router, maker)?;
+    }
+    for (at, prefix) in [("r6", "2001:db8:88:10::/64"), ("r6", "10.77.10.0/24"), ("r1", "2001:db8:77:5::/64")]
+    {
+        wait_for_devices(&stage.lab, at, prefix, &[])?;
+    }
+    whole(stage)
+}
+
+fn restarts(stage: &mut Stage) -> Result<(), LabError> {
+    type Act = fn(&Lab) -> Result<(), LabError>;
+    let rounds: [(&str, Act); 3] = [
+        ("r6, ours, killed", |lab| {
+            lab.kill_agent("r6")?;
+            lab.start_agent("r6")
+        }),
+        ("r7, BIRD, and r5, FRR, stopped in order", |lab| {
+            for (router, maker) in [("r7", Maker::Bird), ("r5", Maker::Frr)] {
+                restart_foreign(lab, router, maker)?;
+            }
+            Ok(())
+        }),
+        ("r2, BIRD, and r4, FRR, killed", |lab| {
+            for (router, maker) in [("r2", Maker::Bird), ("r4", Maker::Frr)] {
+                maker.kill(lab.node(router)?);
+                lab.start_foreign(router, maker)?;
+            }
+            Ok(())
+        }),
+    ];
+    for (what, act) in rounds {
+        let begun = Instant::now();
+        act(&stage.lab)?;
+        whole(stage)?;
+        stage.saw(format!("{what}: whole again after {:.1} s", begun.elapsed().as_secs_f64()));
+    }
+    everyone_talks(stage, "after all")
+}
+
+fn loss(stage: &mut Stage) -> Result<(), LabError> {
+    // All of r1's links, to BIRD and to FRR.
+    let lossy = [("r1", "r2"), ("r1", "r5")];
+    for (a, b) in lossy {
+        stage.lab.set_loss(a, b, 30.0)?;
+    }
+    // Away for longer than RouterDeadInterval: the exchanges begin with nothing.
+    stage.lab.kill_agent("r1")?;
+    wait_for_devices(&stage.lab, "r6", &lans(&stage.lab, "r1")?[0], &[])?;
+    let begun = Instant::now();
+    stage.lab.start_agent("r1")?;
+    for (far, is_ipv6) in [("r2", true), ("r2", false), ("r5", true)] {
+        wait_for_family(&stage.lab, "r1", far, is_ipv6)?;
+    }
+    stage.saw(format!(
+        "30 % lost: r1 was Full with BIRD and FRR after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    ));
+    // The cost of the last step is another's to hear: r3 sees r1's news through r2, which is BIRD.
+    let begun = Instant::now();
+    stage.lab.set_cost("r1", "r2", 7777)?;
+    wait::until(LOSS_LIMIT, "r3 to hear of r1's cost through the loss", || {
+        let topology = stage.lab.dlan_json("r3", &["topology"]).map_err(|error| error.with_causes())?;
+        if topology.to_string().contains("7777") { Ok(()) } else { Err("it knows another".to_owned()) }
+    })?;
+    stage.saw(format!("a changed cost reached r3 through BIRD after {:.1} s", begun.elapsed().as_secs_f64()));
+    for (a, b) in lossy {
+        stage.lab.set_loss(a, b, 0.0)?;
+    }
+    stage.lab.set_cost("r1", "r2", 10)?;
+    whole(stage)
+}
+
+fn causes(stage: &mut Stage) -> Result<(), LabError> {
+    other_mtus(stage)?;
+    whole(stage)?;
+    no_address_families(stage)?;
+    foreign_trailer(stage)?;
+    whole(stage)
+}
+
+/// BIRD and FRR with a larger MTU than r1's, then with a smaller one.
+fn other_mtus(stage: &mut Stage) -> Result<(), LabError> {
+    let config = stage.lab.read_config("r1")?;
+    let smaller = ["r2", "r5"].iter().fold(config.clone(), |text, far| {
+        text.replace(
+            &format!("config link '{far}'\n"),
+            &format!("config link '{far}'\n\toption mtu '1300'\n"),
+        )
+    });
+    stage.lab.write_config("r1", &smaller)?;
+    stage.lab.dlan("r1", &["apply"])?;
+    for far in ["r2", "r5"] {
+        wait_for_words(stage, &format!("link {far}: MTU 1300 here, 1370 at the neighbor"))?;
+    }
+    stage.lab.write_config("r1", &config)?;
+    stage.lab.dlan("r1", &["apply"])?;
+    whole(stage)?;
+    set_mtu(&stage.lab, "1300")?;
+    restart_foreign(&stage.lab, "r2", Maker::Bird)?;
+    restart_foreign(&stage.lab, "r5", Maker::Frr)?;
+    for far in ["r2", "r5"] {
+        wait_for_words(
+            stage,
+            &format!("link {far}: MTU 1300 is in use, the neighbor's; 1370 is configured"),
+        )?;
+    }
+    whole(stage)?;
+    set_mtu(&stage.lab, "1370")?;
+    restart_foreign(&stage.lab, "r2", Maker::Bird)?;
+    restart_foreign(&stage.lab, "r5", Maker::Frr)
+}
+
+/// Sets the MTU of the far ends of r1's links.
+fn set_mtu(lab: &Lab, mtu: &str) -> Result<(), LabError> {
+    for router in ["r2", "r5"] {
+        lab.node(router)?.run("ip", &["link", "set", "dlan-vx1", "mtu", mtu])?;
+    }
+    Ok(())
+}
+
+/// FRR with Instance ID 64 towards r1.
+fn no_address_families(stage: &mut Stage) -> Result<(), LabError> {
+    let mut plan = stage.lab.foreign_plan("r5")?;
+    for link in plan.links.iter_mut().filter(|link| link.device == "dlan-vx1") {
+        link.instance = Some(64);
+    }
+    let node = stage.lab.node("r5")?;
+    Maker::Frr.stop(node)?;
+    Maker::Frr.start(node, &plan)?;
+    wait_for_words(
+        stage,
+        "link r5: the neighbor does not speak OSPFv3 for IPv4 with address families (RFC 5838)",
+    )?;
+    restart_foreign(&stage.lab, "r5", Maker::Frr)
+}
+
+/// r1 and FRR with one secret, which BIRD does not have.
+fn foreign_trailer(stage: &mut Stage) -> Result<(), LabError> {
+    let secret = read_file(&stage.lab.node("r1")?.path(OSPF_SECRET_FILE))?.trim().to_owned();
+    let mut plan = stage.lab.foreign_plan("r5")?;
+    for link in plan.links.iter_mut().filter(|link| link.device == "dlan-vx1") {
+        link.authentication = Some(Authentication { algorithm: Algorithm::Sha256, secret: secret.clone() });
+    }
+    let node = stage.lab.node("r5")?;
+    Maker::Frr.stop(node)?;
+    Maker::Frr.start(node, &plan)?;
+    let config = stage.lab.read_config("r1")?;
+    let option = format!("\toption ospf_secret_file '{OSPF_SECRET_FILE}'\n");
+    stage.lab.write_config("r1", &config.replacen('\n', &format!("\n{option}"), 1))?;
+    stage.lab.dlan("r1", &["apply"])?;
+    wait_for_words(stage, "link r5: FRR's authentication trailer departs from RFC 7166")?;
+    wait_for_words(stage, "link r2: only one end has an OSPF secret")?;
+    stage.lab.write_config("r1", &config)?;
+    stage.lab.dlan("r1", &["apply"])?;
+    restart_foreign(&stage.lab, "r5", Maker::Frr)
+}
+
+fn restart_foreign(lab: &Lab, router: &str, maker: Maker) -> Result<(), LabError> {
+    maker.stop(lab.node(router)?)?;
+    lab.start_foreign(router, maker)
+}
+
+/// Waits until one of r1's problems begins with these words.
+fn wait_for_words(stage: &mut Stage, words: &str) -> Result<(), LabError> {
+    let said = wait::until(LIMIT, &format!("r1 to say '{words}'"), || {
+        let status = stage.lab.dlan_json("r1", &["status"]).map_err(|error| error.with_causes())?;
+        let problems = status.get("problems").and_then(Value::as_array).cloned().unwrap_or_default();
+        let what = |problem: &Value| problem.get("what").and_then(Value::as_str).map(str::to_owned);
+        let said: Vec<String> = problems.iter().filter_map(what).collect();
+        said.iter().find(|what| what.starts_with(words)).cloned().ok_or_else(|| said.join("; "))
+    })?;
+    stage.saw(said);
+    Ok(())
+}
+
+fn whole(stage: &Stage) -> Result<(), LabError> {
+    stage.lab.wait_for_routes(LIMIT)?;
+    stage.lab.wait_for_adjacencies(LIMIT)
+}
+
+/// Returns a router's LAN prefixes, IPv6 first.
+fn lans(lab: &Lab, router: &str) -> Result<[String; 2], LabError> {
+    let router = lab.topology.router(router);
+    router
+        .map(|router| [router.lan_ipv6.trunc().to_string(), router.lan_ipv4.trunc().to_string()])
+        .ok_or_else(|| LabError::Asked("no such router".to_owned()))
+}
+
+/// Waits until a router's usable routes to a prefix leave by exactly these devices.
+fn wait_for_devices(lab: &Lab, router: &str, prefix: &str, devices: &[&str]) -> Result<(), LabError> {
+    let wanted: BTreeSet<&str> = devices.iter().copied().collect();
+    wait::until(LIMIT, &format!("{router}'s route to {prefix} by {}", devices.join(" and ")), || {
+        let seen = lab.route_devices(router, prefix).map_err(|error| error.with_causes())?;
+        let seen: BTreeSet<&str> = seen.iter().map(String::as_str).collect();
+        if seen == wanted { Ok(()) } else { Err(format!("it leaves by {seen:?}")) }
+    })
+}
+
+fn wait_for_family(lab: &Lab, near: &str, far: &str, is_ipv6: bool) -> Result<(), LabError> {
+    wait::until(LOSS_LIMIT, &format!("{near} to be Full with {far}, {}", family(is_ipv6)), || {
+        let state = state_of(lab, near, far, is_ipv6)?;
+        if state == "full" { Ok(()) } else { Err(state) }
+    })
+}
+
+fn wait_for_state(lab: &Lab, near: &str, far: &str, wanted: &str) -> Result<(), LabError> {
+    for is_ipv6 in [true, false] {
+        wait::until(LIMIT, &format!("{near} to be {wanted} with {far}, {}", family(is_ipv6)), || {
+            let state = state_of(lab, near, far, is_ipv6)?;
+            if state == wanted { Ok(()) } else { Err(state) }
+        })?;
+    }
+    Ok(())
+}
+
+fn state_of(lab: &Lab, near: &str, far: &str, is_ipv6: bool) -> Result<String, String> {
+    let links = lab.dlan_json(near, &["links"]).map_err(|error| error.with_causes())?;
+    let link = links
+        .as_array()
+        .and_then(|links| links.iter().find(|link| link.get("name").is_some_and(|name| name == far)));
+    let field = if is_ipv6 { "state_ipv6" } else { "state_ipv4" };
+    let state = link.and_then(|link| link.get(field)?.as_str()).unwrap_or("missing");
+    Ok(state.to_ascii_lowercase())
+}
