@@ -66,6 +66,18 @@ pub fn with_cost(text: &str, neighbor: &str, cost: u16) -> String {
     out
 }
 
+/// Returns a configuration with an option of its first section, the mesh's, set; `None` takes it out.
+pub fn with_mesh_option(text: &str, name: &str, value: Option<&str>) -> String {
+    let (head, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let prefix = format!("\toption {name} ");
+    let mut out: String =
+        head.lines().filter(|line| !line.starts_with(&prefix)).map(|line| format!("{line}\n")).collect();
+    if let Some(value) = value {
+        let _ = writeln!(out, "\toption {name} '{value}'");
+    }
+    out + "\n" + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +97,16 @@ mod tests {
         assert_eq!(r4.matches("config link").count(), 3);
         assert_eq!(r4.matches("option endpoint").count(), 1);
         assert!(rendered("r3").contains("option endpoint 'r2.example.test:51820'"));
+    }
+
+    #[test]
+    fn an_option_of_the_mesh_is_set_replaced_and_taken_out() {
+        let before = rendered("r1");
+        let set = with_mesh_option(&before, "bfd_interval", Some("50"));
+        let again = with_mesh_option(&set, "bfd_interval", Some("60"));
+        assert_eq!(again.matches("\toption bfd_interval '60'\n\nconfig wan 'wan0'").count(), 1, "{again}");
+        assert_eq!(again.matches("bfd_interval").count(), 1);
+        assert_eq!(with_mesh_option(&again, "bfd_interval", None), before);
     }
 
     #[test]

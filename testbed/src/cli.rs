@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::failover::{Case, Shape, Subject};
+
 /// Brings a distributed LAN up on this machine, in network namespaces; breaks it, heals it, tests it.
 #[derive(Debug, Parser)]
 #[command(name = "dlan-lab", version, max_term_width = 100)]
@@ -168,6 +170,28 @@ pub enum Bench {
     },
     /// How soon a mesh converges and heals, and what its routers hold in memory.
     Mesh,
+    /// How long traffic is away when a link fails, beside BIRD and FRR.
+    Failover {
+        /// How often each failure is made; the median counts.
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Whom to measure.
+        #[arg(long, value_delimiter = ',', default_value = "dlan,bird,frr")]
+        subjects: Vec<Subject>,
+        /// Which failures, with which timers.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "carrier,bfd50,bfd100,bfd300,one-way,hello,shipped"
+        )]
+        cases: Vec<Case>,
+        /// In which meshes.
+        #[arg(long, value_delimiter = ',', default_value = "ring,mesh")]
+        shapes: Vec<Shape>,
+        /// How many prefixes lie behind the failed neighbor; 0 for none of these measurements.
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 1000, 10_000])]
+        prefixes: Vec<usize>,
+    },
     /// Plays an area of many routers; started by the measurement itself.
     #[command(hide = true)]
     Play {

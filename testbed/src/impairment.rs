@@ -23,7 +23,13 @@ struct Crossing {
     devices: [String; 2],
 }
 
-/// Returns the orders for every node that some link's path crosses, given the names of the links that are cut.
+/// Returns how a cut of the one direction from `a` to `b` is called.
+pub fn one_way(a: &str, b: &str) -> String {
+    format!("{a}>{b}")
+}
+
+/// Returns the orders for every node that some link's path crosses, given the names of the links that are cut and of single
+/// directions of links that are.
 pub fn orders(topology: &Topology, cuts: &BTreeSet<String>) -> BTreeMap<String, Orders> {
     let mut rules: BTreeMap<String, (String, String)> = BTreeMap::new();
     let mut delays: BTreeMap<String, String> = BTreeMap::new();
@@ -35,7 +41,10 @@ pub fn orders(topology: &Topology, cuts: &BTreeSet<String>) -> BTreeMap<String, 
         let class = index + 2;
         let (routed, bridged) = rules.entry(crossing.node.clone()).or_default();
         let into = if crossing.bridged { bridged } else { routed };
-        write_rules(into, link, (a, b), cuts.contains(&link.name()), class);
+        let is_cut =
+            |a: &Router, b: &Router| cuts.contains(&link.name()) || cuts.contains(&one_way(&a.name, &b.name));
+        write_rules(into, link, (a, b, is_cut(a, b)), class);
+        write_rules(into, link, (b, a, is_cut(b, a)), class);
         if link.delay_ms > 0 {
             let lines = delays.entry(crossing.node).or_default();
             for device in &crossing.devices {
@@ -80,14 +89,10 @@ fn crossing(topology: &Topology, a: &Router, b: &Router) -> Crossing {
     }
 }
 
-fn write_rules(rules: &mut String, link: &Link, (a, b): (&Router, &Router), cut: bool, class: usize) {
+/// Writes what holds for packets from `a` to `b`.
+fn write_rules(rules: &mut String, link: &Link, (a, b, cut): (&Router, &Router, bool), class: usize) {
     let (Some((a4, a6)), Some((b4, b6))) = (a.wan_addresses(), b.wan_addresses()) else { return };
-    let pairs = [
-        format!("ip saddr {a4} ip daddr {b4}"),
-        format!("ip saddr {b4} ip daddr {a4}"),
-        format!("ip6 saddr {a6} ip6 daddr {b6}"),
-        format!("ip6 saddr {b6} ip6 daddr {a6}"),
-    ];
+    let pairs = [format!("ip saddr {a4} ip daddr {b4}"), format!("ip6 saddr {a6} ip6 daddr {b6}")];
     for pair in pairs {
         // Writing to a String cannot fail.
         if cut {
@@ -152,6 +157,14 @@ mod tests {
                 .filter(|(node, _)| *node != "h1")
                 .all(|(_, orders)| !orders.nftables.contains("drop"))
         );
+    }
+
+    #[test]
+    fn a_cut_of_one_direction_leaves_the_other() {
+        let orders = orders(&reference(), &BTreeSet::from([one_way("r1", "r4")]));
+        let rules = &orders["h1"].nftables;
+        assert_eq!(rules.matches("counter drop").count(), 2, "{rules}");
+        assert!(rules.contains("ip saddr 192.168.178.2 ip daddr 203.0.113.2 counter drop"), "{rules}");
     }
 
     #[test]

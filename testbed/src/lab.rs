@@ -167,6 +167,18 @@ impl Lab {
         fs::read_to_string(self.file("cuts")).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
+    /// Cuts a link in the one direction from `a` to `b`, or heals that.
+    pub fn set_cut_one_way(&self, a: &str, b: &str, cut: bool) -> Result<(), LabError> {
+        let mut cuts = self.cuts();
+        let name = impairment::one_way(a, b);
+        if cut {
+            cuts.insert(name);
+        } else {
+            cuts.remove(&name);
+        }
+        self.write_cuts(&cuts)
+    }
+
     /// Cuts a link, or heals it: nothing of the path below passes between its two routers.
     pub fn set_cut(&self, a: &str, b: &str, cut: bool) -> Result<String, LabError> {
         let link = self.topology.link(a, b).ok_or_else(|| {
@@ -181,6 +193,15 @@ impl Lab {
         }
         self.write_cuts(&cuts)?;
         Ok(link.name())
+    }
+
+    /// Sets the share of packets that is lost each way on the path below a link, in percent.
+    pub fn set_loss(&mut self, a: &str, b: &str, percent: f64) -> Result<(), LabError> {
+        let links = self.topology.links.iter_mut();
+        for link in links.filter(|link| link.joins(a, b)) {
+            link.loss_percent = percent;
+        }
+        self.write_cuts(&self.cuts())
     }
 
     /// Returns whether the topology wants delays that this machine's kernel cannot make.

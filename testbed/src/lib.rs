@@ -22,6 +22,7 @@ pub mod node_init;
 pub mod observe;
 pub mod picture;
 pub mod ping;
+pub mod probe;
 pub mod report;
 pub mod run;
 pub mod runner;

@@ -1,10 +1,10 @@
 //! How soon a mesh converges and heals, and what its routers hold in memory: ours and BIRD on the same links.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::cpu::{Memory, resident_memory};
+use super::shapes;
 use crate::console::Console;
 use crate::error::LabError;
 use crate::foreign::Maker;
@@ -241,23 +241,8 @@ fn median(mut all: Vec<f64>) -> f64 {
 
 /// Returns a topology file of routers in a ring, each also linked with the one five further on: degree four.
 fn ring_with_chords(routers: usize) -> String {
-    let mut text = format!("name = \"bench-{routers}\"\n[mesh]\nhello_interval = 1\ndead_interval = 4\n");
-    for n in 1..=routers {
-        let public = 4 * n + 2;
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "[[router]]\nname = \"r{n}\"\nhost_id = {n}\nwan_ipv4 = \"203.0.113.{public}/30\"\nwan_ipv6 = \
-             \"2001:db8:{n:x}::2/64\"\nlan_ipv4 = \"10.3.{n}.1/24\"\nlan_ipv6 = \"fd79:2de7:db87:{n:x}::1/64\"\n"
-        );
-    }
-    for n in 0..routers {
-        for step in [1, 5] {
-            let (a, b) = (n + 1, (n + step) % routers + 1);
-            let _ = write!(text, "[[link]]\nbetween = [\"r{a}\", \"r{b}\"]\n");
-        }
-    }
-    text
+    let mesh = "hello_interval = 1\ndead_interval = 4\n";
+    shapes::topology(&format!("bench-{routers}"), mesh, &shapes::ring(routers, Some(5)), &[])
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 pub mod area;
 pub mod cpu;
 pub mod database;
+pub mod failover;
 pub mod listener;
 pub mod mesh;
 pub mod player;
+pub mod shapes;
 
 use std::fs;
 
@@ -20,6 +22,9 @@ pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
             database::measure(console, &crate::foreign::bird::program()?, &routers)
         }
         Bench::Mesh => mesh::measure(console),
+        Bench::Failover { runs, subjects, cases, shapes, prefixes } => {
+            failover::measure(console, &failover::Orders { runs, subjects, cases, shapes, prefixes })
+        }
         Bench::Play { device, address, routers } => {
             let ifindex = index_of(&device)?;
             let play = player::Play { device, ifindex, address, routers };
