@@ -1,6 +1,7 @@
 //! Flooding: LSAs taken in, acknowledged and passed on (RFC 2328 section 13, RFC 5340 section 4.5).
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use crate::ospf::install;
 use crate::ospf::interface::Interface;
 use crate::ospf::lsa::{LsType, LsaHeader, MAX_AGE, SequenceNumber};
 use crate::ospf::lsdb::{Domain, Lsdb, LsdbKey, MIN_LS_ARRIVAL, Source};
-use crate::ospf::neighbor::{NeighborInput, events, exchange};
+use crate::ospf::mesh;
+use crate::ospf::neighbor::{Neighbor, NeighborInput, events, exchange};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{AgedLsa, LinkStateUpdate, PacketBody};
 use crate::ospf::refusal::Refusal;
+use crate::time::Instant;
 use crate::timer::TimerKey;
 use crate::wire::{DecodeError, size};
 
@@ -178,55 +181,98 @@ fn take(area: &mut Area, id: InterfaceId, (key, aged, source): (LsdbKey, AgedLsa
 /// Passes the installed instance on to all but the neighbor that it came from (RFC 2328 section 13.3); the Updates go
 /// out with [`send_flooded`]. Returns whether anybody gets it.
 pub fn flood(area: &mut Area, key: &LsdbKey, from: Option<InterfaceId>, cx: &mut Cx<'_>) -> bool {
+    let served = match key.domain {
+        Domain::Link(_) => BTreeSet::new(),
+        Domain::Area | Domain::As => mesh::served(area, from),
+    };
     let Area { interfaces, lsdb, .. } = area;
     let Some(entry) = lsdb.get(key) else {
         return false;
     };
     let (header, is_news) = (entry.header(cx.now), entry.is_change() && key.lsa.ls_type.is_topology());
     let mut is_passed_on = false;
-    match key.domain {
-        Domain::Link(id) => {
-            if let Some(interface) = interfaces.get_mut(&id) {
-                is_passed_on = flood_over(interface, (key, &header, is_news), from, cx);
+    for interface in interfaces.values_mut() {
+        let is_in_domain = match key.domain {
+            Domain::Link(id) => interface.config.id == id,
+            Domain::Area | Domain::As => true,
+        };
+        if from == Some(interface.config.id) {
+            if let Some(neighbor) = interface.neighbor.as_mut() {
+                neighbor.exchange.satisfy(&header);
             }
+            continue;
         }
-        Domain::Area | Domain::As => {
-            for interface in interfaces.values_mut() {
-                is_passed_on |= flood_over(interface, (key, &header, is_news), from, cx);
-            }
+        if !is_in_domain {
+            continue;
+        }
+        let neighbor = interface.neighbor.as_ref().map(|neighbor| neighbor.router_id);
+        if neighbor.is_some_and(|neighbor| served.contains(&neighbor)) {
+            is_passed_on |= withhold(interface, (key, &header, is_news), cx);
+        } else {
+            is_passed_on |= flood_over(interface, (key, &header, is_news), cx);
         }
     }
     is_passed_on
 }
 
-/// Steps 1a to 1d for the one neighbor of an interface.
+/// Steps 1a to 1d for the one neighbor of an interface; the caller has seen to it that the LSA did not come from there.
 fn flood_over(
     interface: &mut Interface,
     (key, header, is_news): (&LsdbKey, &LsaHeader, bool),
-    from: Option<InterfaceId>,
     cx: &mut Cx<'_>,
 ) -> bool {
-    let id = interface.config.id;
     let Some(interval) = interface.link().map(|link| link.rxmt_interval) else {
         return false;
     };
+    // The second copy is acknowledged at once, and who asks for grace has no time to lose.
+    let is_grace = key.lsa.ls_type == LsType::GRACE;
+    let interval = if is_grace { GRACE_AGAIN } else { interval };
+    let again = |neighbor: &Neighbor| exchange::first_retransmission(&neighbor.exchange, interval, cx.now);
+    let again = interface.neighbor.as_ref().map_or(cx.now, again);
+    let is_listed = list(interface, (key, header, is_news), again, cx);
+    if is_listed {
+        interface.flooding.insert(*key);
+    }
+    is_listed
+}
+
+/// Lets a neighbor that gets the LSA from elsewhere know that it is here, and sends it only if the neighbor does not.
+fn withhold(
+    interface: &mut Interface,
+    (key, header, is_news): (&LsdbKey, &LsaHeader, bool),
+    cx: &mut Cx<'_>,
+) -> bool {
+    let again = cx.now + mesh::WITHHOLD;
+    let is_listed = list(interface, (key, header, is_news), again, cx);
+    if is_listed {
+        if let Some(neighbor) = interface.neighbor.as_mut() {
+            neighbor.withheld.insert(*key);
+        }
+        interface.delayed_acknowledgments.insert(header.key, *header);
+        cx.timers.arm_no_later(TimerKey::Acknowledge(interface.config.id), cx.now + mesh::TELL_DELAY);
+    }
+    is_listed
+}
+
+/// Puts the LSA on the neighbor's retransmission list, due at `again`; returns whether the neighbor is to get it at all.
+fn list(
+    interface: &mut Interface,
+    (key, header, is_news): (&LsdbKey, &LsaHeader, bool),
+    again: Instant,
+    cx: &mut Cx<'_>,
+) -> bool {
+    let id = interface.config.id;
     let Some(neighbor) = interface.neighbor.as_mut().filter(|neighbor| neighbor.state.takes_flooding())
     else {
         return false;
     };
-    if matches!(neighbor.exchange.satisfy(header), Some(Ordering::Less | Ordering::Equal)) || from == Some(id)
-    {
+    if matches!(neighbor.exchange.satisfy(header), Some(Ordering::Less | Ordering::Equal)) {
         return false;
     }
-    // The second copy is acknowledged at once, and who asks for grace has no time to lose.
-    let is_grace = key.lsa.ls_type == LsType::GRACE;
-    let interval = if is_grace { GRACE_AGAIN } else { interval };
-    let again = exchange::first_retransmission(&neighbor.exchange, interval, cx.now);
     neighbor.retransmissions.insert(*key, again);
     if is_news {
         neighbor.news.insert(*key);
     }
-    interface.flooding.insert(*key);
     cx.timers.arm_no_later(TimerKey::Retransmit(id), again);
     true
 }
@@ -341,6 +387,7 @@ pub fn handle_link_state_acknowledgment(
             lsdb.get(&key).is_some_and(|entry| header.compare_recency(&entry.header(cx.now)).is_eq());
         if is_same {
             neighbor.retransmissions.remove(&key);
+            neighbor.withheld.remove(&key);
             neighbor.news.remove(&key);
             interface.flooding.remove(&key);
         } else {
@@ -361,6 +408,8 @@ fn take_off_list(area: &mut Area, id: InterfaceId, key: &LsdbKey) -> bool {
         return false;
     };
     let is_unsent = interface.flooding.remove(key);
+    let is_unsent =
+        is_unsent | interface.neighbor.as_mut().is_some_and(|neighbor| neighbor.withheld.remove(key));
     let is_listed = interface.neighbor.as_mut().is_some_and(|neighbor| {
         neighbor.news.remove(key);
         neighbor.retransmissions.remove(key).is_some()

@@ -47,6 +47,7 @@ fn drop_from_lists(interface: &mut Interface, key: &LsdbKey) {
     interface.flooding.remove(key);
     if let Some(neighbor) = interface.neighbor.as_mut() {
         neighbor.retransmissions.remove(key);
+        neighbor.withheld.remove(key);
     }
 }
 

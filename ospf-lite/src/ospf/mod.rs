@@ -12,6 +12,7 @@ pub mod interface;
 pub mod lfa;
 pub mod lsa;
 pub mod lsdb;
+pub mod mesh;
 pub mod neighbor;
 pub mod options;
 pub mod originate;

@@ -32,6 +32,7 @@ pub fn forget(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
     interface.flooding.clear();
     if let Some(neighbor) = interface.neighbor.as_mut() {
         neighbor.retransmissions.clear();
+        neighbor.withheld.clear();
         neighbor.news.clear();
         neighbor.exchange = Exchange { sequence: neighbor.exchange.sequence, ..Exchange::new() };
     }

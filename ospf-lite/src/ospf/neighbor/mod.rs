@@ -47,6 +47,8 @@ pub struct Neighbor {
     /// Link state retransmission list: what it has not acknowledged, and when it gets that again. At most the whole
     /// database.
     pub retransmissions: BTreeMap<LsdbKey, Instant>,
+    /// Those of them that it has not been sent, because it gets them from another router.
+    pub withheld: BTreeSet<LsdbKey>,
     /// Those of them, and of the instances before, that told a change of topology.
     pub news: BTreeSet<LsdbKey>,
 }
@@ -67,6 +69,7 @@ impl Neighbor {
             mismatched_mtu: None,
             exchange: Exchange::new(),
             retransmissions: BTreeMap::new(),
+            withheld: BTreeSet::new(),
             news: BTreeSet::new(),
         }
     }

@@ -36,6 +36,7 @@ pub fn handle_timeout(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
     let sent = flood::send_update(interface, late, (&area.lsdb, RETRANSMIT_BURST_MAX), cx);
     if let Some(neighbor) = interface.neighbor.as_mut() {
         for key in sent {
+            neighbor.withheld.remove(&key);
             neighbor.retransmissions.insert(key, cx.now + interval);
         }
     }
