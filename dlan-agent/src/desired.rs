@@ -28,7 +28,9 @@ pub struct RoutingInput {
     pub routes: BTreeMap<IpNet, BTreeSet<RouteHop>>,
     /// Prefixes to which nothing may ever go by the WAN, whether there is a route or not.
     pub learned: BTreeSet<IpNet>,
-    /// Whether both families' engines have their first database: before that, what stands in the kernel is kept.
+    /// Whether both families' routes follow from a whole database.
+    pub complete: bool,
+    /// Whether both families' engines have settled: before that, what stands in the kernel is kept.
     pub settled: bool,
 }
 

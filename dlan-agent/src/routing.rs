@@ -281,7 +281,9 @@ pub struct EngineRoutes {
     pub routes: Vec<Route>,
     /// The neighbors whose router information is in the database: dlan routers, which route IPv4 over IPv6 next hops.
     pub dlan_routers: BTreeSet<RouterId>,
-    /// Whether both families' first databases are in.
+    /// Whether both families' routes follow from a whole database.
+    pub complete: bool,
+    /// Whether both families have settled.
     pub settled: bool,
 }
 
@@ -299,7 +301,7 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
             routes.insert(route.prefix, hops);
         }
     }
-    RoutingInput { routes, learned: BTreeSet::new(), settled: engine.settled }
+    RoutingInput { routes, learned: BTreeSet::new(), complete: engine.complete, settled: engine.settled }
 }
 
 /// Returns where to send packets for the prefix: to the neighbor's link-local address, or for IPv4 towards a router that is

@@ -437,3 +437,40 @@ fn routes_go_on_while_something_else_cannot_be_repaired() {
     let learned = router.system.state.routes.iter().find(|(key, _)| key.is_learned()).unwrap();
     assert!(learned.1.to_string().contains("dlan-vx2"), "{}", learned.1);
 }
+
+#[test]
+fn routes_count_as_in_use_when_they_have_been_applied_and_not_before() {
+    let mut router = Router::new(State::default());
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    router.reconciler.handle_routes(router.now, RoutingInput { complete: false, ..routing(WAY) });
+    router.run();
+    assert!(!router.reports.contains(&Report::Installed), "the database is not in");
+    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
+    let action = router.reconciler.poll_action().unwrap();
+    // While the system takes its time there is another change: what is being applied is not what is wanted any more.
+    assert_eq!(router.reconciler.poll_report(), None);
+    router.reconciler.handle_routes(router.now, routing(WAY));
+    router.act(action);
+    assert_eq!(router.reconciler.poll_report(), None);
+    let action = router.reconciler.poll_action().unwrap();
+    assert_eq!(router.reconciler.poll_report(), None);
+    router.act(action);
+    assert_eq!(router.reconciler.poll_report(), Some(Report::Installed));
+    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
+    router.run();
+    assert!(!router.reports.contains(&Report::Installed), "that is told once");
+}
+
+#[test]
+fn routes_of_an_earlier_start_are_in_use_from_the_first_look_on() {
+    let standing = Router::settled(&routing(WAY)).system.state;
+    let mut router = Router::new(standing);
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.reports.iter().filter(|report| **report == Report::Installed).count(), 1);
+    router.forget();
+    router.reconciler.handle_routes(router.now, routing(WAY));
+    router.run();
+    assert_eq!(router.reports.iter().filter(|report| **report == Report::Installed).count(), 1);
+}

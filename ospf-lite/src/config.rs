@@ -23,6 +23,9 @@ pub struct Config {
     pub alternates: bool,
     /// Back-off between changes of the database and shortest-path runs.
     pub spf_delay: SpfDelayConfig,
+    /// Whether the owner says by `Engine::handle_installed` when the routes are in use; until then the router does not
+    /// offer itself for transit. Else they count as in use at once, or a second later where that decides.
+    pub awaits_installation: bool,
     /// The high half of RFC 7166 sequence numbers. The caller makes sure that it grows with every start, so
     /// that no sequence number is used twice over restarts.
     pub authentication_epoch: u32,
@@ -83,6 +86,7 @@ impl Config {
             equal_cost_max: 16,
             alternates: true,
             spf_delay: SpfDelayConfig::default(),
+            awaits_installation: false,
             authentication_epoch: 0,
             limits: Limits::default(),
             grace: GraceConfig::default(),

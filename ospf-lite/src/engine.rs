@@ -40,8 +40,10 @@ pub struct Engine {
 impl Engine {
     /// Makes an engine without interfaces. The same seed and inputs give the same outputs.
     pub fn new(config: Config, now: Instant, seed: u64) -> Self {
+        let mut area = Area::new(config.router_id, now);
+        area.originations.is_installed = !config.awaits_installation;
         let mut engine = Self {
-            area: Area::new(config.router_id, now),
+            area,
             routing: Routing::new(config.family),
             timers: Timers::default(),
             outbox: Outbox::new(config.authentication_epoch),
@@ -87,6 +89,13 @@ impl Engine {
     /// Takes in that this router is about to stop, and how. [`Engine::is_acknowledged`] says when the neighbors know.
     pub fn handle_leaving(&mut self, now: Instant, leaving: Leaving) {
         self.handle(now, |area, _, _| restart::handle_leaving(area, leaving));
+    }
+
+    /// Takes in that packets of others would find their way: the routes are in use, those of a database that is in (see
+    /// [`Engine::has_database`]) or those that an earlier life left. Only counts where the configuration says that the
+    /// engine awaits it.
+    pub fn handle_installed(&mut self, now: Instant) {
+        self.handle(now, |area, _, _| originate::handle_installed(area));
     }
 
     /// Does what is due at `now`.
@@ -148,6 +157,12 @@ impl Engine {
     /// comes to be. Until the database is in, this router does not offer itself for transit (R-bit).
     pub const fn is_settled(&self) -> bool {
         self.routing.is_settled()
+    }
+
+    /// Returns whether the routes follow from a whole database, though neighbors may still have to say that the links to
+    /// this router are there. Event::RoutesChanged is raised when that comes to be.
+    pub const fn has_database(&self) -> bool {
+        self.routing.has_database()
     }
 
     /// Returns whether other routers' traffic is to keep away from this one.
@@ -258,7 +273,7 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Aging => aging::handle_timeout(area, cx),
         TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),
         TimerKey::Originate => area.due.origination = true,
-        TimerKey::Transit => originate::handle_transit_timeout(area),
+        TimerKey::Transit => originate::handle_installed(area),
         // Looked at after every input; the deadline only makes sure that there is one.
         TimerKey::Settle | TimerKey::Flood(_) => {}
         TimerKey::Alternates => routing.handle_alternates_timeout(cx),

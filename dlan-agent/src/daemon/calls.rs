@@ -94,6 +94,7 @@ impl Daemon {
                 self.answer_waiting(generation, false, &format!("Failed: {error}\n{after}"));
                 self.interfaces_due = true;
             }
+            Report::Installed => self.installed_due = true,
             Report::Drift { repairs } => self.repaired = Some((self.clock.now(), repairs)),
         }
     }

@@ -68,6 +68,7 @@ pub fn read_routes(engines: &Engines) -> EngineRoutes {
     EngineRoutes {
         routes: routes(engines),
         dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
+        complete: engines.ipv6.has_database() && engines.ipv4.has_database(),
         settled: engines.ipv6.is_settled() && engines.ipv4.is_settled(),
     }
 }

@@ -135,6 +135,8 @@ struct Daemon {
     epoch: u32,
     /// Whether other routers' traffic is kept away.
     is_drained: bool,
+    /// Whether the engines must be told that their routes are in use.
+    installed_due: bool,
     /// Whether the engines' interfaces may differ from what was told.
     interfaces_due: bool,
     next_tick: Instant,
@@ -177,6 +179,7 @@ impl Daemon {
             has_asked_peers: false,
             epoch: start.epoch,
             is_drained: start.is_drained,
+            installed_due: false,
             interfaces_due: false,
             next_tick: clock.now(),
         };
@@ -254,6 +257,10 @@ impl Daemon {
         }
         while let Some(report) = self.reconciler.poll_report() {
             self.handle_report(report);
+        }
+        if let Some(engine) = self.engine.as_ref().filter(|_| self.installed_due) {
+            engine.driver.installed().await?;
+            self.installed_due = false;
         }
         Ok(())
     }

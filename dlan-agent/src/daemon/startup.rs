@@ -132,6 +132,7 @@ pub(super) fn engine(config: &Config, family: Family, epoch: u32) -> EngineConfi
     EngineConfig {
         equal_cost_max: config.mesh.equal_cost_max.into(),
         authentication_epoch: epoch,
+        awaits_installation: true,
         ..EngineConfig::new(addressing::router_id(config.mesh.host_id), family)
     }
 }

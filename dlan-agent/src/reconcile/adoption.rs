@@ -18,6 +18,18 @@ const ADOPTED_FOR: Duration = Duration::from_secs(120);
 /// How many prefixes once learned are remembered at most.
 const LEARNED_MAX: usize = 4096;
 
+/// Which routes packets of others would find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Installed {
+    /// None that can be counted on.
+    #[default]
+    Nothing,
+    /// Those that an earlier start left.
+    Adopted,
+    /// Those of a whole database.
+    Whole,
+}
+
 /// What the routing protocol says, and what is kept beside it.
 #[derive(Debug, Clone, Default)]
 pub struct Adoption {
@@ -73,6 +85,15 @@ impl Adoption {
         if !self.adopted.is_empty() {
             info!(count = self.adopted.len(), "routes adopted");
             self.until = Some(now + ADOPTED_FOR);
+        }
+    }
+
+    /// Returns which routes are wanted in use.
+    pub fn installed(&self) -> Installed {
+        match (self.engine.complete, self.adopted.is_empty()) {
+            (true, _) => Installed::Whole,
+            (false, false) => Installed::Adopted,
+            (false, true) => Installed::Nothing,
         }
     }
 

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use ospf_lite::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::adoption::Adoption;
+use self::adoption::{Adoption, Installed};
 use self::pace::Pace;
 pub use self::report::{Health, Report};
 use crate::addressing::AddressingError;
@@ -58,6 +58,8 @@ pub struct Reconciler {
     /// Neighbors whose endpoint the WireGuard device must be told: a difference of state would not say so.
     endpoints_due: BTreeSet<HostId>,
     adoption: Adoption,
+    /// Which routes are in use, as far as it was told.
+    installed: Installed,
     /// The system as last seen, brought forward by what was applied since.
     known: Option<State>,
     /// The action that is out.
@@ -139,8 +141,10 @@ impl Reconciler {
     /// Takes that the routing protocol begins afresh: the routes that stand are kept until it has settled.
     pub fn handle_routing_restarted(&mut self, now: Instant) {
         self.adoption.forget_engine();
+        self.installed = Installed::Nothing;
         if let (Some(known), Some(config)) = (&self.known, &self.config) {
             self.adoption.adopt(now, known, config);
+            self.note_adopted();
         }
     }
 
@@ -164,6 +168,7 @@ impl Reconciler {
         let Some(config) = &self.config else { return };
         self.adoption.adopt(now, &observed, config);
         self.pace.handle_observed(now, config.mesh.drift_interval);
+        self.note_adopted();
         let verifying = std::mem::take(&mut self.verifying);
         let strayed = match &self.known {
             Some(known) => Plan::new(&observed, known).unwrap_or_default(),
@@ -201,9 +206,13 @@ impl Reconciler {
                     self.pace.handle_hint(now);
                 }
                 self.handle_routes_applied(&plan, &target, &outcome);
+                if is_success {
+                    self.note_installed();
+                }
             }
             (Scope::Full, true) => {
                 self.known = Some(*target);
+                self.note_installed();
                 self.verifying = true;
                 self.observe_due = true;
                 self.report(Report::Applied { generation: self.generation, plan });
@@ -308,6 +317,9 @@ impl Reconciler {
         self.compare_due |= target.ruleset != known.ruleset;
         let plan = Plan::routes(known, &target);
         debug!(changes = plan.steps().len(), "routes");
+        if plan.is_empty() {
+            self.note_installed();
+        }
         self.apply(Scope::Routes, plan, target)
     }
 
@@ -375,6 +387,22 @@ impl Reconciler {
                 Some(route) => known.routes.insert(edit.key, route.clone()),
                 None => known.routes.remove(&edit.key),
             };
+        }
+    }
+
+    /// Routes of an earlier start stand, and were seen.
+    fn note_adopted(&mut self) {
+        if self.adoption.installed() == Installed::Adopted {
+            self.note_installed();
+        }
+    }
+
+    /// What the routing protocol wants is in the kernel, unless it has wanted something else since.
+    fn note_installed(&mut self) {
+        let installed = self.adoption.installed();
+        if !self.routes_due && installed > self.installed {
+            self.installed = installed;
+            self.report(Report::Installed);
         }
     }
 

@@ -45,6 +45,9 @@ pub enum Report {
         /// Whether the configuration before it is in force again; else this one is tried again.
         reverted: bool,
     },
+    /// Packets of others would find their way: routes are in use that an earlier start left, or, told once more, those of
+    /// the routing protocol's first whole database.
+    Installed,
     /// Somebody else changed what is ours.
     Drift {
         /// The repairs, one text each; of many the first, and how many more.

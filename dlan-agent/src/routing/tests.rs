@@ -162,7 +162,10 @@ fn gateway_of(dlan_routers: &[RouterId], route: Route) -> Option<IpAddr> {
     feed.diff(&wanted(TEXT), &seen(&[("dlan-vx2", 7)]));
     let prefix = route.prefix;
     let dlan_routers = dlan_routers.iter().copied().collect();
-    let input = routing_input(&EngineRoutes { routes: vec![route], dlan_routers, settled: true }, &feed);
+    let input = routing_input(
+        &EngineRoutes { routes: vec![route], dlan_routers, complete: true, settled: true },
+        &feed,
+    );
     input.routes.get(&prefix)?.first()?.via
 }
 

@@ -89,6 +89,7 @@ pub(super) enum Command {
     Private(Family, PrivateContent),
     StubRouter(bool),
     DisableBfd,
+    Installed,
     Inspect(Inspection),
 }
 
@@ -146,6 +147,11 @@ impl DriverHandle {
             let _ = timeout(DISABLE_PATIENCE, sessions.wait_for(is_over)).await;
         }
         Ok(())
+    }
+
+    /// Says, in both families, that the routes are in use.
+    pub async fn installed(&self) -> Result<(), DriverEnded> {
+        self.command(Command::Installed).await
     }
 
     /// Runs a question in the driver's task and returns the answer. All earlier commands of this handle have taken

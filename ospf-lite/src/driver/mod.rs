@@ -199,6 +199,11 @@ impl Driver {
                 let now = self.engines.now;
                 self.engines.of_mut(family).handle_private(now, content);
             }
+            Command::Installed => {
+                let now = self.engines.now;
+                self.engines.ipv6.handle_installed(now);
+                self.engines.ipv4.handle_installed(now);
+            }
             Command::StubRouter(is_stub) => {
                 let now = self.engines.now;
                 self.engines.ipv6.handle_stub_router(now, is_stub);

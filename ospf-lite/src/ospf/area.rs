@@ -82,10 +82,11 @@ impl Area {
         self.settled.is_some()
     }
 
-    /// Returns whether this router offers itself for transit (R-bit): when its first database is in and, if the others
-    /// had given it up, its routes have been put to use.
+    /// Returns whether this router offers itself for transit (R-bit): when its first database is in and its routes have
+    /// been put to use.
     pub fn offers_transit(&self) -> bool {
-        self.is_settled() && self.originations.start != Start::Returning
+        let Originations { start, is_installed, .. } = &self.originations;
+        self.is_settled() && *is_installed && *start != Start::Returning
     }
 
     /// Returns what this router offers other routers' traffic.

@@ -93,7 +93,7 @@ pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     area.originations.places = places;
     area.originations.throttles.retain(|_, throttle| throttle.matters(cx.now));
     area.originations.refreshes.retain(|key| wanted.contains_key(key));
-    if !area.is_settled() && !view.adjacencies.is_empty() && area.originations.held_until.is_none() {
+    if !area.offers_transit() && !view.adjacencies.is_empty() && area.originations.held_until.is_none() {
         area.originations.held_until = Some(cx.now + SETTLE_HOLD);
     }
     for change in diff(&wanted, &area.lsdb, &area.originations.refreshes) {
@@ -134,7 +134,7 @@ fn diff(wanted: &BTreeMap<LsdbKey, LsaBody>, lsdb: &Lsdb, refreshes: &BTreeSet<L
 
 /// Returns when an LSA may be originated, or nothing while something else must happen first.
 ///
-/// A router that starts waits with its Router-LSAs until it has settled, or until it has had its first link for
+/// A router that starts waits with its Router-LSAs until it offers transit, or until it has had its first link for
 /// [`SETTLE_HOLD`]. One that the others have given up does not wait: they must not take the Router-LSA of its earlier
 /// life, which offers transit, for true when its links come back.
 fn allowed_at(area: &Area, key: &LsdbKey) -> Option<Instant> {
@@ -143,7 +143,7 @@ fn allowed_at(area: &Area, key: &LsdbKey) -> Option<Instant> {
         return Some(Instant::ORIGIN);
     }
     let throttled = throttles.get(key).map_or(Instant::ORIGIN, |throttle| throttle.allowed_at());
-    let is_held = key.lsa.ls_type == LsType::ROUTER && !area.is_settled() && *start != Start::Returning;
+    let is_held = key.lsa.ls_type == LsType::ROUTER && !area.offers_transit() && *start != Start::Returning;
     if is_held { held_until.map(|until| until.max(throttled)) } else { Some(throttled) }
 }
 
@@ -184,9 +184,13 @@ fn links(entry: &Entry) -> &[RouterLink] {
     }
 }
 
-/// Takes in that the first routes have been put to use: a router that has returned offers itself for transit.
-pub fn handle_transit_timeout(area: &mut Area) {
-    area.originations.start = Start::Unknown;
+/// Takes in that the routes have been put to use: the router offers itself for transit once the first database is in. One
+/// that the others had given up does when it is said after that: the routes of its earlier life are too old.
+pub fn handle_installed(area: &mut Area) {
+    area.originations.is_installed = true;
+    if area.is_settled() {
+        area.originations.start = Start::Unknown;
+    }
     area.due.origination = true;
 }
 

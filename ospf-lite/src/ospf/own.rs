@@ -36,6 +36,8 @@ pub struct Originations {
     pub leaves: bool,
     /// Whether other routers' traffic is to keep away from this one (RFC 6987).
     pub is_stub_router: bool,
+    /// Whether the routes are in use.
+    pub is_installed: bool,
     /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
     pub held_until: Option<Instant>,
 }

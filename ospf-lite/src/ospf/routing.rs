@@ -11,7 +11,7 @@ use crate::ospf::area::Area;
 use crate::ospf::calculation::{Calculation, Change, Terms};
 use crate::ospf::graph::{Edge, VertexId};
 use crate::ospf::interface::{Interface, router_options};
-use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLsa, SequenceNumber};
+use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLinkKind, RouterLsa, SequenceNumber};
 use crate::ospf::lsdb::{Domain, Entry, LsdbKey};
 use crate::ospf::neighbor::Neighbor;
 use crate::ospf::outbox::Cx;
@@ -23,7 +23,8 @@ use crate::timer::TimerKey;
 /// MinLSInterval may keep them from it, and the way here.
 pub const SETTLE_LINKS: Duration = Duration::from_secs(6);
 
-/// How long the owner may take to put the first routes to use before a router that returns offers itself for transit.
+/// How long an owner that is not going to say so may take to put the first routes to use before a router that returns
+/// offers itself for transit.
 pub const TRANSIT_DELAY: Duration = Duration::from_secs(1);
 
 /// How long after the routes their alternates are computed in larger areas: the routes go out first.
@@ -38,6 +39,7 @@ pub struct Routing {
     stale: Stale,
     /// The own Router-LSAs that were taken in.
     own: BTreeSet<LsaKey>,
+    has_database: bool,
     is_settled: bool,
 }
 
@@ -57,6 +59,7 @@ impl Routing {
             calculation: Calculation::new(family),
             stale: Stale { links: true, ..Stale::default() },
             own: BTreeSet::new(),
+            has_database: false,
             is_settled: false,
         }
     }
@@ -64,6 +67,11 @@ impl Routing {
     /// Returns the route table.
     pub const fn table(&self) -> &RouteTable {
         self.calculation.table()
+    }
+
+    /// Returns whether the routes have once been calculated from the first database.
+    pub const fn has_database(&self) -> bool {
+        self.has_database
     }
 
     /// Returns whether the routes have once been those of a complete database.
@@ -78,6 +86,10 @@ impl Routing {
             return;
         };
         let is_pending = cx.timers.deadline(TimerKey::ShortestPaths).is_some();
+        if !is_pending && !self.has_database {
+            self.has_database = true;
+            cx.outbox.raise(Event::RoutesChanged);
+        }
         let is_linked =
             || next_hops(area, cx.config.family).iter().all(|hop| self.has_link(cx.config.router_id, hop));
         let patience_until = since + SETTLE_LINKS;
@@ -88,7 +100,9 @@ impl Routing {
         tracing::info!(family = %cx.config.family, routes = self.table().len(), "the first routes are in");
         self.is_settled = true;
         cx.timers.disarm(TimerKey::Settle);
-        cx.timers.arm(TimerKey::Transit, cx.now + TRANSIT_DELAY);
+        if !cx.config.awaits_installation {
+            cx.timers.arm(TimerKey::Transit, cx.now + TRANSIT_DELAY);
+        }
         cx.outbox.raise(Event::RoutesChanged);
     }
 
@@ -176,7 +190,7 @@ fn live_lsa(area: &Area, key: &LsaKey) -> Option<Arc<Lsa>> {
 }
 
 /// Returns the own Router-LSAs as this router uses them: with only those links whose adjacency is there, and one even
-/// before the first is originated. A link that has just been lost is not used even while MinLSInterval keeps the
+/// before the first is originated: its routes are wanted in use before others may count on it. A link that has just been lost is not used even while MinLSInterval keeps the
 /// Router-LSA from saying so.
 fn local_router_lsas(area: &Area, cx: &Cx<'_>) -> BTreeMap<LsaKey, Arc<Lsa>> {
     let own = area
@@ -207,16 +221,28 @@ fn local_router_lsas(area: &Area, cx: &Cx<'_>) -> BTreeMap<LsaKey, Arc<Lsa>> {
             link_state_id: LinkStateId(0),
             advertising_router: cx.config.router_id,
         };
-        let without_links = RouterLsa {
+        let router = RouterLsa {
             border: false,
             external: false,
             virtual_endpoint: false,
             options: router_options(cx.config.family, area.offers_transit()),
-            links: Vec::new(),
+            links: area.interfaces.values().filter_map(adjacent_link).collect(),
         };
-        local.insert(first, make(first, without_links));
+        local.insert(first, make(first, router));
     }
     local
+}
+
+/// Returns the link of an interface with an adjacency.
+fn adjacent_link(interface: &Interface) -> Option<RouterLink> {
+    let neighbor = interface.neighbor.as_ref().filter(|neighbor| neighbor.is_adjacent())?;
+    Some(RouterLink {
+        kind: RouterLinkKind::PointToPoint,
+        metric: interface.link()?.cost.get(),
+        interface_id: interface.config.id,
+        neighbor_interface_id: neighbor.interface_id,
+        neighbor_router_id: neighbor.router_id,
+    })
 }
 
 /// Returns the link as this router uses it. What a stub router says keeps others away (RFC 6987); its own packets follow the

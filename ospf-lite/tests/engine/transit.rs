@@ -1,7 +1,10 @@
-//! Who passes the traffic of others on: stub routers (RFC 6987).
+//! Who passes the traffic of others on: no stub router (RFC 6987), and none whose routes are not in use.
 
-use ospf_lite::config::InterfaceKind;
-use ospf_lite::ids::{Cost, Family, InterfaceId};
+use std::time::Duration;
+
+use ospf_lite::config::{Config, InterfaceKind};
+use ospf_lite::engine::Engine;
+use ospf_lite::ids::{Cost, Family, InterfaceId, RouterId};
 use ospf_lite::io::InterfaceEvent;
 use ospf_lite::ospf::lsa::{LsType, LsaBody, RouterLsa};
 use ospf_lite::ospf::packet::Options;
@@ -102,4 +105,78 @@ fn a_stub_router_knows_when_its_neighbors_have_its_word() {
     net.loses = |_, _| false;
     net.run_until(seconds(10), |net| net.engines[&2].is_acknowledged());
     assert!([1, 3].iter().all(|at| router_lsa(&net, *at, 2).links.iter().all(|link| link.metric == 0xffff)));
+}
+
+/// Starts router 2 of the ring in place of the one that is there, with an owner that takes its time with the routes.
+fn restart_slowly(net: &mut Net) {
+    let config = Config { awaits_installation: true, ..Config::new(RouterId(2), net.family) };
+    net.engines.insert(2, Engine::new(config, net.now, 77));
+    for far in [1, 3] {
+        net.configure_up((2, far), |_| {});
+    }
+}
+
+fn install(net: &mut Net) {
+    let now = net.now;
+    net.engine(2).handle_installed(now);
+    net.collect(2);
+}
+
+#[test]
+fn a_router_that_joins_gets_no_traffic_before_its_routes_are_in_use_and_then_at_once() {
+    for family in [Family::Ipv6, Family::Ipv4] {
+        let mut net = ring(family);
+        net.engines.remove(&2);
+        // Nobody remembers it.
+        net.run(seconds(4_000));
+        restart_slowly(&mut net);
+        net.run_until(seconds(5), |net| net.engines[&2].has_database());
+        assert_eq!(hops(&net, 2, 1), [1], "its routes are there before its Router-LSA is");
+        assert!(net.lsa(1, key(LsType::ROUTER, 0, 2)).is_none());
+        install(&mut net);
+        let took = net.run_until(seconds(5), |net| BOTH_WAYS.iter().all(|(a, b)| hops(net, *a, *b) == [2]));
+        assert!(took < Duration::from_millis(300), "{took:?}");
+    }
+}
+
+#[test]
+fn a_router_whose_routes_are_long_in_coming_is_reached_and_carries_nothing_meanwhile() {
+    let mut net = ring(Family::Ipv6);
+    net.engines.remove(&2);
+    net.run(seconds(4_000));
+    restart_slowly(&mut net);
+    let until = net.now + seconds(30);
+    net.run_until(seconds(60), |net| {
+        assert!(BOTH_WAYS.iter().all(|(from, to)| hops(net, *from, *to) == [4]));
+        net.now >= until
+    });
+    assert!(!router_lsa(&net, 1, 2).options.contains(Options::R));
+    assert_eq!(router_lsa(&net, 1, 2).links.len(), 2);
+    install(&mut net);
+    net.run_until(seconds(6), |net| BOTH_WAYS.iter().all(|(from, to)| hops(net, *from, *to) == [2]));
+}
+
+#[test]
+fn a_router_that_the_others_have_given_up_does_not_count_on_the_routes_of_its_earlier_life() {
+    let mut net = ring(Family::Ipv6);
+    net.engines.remove(&2);
+    net.run(seconds(60));
+    restart_slowly(&mut net);
+    install(&mut net);
+    net.run(seconds(10));
+    assert!(BOTH_WAYS.iter().all(|(from, to)| hops(&net, *from, *to) == [4]));
+    install(&mut net);
+    net.run_until(seconds(6), |net| BOTH_WAYS.iter().all(|(from, to)| hops(net, *from, *to) == [2]));
+}
+
+#[test]
+fn a_router_whose_routing_restarts_keeps_its_traffic_when_its_routes_stand() {
+    let mut net = ring(Family::Ipv6);
+    restart_slowly(&mut net);
+    install(&mut net);
+    let until = net.now + seconds(20);
+    net.run_until(seconds(60), |net| {
+        assert!(BOTH_WAYS.iter().all(|(from, to)| hops(net, *from, *to) == [2]));
+        net.now >= until
+    });
 }
