@@ -4,11 +4,12 @@
 #   make test    everything that can tell whether it works
 #   make check   format, lints, and a test or a reason for every clause of the RFCs
 #   make conformance  writes docs/conformance.md from the names of the tests
+#   make mutants  breaks lines that clauses guard, and shows which tests fail
 #   make soak    the same for hours: more seeds, more fuzzing, longer scenarios
 #   make bench   the figures, beside BIRD's
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo test check conformance soak bench clean
+.PHONY: demo test check conformance mutants soak bench clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -23,6 +24,9 @@ check:
 
 conformance:
 	@cargo run --quiet --locked -p dlan-conformance -- write
+
+mutants:
+	@cargo run --quiet --locked -p dlan-conformance -- mutants
 
 soak:
 	@testbed/soak

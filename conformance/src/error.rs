@@ -29,6 +29,14 @@ pub enum Error {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
+    /// A program cannot be started.
+    #[error("cannot run {program}: {source}")]
+    Run {
+        /// The program.
+        program: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 impl Error {

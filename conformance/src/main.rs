@@ -1,8 +1,10 @@
-//! Ties the clauses of the RFCs to the tests that show them: `write` makes `docs/conformance.md`, `check` says what is missing.
+//! Ties the clauses of the RFCs to the tests that show them: `write` makes `docs/conformance.md`, `check` says what is missing,
+//! `mutants` breaks lines to see the tests fail.
 
 mod clause;
 mod coverage;
 mod error;
+mod mutant;
 mod page;
 mod test_name;
 
@@ -12,13 +14,19 @@ use std::process::ExitCode;
 
 use error::Error;
 
-const USAGE: &str = "usage: dlan-conformance write | check";
+const USAGE: &str = "usage: dlan-conformance write | check | mutants [STEP]: every STEP-th of them";
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("write") => write(&root),
         Some("check") => check(&root),
+        Some("mutants") => {
+            let step = std::env::args().nth(2).and_then(|step| step.parse().ok()).unwrap_or(1);
+            mutant::run(&root, step, |line| {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            })
+        }
         _ => Ok(vec![USAGE.to_owned()]),
     };
     let problems = outcome.unwrap_or_else(|error| vec![error.to_string()]);
@@ -45,6 +53,7 @@ fn check(root: &Path) -> Result<Vec<String>, Error> {
     if found != text {
         problems.push(format!("{} is not what the tests say: run `make conformance`", page::PAGE));
     }
+    problems.extend(mutant::check(root, &mutant::read(root)?)?);
     Ok(problems)
 }
 

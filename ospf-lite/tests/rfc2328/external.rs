@@ -167,6 +167,7 @@ fn s16_4_own_announcements_are_no_way() {
 fn s16_4_infinity_does_not_count() {
     let mut area = fork();
     external(&mut area, 2, false, 0x00ff_ffff);
+    external(&mut area, 2, true, 0x00ff_ffff);
     assert_eq!(outside(&area), None);
     external(&mut area, 3, false, 0x00ff_fffe - 20);
     assert_eq!(outside(&area), Some((PathKind::External1, 0x00ff_fffe, vec![(3, 3)])));

@@ -7,3 +7,5 @@ mod format;
 mod origination;
 mod packets;
 mod routes;
+#[cfg(feature = "driver")]
+mod transport;
