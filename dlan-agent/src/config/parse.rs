@@ -222,6 +222,8 @@ fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
         round_trip_interval: view.value(&mesh::ROUND_TRIP_INTERVAL)?,
         lan_metric: view.value(&mesh::LAN_METRIC)?,
         equal_cost_max: view.value(&mesh::EQUAL_COST_MAX)?,
+        graceful_restart: view.value(&mesh::GRACEFUL_RESTART)?,
+        grace_period: view.value(&mesh::GRACE_PERIOD)?,
         fwmark: view.value(&mesh::FWMARK)?,
         route_table: view.value(&mesh::ROUTE_TABLE)?,
         route_protocol: view.value(&mesh::ROUTE_PROTOCOL)?,

@@ -104,6 +104,10 @@ pub struct MeshConfig {
     pub lan_metric: u16,
     /// How many equal-cost next hops a route keeps.
     pub equal_cost_max: u8,
+    /// Whether restarts of routing keep the traffic as it was, here and at the neighbors (RFC 3623).
+    pub graceful_restart: bool,
+    /// How long such a restart may take: 1..=1800 s.
+    pub grace_period: Duration,
     /// The mark of WireGuard's outer packets.
     pub fwmark: u32,
     /// The kernel routing table that is ours.

@@ -66,6 +66,9 @@ pub struct Problem {
 /// One screen about this router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// Seconds that the restart of this router's routing may take still, while the routes of before are kept; the longer of
+    /// both families.
+    pub restart_seconds_left: Option<u64>,
     /// Whether an agent answered; `false` when the command line looked at the kernel itself.
     pub agent_running: bool,
     /// Whether other routers' traffic is kept away, until `dlan undrain`.
@@ -260,10 +263,21 @@ pub struct NeighborReport {
     pub is_dlan: bool,
     /// Seconds until it counts as dead.
     pub dead_in_seconds: Option<u64>,
+    /// Why its link counts whatever its state; none when it does not.
+    pub kept: Option<KeptReport>,
     /// The number of the key it signs with; none without authentication.
     pub key: Option<u16>,
     /// LSAs sent to it and not yet acknowledged.
     pub retransmissions: usize,
+}
+
+/// A link that counts though its neighbor may not be Full: the neighbor's routing restarts (RFC 3623).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptReport {
+    /// What shows that the neighbor goes on forwarding: `announced`, `forwarding` or `resuming`.
+    pub why: String,
+    /// Seconds until the link is given up at the latest.
+    pub seconds_left: u64,
 }
 
 /// A route of the mesh.

@@ -10,7 +10,7 @@ use ospf_lite::engine::Engine;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::Route;
 use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE, RestartReason};
-use ospf_lite::ospf::neighbor::NeighborState;
+use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::query::MtuMismatch;
 
@@ -36,6 +36,8 @@ pub struct EngineView {
     pub routes: Vec<Route>,
     /// The routers whose router information is in the database.
     pub dlan_routers: BTreeSet<RouterId>,
+    /// How long this router's own restart may take still.
+    pub restart_left: Option<Duration>,
 }
 
 /// A neighbor in one family.
@@ -55,6 +57,8 @@ pub struct NeighborSeen {
     pub address: Ipv6Addr,
     /// How long until it counts as dead.
     pub dead_in: Duration,
+    /// Why its link counts whatever its state, and for how long still.
+    pub help: Option<(HelpReason, Duration)>,
     /// The MTUs of both ends, when they differ.
     pub mtu_mismatch: Option<MtuMismatch>,
     /// The SA ID of the key it signs with.
@@ -118,6 +122,7 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
             state: neighbor.state,
             address: neighbor.link_local,
             dead_in: neighbor.dead_in,
+            help: neighbor.help,
             mtu_mismatch: neighbor.mtu_mismatch,
             sa_id: neighbor.sa_id,
             retransmissions: neighbor.retransmissions,
@@ -138,6 +143,7 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
         declared: declared.into_iter().collect(),
         routes: routes(engines),
         dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
+        restart_left: families(engines).filter_map(|(_, engine)| engine.restart_left()).max(),
     }
 }
 

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use ospf_lite::config::Config as EngineConfig;
 use ospf_lite::driver::{Clock, DriverEnded, DriverEvent, DriverHandle};
+use ospf_lite::io::Leaving;
+use ospf_lite::ospf::lsa::RestartReason;
 use ospf_lite::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -194,13 +196,16 @@ impl Daemon {
         loop {
             self.pump().await?;
             match self.wait(&mut calls, &mut signals).await {
-                Wake::Ended => return self.end().await,
+                Wake::Ended => {
+                    let leaving = Leaving::Restart(RestartReason::SoftwareRestart);
+                    return self.end(Some(leaving).filter(|_| self.config.mesh.graceful_restart)).await;
+                }
                 Wake::Reload => self.reload(),
                 Wake::Call(Call { request: Request::Stop {}, answer }) => {
                     // The client may have gone away; the agent ends all the same.
                     let _ = answer.send(Reply::Stopping);
                     self.let_answers_out().await;
-                    return self.end().await;
+                    return self.end(Some(Leaving::ForGood)).await;
                 }
                 Wake::Call(call) => self.handle_call(call),
                 Wake::Done(done) => self.handle_done(done),
@@ -395,10 +400,15 @@ impl Daemon {
         }
     }
 
-    /// Tells the neighbors by BFD that this end is no failure.
-    async fn end(&self) -> Result<(), AgentError> {
+    /// Tells the neighbors by BFD that this end is no failure, and by OSPF how it is to be taken.
+    async fn end(&self, leaving: Option<Leaving>) -> Result<(), AgentError> {
         if let Some(engine) = &self.engine {
             engine.driver.disable_bfd().await?;
+            if let Some(leaving) = leaving
+                && !engine.driver.leave(leaving).await?
+            {
+                warn!(?leaving, "not every neighbor has acknowledged it");
+            }
         }
         Ok(())
     }

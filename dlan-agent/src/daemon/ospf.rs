@@ -106,9 +106,12 @@ impl Daemon {
 
     /// Starts the OSPF task once the router is known, and again when it is to be another one: a Router ID is for life.
     async fn ensure_engine(&mut self) -> Result<(), AgentError> {
-        let (Some(config), Some(_)) = (self.reconciler.config(), self.reconciler.facts()) else {
+        let parts = (self.reconciler.config(), self.reconciler.facts(), self.reconciler.known());
+        let (Some(config), Some(_), Some(_)) = parts else {
             return Ok(());
         };
+        let config = &config.clone();
+        let mut is_same_router = true;
         let wanted = |epoch| startup::engine(config, Family::Ipv6, epoch);
         match &self.engine {
             Some(engine) if engine.config == wanted(self.epoch) => return Ok(()),
@@ -121,16 +124,18 @@ impl Daemon {
                         return Ok(());
                     }
                 }
+                is_same_router = engine.config.router_id == wanted(self.epoch).router_id;
                 info!(from = %engine.config.router_id, to = %wanted(self.epoch).router_id, "OSPF starts again");
             }
             None => {}
         }
-        let (driver, events) = startup::driver(config, self.epoch);
-        let is_another = self.engine.replace(Engine { config: wanted(self.epoch), driver, events }).is_some();
-        if is_another {
+        if self.engine.is_some() {
             self.feed = InterfaceFeed::default();
             self.reconciler.handle_routing_restarted(self.clock.now());
         }
+        let has_adopted = |family| is_same_router && self.reconciler.has_adopted(family);
+        let (driver, events) = startup::driver(config, self.epoch, has_adopted);
+        self.engine = Some(Engine { config: wanted(self.epoch), driver, events });
         if let Some(engine) = &self.engine {
             engine.driver.stub_router(self.is_drained).await?;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ospf_lite::bfd::io::SessionView;
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::Reachability;
+use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::refusal::Refusal;
 use vxlan::wireguard::PeerStatus;
 
@@ -14,8 +15,8 @@ use super::engine_view::{EngineView, NeighborSeen, address_family};
 use crate::addressing;
 use crate::config::{Config, HostId, LinkConfig};
 use crate::control::report::{
-    AddressFamily, BfdReport, FarEnd, HopReport, LanReport, LinkCounters, LinkReport, NeighborReport,
-    NeighborsReport, PlanReport, RouteReport, RouterReport, Status,
+    AddressFamily, BfdReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters, LinkReport,
+    NeighborReport, NeighborsReport, PlanReport, RouteReport, RouterReport, Status,
 };
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
@@ -93,6 +94,7 @@ pub fn status(agent: &AgentView, engine: Option<&EngineView>) -> Status {
     let routers = engine.map_or(&[][..], |engine| &engine.topology.routers);
     let is_reachable = |router: &&RouterReport| !router.reachable.is_empty();
     Status {
+        restart_seconds_left: engine.and_then(|engine| engine.restart_left).map(|left| left.as_secs()),
         agent_running: agent.uptime_seconds.is_some(),
         drained: agent.is_drained,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -148,8 +150,7 @@ fn link_report(agent: &AgentView, engine: Option<&EngineView>, link: &LinkConfig
     let quality = agent.qualities.get(&link.host_id).copied().unwrap_or_default();
     let peer = agent.peers.get(&link.host_id).copied().unwrap_or_default();
     let state = |family| match engine {
-        Some(engine) => neighbor(engine, link, family)
-            .map_or_else(|| STATE_DOWN.to_owned(), |neighbor| neighbor.state.to_string()),
+        Some(engine) => neighbor(engine, link, family).map_or_else(|| STATE_DOWN.to_owned(), state_of),
         None => STATE_UNKNOWN.to_owned(),
     };
     LinkReport {
@@ -242,6 +243,20 @@ fn link_counters(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> L
     }
 }
 
+/// Returns a neighbor's state, and whether its link counts though it is not Full.
+fn state_of(neighbor: &NeighborSeen) -> String {
+    let is_kept = neighbor.help.is_some() && neighbor.state != NeighborState::Full;
+    if is_kept { format!("{}, kept", neighbor.state) } else { neighbor.state.to_string() }
+}
+
+const fn kept(why: HelpReason) -> &'static str {
+    match why {
+        HelpReason::Announced => "announced",
+        HelpReason::Forwarding => "forwarding",
+        HelpReason::Resuming => "resuming",
+    }
+}
+
 fn neighbors_heard(engine: &EngineView) -> Vec<NeighborReport> {
     let report = |seen: &NeighborSeen| NeighborReport {
         family: address_family(seen.family),
@@ -253,6 +268,9 @@ fn neighbors_heard(engine: &EngineView) -> Vec<NeighborReport> {
         address: seen.address,
         is_dlan: engine.dlan_routers.contains(&seen.router_id),
         dead_in_seconds: Some(seen.dead_in.as_secs()),
+        kept: seen
+            .help
+            .map(|(why, left)| KeptReport { why: kept(why).to_owned(), seconds_left: left.as_secs() }),
         key: seen.sa_id,
         retransmissions: seen.retransmissions,
     };

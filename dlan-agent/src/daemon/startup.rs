@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
-use ospf_lite::config::Config as EngineConfig;
+use ospf_lite::config::{Config as EngineConfig, GraceConfig};
 use ospf_lite::driver::{self, DriverConfig, DriverEvent, DriverHandle};
 use ospf_lite::ids::Family;
 use tokio::sync::mpsc;
@@ -133,13 +133,21 @@ pub(super) fn engine(config: &Config, family: Family, epoch: u32) -> EngineConfi
         equal_cost_max: config.mesh.equal_cost_max.into(),
         authentication_epoch: epoch,
         awaits_installation: true,
+        grace: GraceConfig { helps: config.mesh.graceful_restart, period: config.mesh.grace_period },
         ..EngineConfig::new(addressing::router_id(config.mesh.host_id), family)
     }
 }
 
-/// Starts the OSPF task.
-pub(super) fn driver(config: &Config, epoch: u32) -> (DriverHandle, mpsc::Receiver<DriverEvent>) {
-    let engine = |family| engine(config, family, epoch);
+/// Starts the OSPF task. `has_adopted` says of which family routes of a former start are in use still.
+pub(super) fn driver(
+    config: &Config,
+    epoch: u32,
+    has_adopted: impl Fn(Family) -> bool,
+) -> (DriverHandle, mpsc::Receiver<DriverEvent>) {
+    let engine = |family| EngineConfig {
+        restarting: config.mesh.graceful_restart && has_adopted(family),
+        ..engine(config, family, epoch)
+    };
     // The hash of nothing under a key from the system's randomness.
     let seed = RandomState::new().build_hasher().finish();
     driver::spawn(DriverConfig { ipv6: engine(Family::Ipv6), ipv4: engine(Family::Ipv4), seed })

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::desired::RoutingInput;
 use crate::render::nftables;
+use crate::routing::family_of;
 use crate::state::State;
 use crate::state::route::{METRIC_UNREACHABLE, RouteAction, RouteHop};
 
-/// How long routes of a former start are kept at most.
+/// How long routes of a former start are kept at least if the engine does not settle.
 const ADOPTED_FOR: Duration = Duration::from_secs(120);
+/// How long after the grace period of a restart, when the engine has given up waiting for the neighbors of before.
+const ADOPTED_AFTER_GRACE: Duration = Duration::from_secs(60);
 /// How many prefixes once learned are remembered at most.
 const LEARNED_MAX: usize = 4096;
 
@@ -84,7 +88,7 @@ impl Adoption {
         self.learn(once_learned);
         if !self.adopted.is_empty() {
             info!(count = self.adopted.len(), "routes adopted");
-            self.until = Some(now + ADOPTED_FOR);
+            self.until = Some(now + ADOPTED_FOR.max(config.mesh.grace_period + ADOPTED_AFTER_GRACE));
         }
     }
 
@@ -97,10 +101,18 @@ impl Adoption {
         }
     }
 
-    /// Returns what the routes are to be made from.
+    /// Returns whether routes of a family are kept that a former start left.
+    pub fn has_adopted(&self, family: Family) -> bool {
+        self.adopted.keys().any(|prefix| family_of(prefix) == family)
+    }
+
+    /// Returns what the routes are to be made from. Beside adopted routes of a family the engine's are not used: until it
+    /// has settled they are made from what of the database is in (RFC 3623 section 2).
     pub fn routing(&self) -> RoutingInput {
         let mut routing = self.engine.clone();
         routing.learned.clone_from(&self.learned);
+        let adopted = [Family::Ipv6, Family::Ipv4].map(|family| self.has_adopted(family).then_some(family));
+        routing.routes.retain(|prefix, _| !adopted.contains(&Some(family_of(prefix))));
         for (prefix, hops) in &self.adopted {
             routing.routes.insert(*prefix, hops.clone());
         }

@@ -7,6 +7,7 @@ mod report;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
+use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -146,6 +147,11 @@ impl Reconciler {
             self.adoption.adopt(now, known, config);
             self.note_adopted();
         }
+    }
+
+    /// Returns whether routes of a family that a former start left are kept in use.
+    pub fn has_adopted(&self, family: Family) -> bool {
+        self.adoption.has_adopted(family)
     }
 
     /// Takes where a neighbor is to be called. Its link stays up.

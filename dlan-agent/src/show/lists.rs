@@ -83,10 +83,13 @@ pub fn neighbors(report: &NeighborsReport) -> String {
         "ADDRESS",
         "DLAN",
         ">DEAD IN",
+        "KEPT",
         ">KEY",
         ">UNACKED",
     ]);
     for neighbor in &report.neighbors {
+        let kept = neighbor.kept.as_ref();
+        let kept = kept.map(|kept| format!("{}, {} left", kept.why, duration(kept.seconds_left)));
         table.row([
             neighbor.family.to_string(),
             neighbor.device.clone(),
@@ -97,6 +100,7 @@ pub fn neighbors(report: &NeighborsReport) -> String {
             neighbor.address.to_string(),
             if neighbor.is_dlan { "yes" } else { "no" }.to_owned(),
             or_dash(neighbor.dead_in_seconds.map(duration)),
+            or_dash(kept),
             or_dash(neighbor.key),
             neighbor.retransmissions.to_string(),
         ]);

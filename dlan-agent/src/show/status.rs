@@ -52,6 +52,13 @@ fn heading(status: &Status) -> String {
         let _ = write!(text, "  {address}");
     }
     text.push('\n');
+    if let Some(left) = status.restart_seconds_left {
+        let _ = writeln!(
+            text,
+            "routing restarts: the routes of before are kept until its neighbors are back, {} at most",
+            duration(left)
+        );
+    }
     if status.agent_running {
         let uptime = status.uptime_seconds.map_or_else(String::new, |s| format!(" for {}", duration(s)));
         let _ = writeln!(

@@ -6,8 +6,8 @@ use ospf_lite::ospf::refusal::Refusal;
 
 use super::*;
 use crate::control::report::{
-    AddressFamily, BfdReport, DrainReport, FarEnd, HopReport, LanReport, LinkCounters, LinkReport, LsaReport,
-    NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
+    AddressFamily, BfdReport, DrainReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters,
+    LinkReport, LsaReport, NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
 };
 use crate::problems::refusals;
 use crate::topology::tests::reference;
@@ -71,6 +71,7 @@ fn report() -> Status {
         ..link("a-neighbor", 17)
     };
     Status {
+        restart_seconds_left: None,
         agent_running: true,
         drained: false,
         version: "0.1.0".to_owned(),
@@ -146,6 +147,7 @@ fn the_neighbors_heard() {
         address: "fe80::4".parse().unwrap(),
         is_dlan: name.is_some(),
         dead_in_seconds: Some(37),
+        kept: name.is_none().then(|| KeptReport { why: "announced".to_owned(), seconds_left: 87 }),
         key: name.map(|_| 1),
         retransmissions: 0,
     };

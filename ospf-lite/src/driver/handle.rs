@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::bfd::Sessions;
 use super::device::{Device, DeviceInterface, SocketCounters};
@@ -15,11 +15,15 @@ use crate::bfd::fsm::SessionState;
 use crate::bfd::io::SessionView;
 use crate::engine::Engine;
 use crate::ids::{Family, InterfaceId};
-use crate::io::{Event, PrivateContent};
+use crate::io::{Event, Leaving, PrivateContent};
 use crate::time::Instant;
 
 /// How long the far ends may take to be told that BFD ends.
 const DISABLE_PATIENCE: Duration = Duration::from_millis(200);
+/// How long the neighbors may take to acknowledge that this router is about to stop.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked whether they have.
+const LEAVE_POLL: Duration = Duration::from_millis(10);
 
 /// The driver has ended: its runtime is being shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +94,7 @@ pub(super) enum Command {
     StubRouter(bool),
     DisableBfd,
     Installed,
+    Leave(Leaving),
     Inspect(Inspection),
 }
 
@@ -152,6 +157,22 @@ impl DriverHandle {
     /// Says, in both families, that the routes are in use.
     pub async fn installed(&self) -> Result<(), DriverEnded> {
         self.command(Command::Installed).await
+    }
+
+    /// Tells the neighbors in both families how this router is about to stop, and returns whether all of them have
+    /// acknowledged it; those who do not are not waited for.
+    pub async fn leave(&self, leaving: Leaving) -> Result<bool, DriverEnded> {
+        self.command(Command::Leave(leaving)).await?;
+        let acknowledged = async {
+            while !self
+                .inspect(|engines| engines.ipv6.is_acknowledged() && engines.ipv4.is_acknowledged())
+                .await?
+            {
+                sleep(LEAVE_POLL).await;
+            }
+            Ok(true)
+        };
+        timeout(LEAVE_PATIENCE, acknowledged).await.unwrap_or(Ok(false))
     }
 
     /// Runs a question in the driver's task and returns the answer. All earlier commands of this handle have taken

@@ -195,6 +195,11 @@ impl Driver {
                     bfd.disable();
                 }
             }
+            Command::Leave(leaving) => {
+                let now = self.engines.now;
+                self.engines.ipv6.handle_leaving(now, leaving);
+                self.engines.ipv4.handle_leaving(now, leaving);
+            }
             Command::Private(family, content) => {
                 let now = self.engines.now;
                 self.engines.of_mut(family).handle_private(now, content);

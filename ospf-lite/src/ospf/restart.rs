@@ -50,6 +50,7 @@ pub fn start(area: &mut Area, cx: &mut Cx<'_>) {
     if cx.config.restarting {
         let until = cx.now + cx.config.grace.period;
         area.originations.restart = Some(Restart::Running { until });
+        area.originations.is_installed = true;
         cx.timers.arm(TimerKey::Restart, until);
     }
 }
@@ -60,7 +61,10 @@ pub fn handle_leaving(area: &mut Area, leaving: Leaving) {
     match leaving {
         Leaving::Restart(_) if area.originations.is_restarting() => {}
         Leaving::Restart(reason) => area.originations.restart = Some(Restart::Announced { reason }),
-        Leaving::ForGood => area.originations.leaves = true,
+        Leaving::ForGood => {
+            area.originations.restart = None;
+            area.originations.leaves = true;
+        }
     }
     area.due.origination = true;
 }

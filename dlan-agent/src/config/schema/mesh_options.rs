@@ -58,6 +58,8 @@ pub mod mesh {
             &ROUND_TRIP_INTERVAL,
             &LAN_METRIC,
             &EQUAL_COST_MAX,
+            &GRACEFUL_RESTART,
+            &GRACE_PERIOD,
             &FWMARK,
             &ROUTE_TABLE,
             &ROUTE_PROTOCOL,
@@ -319,6 +321,22 @@ pub mod mesh {
         TypedOption::new("equal_cost_max", Kind::Integer { min: 1, max: 64, unit: "" }, value::integer_u8)
             .default(Default::Value("16"))
             .summary("Over how many ways of equal cost traffic to one network is spread at most.");
+
+    /// Graceful restart, both sides.
+    pub static GRACEFUL_RESTART: TypedOption<bool> = TypedOption::new("graceful_restart", Kind::OneOf(&["0", "1"]), value::switch)
+        .default(Default::Value("1"))
+        .summary(
+            "Whether traffic goes on as it was while an agent is started anew, this router's or a neighbor's: 1 or 0. Neighbors are asked before a planned restart, and first thing after a crash.",
+        );
+
+    /// The grace period.
+    pub static GRACE_PERIOD: TypedOption<Duration> = TypedOption::new(
+        "grace_period",
+        Kind::Integer { min: 1, max: 1800, unit: SECONDS },
+        value::seconds,
+    )
+    .default(Default::Value("120"))
+    .summary("How long an agent may be away before its router is given up, as long as the router forwards and nothing else changes.");
 
     /// The mark of outer packets.
     pub static FWMARK: TypedOption<u32> =

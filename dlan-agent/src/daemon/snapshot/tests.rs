@@ -51,6 +51,7 @@ fn neighbor(family: Family) -> NeighborSeen {
         state: NeighborState::Full,
         address: "fe80::4:1".parse().unwrap(),
         dead_in: Duration::from_millis(3_900),
+        help: None,
         mtu_mismatch: None,
         sa_id: Some(1),
         retransmissions: 0,
@@ -84,6 +85,7 @@ fn engine() -> EngineView {
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1]))],
         routes: vec![route],
         dlan_routers: BTreeSet::from([RouterId(4)]),
+        restart_left: None,
     }
 }
 
