@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use vxlan::link::{Link, LinkKind, LinkName};
 use vxlan::vtep::VxlanLink;
-use vxlan::wireguard::{Peer, WireGuardLink};
+use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, LinkConfig, MeshConfig};
@@ -34,8 +34,6 @@ pub struct RoutingInput {
     pub settled: bool,
 }
 
-/// The alias of the WireGuard device.
-pub const WIREGUARD_ALIAS: &str = "dlan";
 /// The kernel's main routing table.
 const TABLE_MAIN: u32 = 254;
 

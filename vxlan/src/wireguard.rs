@@ -8,6 +8,9 @@ use ipnet::IpNet;
 
 pub use crate::key::{KeyError, PresharedKey, PrivateKey, PublicKey, RandomnessError};
 
+/// The alias of our WireGuard device, by which it is known.
+pub const WIREGUARD_ALIAS: &str = "dlan";
+
 /// What makes a WireGuard device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireGuardLink {

@@ -8,9 +8,6 @@ use crate::link::LinkName;
 /// How the names of our devices begin, where nothing else is configured.
 pub const DEVICE_PREFIX: &str = "dlan-";
 
-/// The alias of our WireGuard device.
-pub const WIREGUARD_ALIAS: &str = "dlan";
-
 /// Where the processes of embedded WireGuard devices have their sockets, where nothing else is configured.
 pub const SOCKET_DIRECTORY: &str = "/run/dlan/wireguard";
 

@@ -18,9 +18,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 
-pub use self::config::{
-    Backend, DEVICE_PREFIX, LinksConfig, Program, SOCKET_DIRECTORY, WIREGUARD_ALIAS, socket_path,
-};
+pub use self::config::{Backend, DEVICE_PREFIX, LinksConfig, Program, SOCKET_DIRECTORY, socket_path};
 pub use self::error::{LinksError, NetlinkError};
 use self::session::Session;
 use crate::change::LinkChange;
@@ -91,7 +89,7 @@ pub(crate) async fn mark_own(name: &LinkName, mtu: u32) -> Result<(), LinksError
     let listing = |source| LinksError::Observe { what: "devices", source };
     let device = rtnl.device(name.as_str()).await.map_err(listing)?;
     let index = device.ok_or_else(|| LinksError::Absent(name.clone()))?.index;
-    let outcome = rtnl.set(device::mark_with_mtu(index, WIREGUARD_ALIAS, mtu)).await;
+    let outcome = rtnl.set(device::mark_with_mtu(index, crate::wireguard::WIREGUARD_ALIAS, mtu)).await;
     outcome.map_err(|source| LinksError::Change { act: "mark", device: name.clone(), source })
 }
 

@@ -13,9 +13,9 @@ use vxlan::change::LinkChange;
 use vxlan::diff::diff;
 use vxlan::link::{Link, LinkKind, LinkName};
 use vxlan::mtu::{LINK_MTU_DEFAULT, WIREGUARD_MTU_DEFAULT};
-use vxlan::netlink::{Backend, Links, LinksConfig, Program, WIREGUARD_ALIAS, socket_path};
+use vxlan::netlink::{Backend, Links, LinksConfig, Program, socket_path};
 use vxlan::vtep::{MacAddress, VXLAN_PORT, Vni, VxlanLink};
-use vxlan::wireguard::{Peer, PrivateKey, WireGuardLink};
+use vxlan::wireguard::{Peer, PrivateKey, WIREGUARD_ALIAS, WireGuardLink};
 
 /// The WireGuard device of every namespace.
 pub const DEVICE: &str = "dlan-wg";
