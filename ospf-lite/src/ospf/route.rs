@@ -17,40 +17,6 @@ use crate::ospf::spf::{FirstHop, FirstHopSet, Paths};
 /// The best way to each prefix, in order.
 pub type RouteTable = BTreeMap<IpNet, Route>;
 
-/// What differs between two route tables for one prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RouteChange {
-    /// Only the second table has it.
-    Added(Route),
-    /// Both have it, differently.
-    Changed {
-        /// The first table's.
-        from: Route,
-        /// The second table's.
-        to: Route,
-    },
-    /// Only the first table has it.
-    Removed(Route),
-}
-
-/// Returns the changes that make `to` of `from`, in the order of the prefixes.
-pub fn diff(from: &RouteTable, to: &RouteTable) -> Vec<RouteChange> {
-    let mut changes: Vec<(IpNet, RouteChange)> = Vec::new();
-    for (prefix, route) in to {
-        match from.get(prefix) {
-            None => changes.push((*prefix, RouteChange::Added(route.clone()))),
-            Some(old) if old != route => {
-                changes.push((*prefix, RouteChange::Changed { from: old.clone(), to: route.clone() }));
-            }
-            Some(_) => {}
-        }
-    }
-    let removed = from.iter().filter(|(prefix, _)| !to.contains_key(prefix));
-    changes.extend(removed.map(|(prefix, route)| (*prefix, RouteChange::Removed(route.clone()))));
-    changes.sort_by_key(|(prefix, _)| *prefix);
-    changes.into_iter().map(|(_, change)| change).collect()
-}
-
 /// Computes the route table from the shortest paths of a router.
 ///
 /// Prefixes of several routers at the same distance become one route with the next hops of all. `resolve` tells the

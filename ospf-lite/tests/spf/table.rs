@@ -3,7 +3,7 @@
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
 use ospf_lite::io::PathKind;
 use ospf_lite::ospf::graph::Graph;
-use ospf_lite::ospf::route::{RouteChange, RouteTable, diff, routes};
+use ospf_lite::ospf::route::routes;
 use ospf_lite::ospf::spf::shortest_paths;
 
 use crate::area::{Area, brief, brief_of, net, resolve, table};
@@ -103,24 +103,4 @@ fn no_more_next_hops_than_wanted_are_kept_and_the_first_stay() {
     let table = routes(&shortest_paths(&graph, RouterId(1)), &lsas, 2, resolve);
     let route = brief(table.get(&net("fd00:9::/64")));
     assert_eq!(route, Some((PathKind::IntraArea, 10, vec![(2, 2), (4, 4)])));
-}
-
-#[test]
-fn a_difference_names_what_came_what_went_and_what_changed() {
-    let mut area = row();
-    area.prefix(2, "fd00:2::/64", 0);
-    area.prefix(3, "fd00:3::/64", 0);
-    let before = table(&area);
-    area.others.remove(0);
-    area.prefix(2, "fd00:3::/64", 0);
-    area.prefix(2, "fd00:4::/64", 0);
-    let after = table(&area);
-    let route = |table: &RouteTable, prefix: &str| table.get(&net(prefix)).unwrap().clone();
-    let wanted = [
-        RouteChange::Removed(route(&before, "fd00:2::/64")),
-        RouteChange::Changed { from: route(&before, "fd00:3::/64"), to: route(&after, "fd00:3::/64") },
-        RouteChange::Added(route(&after, "fd00:4::/64")),
-    ];
-    assert_eq!(diff(&before, &after), wanted);
-    assert!(diff(&after, &after).is_empty());
 }
