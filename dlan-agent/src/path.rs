@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::control::report::{AddressFamily, EdgeReport, PathHop, PathReport, RouterReport, Topology};
 
+/// How many ways of equal cost are told one by one.
+const WAYS_MAX: usize = 16;
+
 /// Returns the addresses that `host` stands for, IPv6 first: itself, or the identities of the router of that name. None when
 /// the mesh does not know it.
 pub fn resolve(topology: &Topology, domain: &str, host: &str) -> Vec<IpAddr> {
@@ -36,10 +39,19 @@ pub fn way(topology: &Topology, destination: IpAddr) -> PathReport {
         })
         .min_by_key(|(prefix, distance, router)| (u8::MAX - prefix.prefix_len(), *distance, *router));
     let Some((prefix, distance, last)) = best else {
-        return PathReport { destination, prefix: None, distance: 0, equal_ways: 0, hops: Vec::new() };
+        return PathReport {
+            destination,
+            prefix: None,
+            distance: 0,
+            equal_ways: 0,
+            hops: Vec::new(),
+            others: Vec::new(),
+        };
     };
     let equal_ways = tree.reached.get(&last).map_or(0, |reached| reached.ways);
-    PathReport { destination, prefix: Some(prefix), distance, equal_ways, hops: tree.hops(topology, last) }
+    let mut ways = tree.ways(topology, last).into_iter();
+    let hops = ways.next().unwrap_or_default();
+    PathReport { destination, prefix: Some(prefix), distance, equal_ways, hops, others: ways.collect() }
 }
 
 /// Returns the family an address belongs to.
@@ -58,16 +70,16 @@ fn identity(router: &RouterReport, family: AddressFamily) -> Option<IpAddr> {
     own.map(|announced| announced.prefix.addr()).find(|address| family_of(*address) == family)
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Reached {
     distance: u32,
-    /// The router before it and the cost of the step; none for the root.
-    from: Option<(Ipv4Addr, u16)>,
+    /// The router before it on each of the cheapest ways, and the cost of the step; none for the root.
+    from: Vec<(Ipv4Addr, u16)>,
     /// How many ways of this distance lead here.
     ways: u64,
 }
 
-/// Every router that can be reached, with the first of the cheapest ways to it.
+/// Every router that can be reached, with the cheapest ways to it.
 struct Tree {
     family: AddressFamily,
     reached: BTreeMap<Ipv4Addr, Reached>,
@@ -80,7 +92,8 @@ impl Tree {
             links.entry(edge.a).or_default().push(edge);
             links.entry(edge.b).or_default().push(edge);
         }
-        let mut reached = BTreeMap::from([(topology.root, Reached { distance: 0, from: None, ways: 1 })]);
+        let mut reached =
+            BTreeMap::from([(topology.root, Reached { distance: 0, from: Vec::new(), ways: 1 })]);
         let mut open = BTreeSet::from([(0_u32, topology.root)]);
         while let Some((distance, router)) = open.pop_first() {
             let ways = reached.get(&router).map_or(0, |reached| reached.ways);
@@ -89,13 +102,16 @@ impl Tree {
                 let through = distance.saturating_add(u32::from(cost));
                 match reached.get_mut(&next) {
                     Some(seen) if seen.distance < through => {}
-                    Some(seen) if seen.distance == through => seen.ways = seen.ways.saturating_add(ways),
+                    Some(seen) if seen.distance == through => {
+                        seen.ways = seen.ways.saturating_add(ways);
+                        seen.from.push((router, cost));
+                    }
                     seen => {
                         if let Some(seen) = seen {
                             open.remove(&(seen.distance, next));
                         }
                         open.insert((through, next));
-                        reached.insert(next, Reached { distance: through, from: Some((router, cost)), ways });
+                        reached.insert(next, Reached { distance: through, from: vec![(router, cost)], ways });
                     }
                 }
             }
@@ -103,23 +119,43 @@ impl Tree {
         Self { family, reached }
     }
 
-    fn hops(&self, topology: &Topology, last: Ipv4Addr) -> Vec<PathHop> {
-        let mut hops = Vec::new();
-        let mut place = Some(last);
-        while let Some(id) = place {
-            let Some(reached) = self.reached.get(&id) else { break };
-            let router = topology.routers.iter().find(|router| router.router_id == id);
-            hops.push(PathHop {
-                router_id: id,
+    /// Returns the ways to a router, at most [`WAYS_MAX`].
+    fn ways(&self, topology: &Topology, last: Ipv4Addr) -> Vec<Vec<PathHop>> {
+        // Each begun from its end, with the cost of the step that leads on from where it has come to.
+        let mut begun: Vec<Vec<(Ipv4Addr, Option<u16>)>> = vec![vec![(last, None)]];
+        let mut ways = Vec::new();
+        while let Some(way) = begun.pop() {
+            let before = way.last().and_then(|(at, _)| self.reached.get(at)).map(|reached| &reached.from);
+            if before.is_none_or(Vec::is_empty) {
+                ways.push(self.hops(topology, &way));
+            }
+            if ways.len() == WAYS_MAX {
+                break;
+            }
+            begun.extend(before.into_iter().flatten().rev().map(|(router, cost)| {
+                let mut longer = way.clone();
+                if let Some((_, step)) = longer.last_mut() {
+                    *step = Some(*cost);
+                }
+                longer.push((*router, None));
+                longer
+            }));
+        }
+        ways
+    }
+
+    fn hops(&self, topology: &Topology, way: &[(Ipv4Addr, Option<u16>)]) -> Vec<PathHop> {
+        let hop = |(id, cost): &(Ipv4Addr, Option<u16>)| {
+            let router = topology.routers.iter().find(|router| router.router_id == *id);
+            PathHop {
+                router_id: *id,
                 name: router.and_then(|router| router.name.clone()),
                 address: router.and_then(|router| identity(router, self.family)),
-                cost: reached.from.map(|(_, cost)| cost),
-                distance: reached.distance,
-            });
-            place = reached.from.map(|(before, _)| before);
-        }
-        hops.reverse();
-        hops
+                cost: *cost,
+                distance: self.reached.get(id).map_or(0, |reached| reached.distance),
+            }
+        };
+        way.iter().rev().map(hop).collect()
     }
 }
 
@@ -142,11 +178,30 @@ mod tests {
     }
 
     #[test]
-    fn ways_of_equal_cost_are_counted() {
+    fn ways_of_equal_cost_are_all_told() {
         let mut topology = reference();
         topology.links[1] = edge(1, 5, 10, 10);
         topology.links[4] = edge(2, 5, 10, 10);
-        assert_eq!(way(&topology, "10.1.1.2".parse().unwrap()).equal_ways, 2);
+        let path = way(&topology, "10.1.1.2".parse().unwrap());
+        assert_eq!((path.equal_ways, names(&path)), (2, vec!["r1", "r4", "r2"]));
+        let [other] = path.others.as_slice() else { panic!("{path:?}") };
+        let told: Vec<_> = other.iter().map(|hop| (hop.name.as_deref(), hop.cost, hop.distance)).collect();
+        assert_eq!(told, [(Some("r1"), None, 0), (Some("r5"), Some(10), 10), (Some("r2"), Some(10), 20)]);
+    }
+
+    #[test]
+    fn of_many_ways_the_first_are_told_and_all_are_counted() {
+        // Ten squares in a row: two ways through each.
+        let mut topology = reference();
+        topology.links = (0..10)
+            .map(|square| 3 * square + 1)
+            .flat_map(|at| [(at, at + 1), (at, at + 2), (at + 1, at + 3), (at + 2, at + 3)])
+            .map(|(a, b)| edge(a, b, 10, 10))
+            .collect();
+        let last = topology.routers.iter_mut().find(|router| router.name.as_deref() == Some("r2")).unwrap();
+        last.router_id = Ipv4Addr::new(0, 0, 0, 31);
+        let path = way(&topology, "10.1.1.2".parse().unwrap());
+        assert_eq!((path.equal_ways, path.others.len() + 1, path.hops.len()), (1024, WAYS_MAX, 21));
     }
 
     #[test]

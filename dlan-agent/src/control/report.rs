@@ -404,8 +404,11 @@ pub struct PathReport {
     pub distance: u32,
     /// How many ways of this cost there are.
     pub equal_ways: u64,
-    /// The routers on the way, this one first, the one that announces the prefix last.
+    /// The routers on the way, this one first, the one that announces the prefix last; of several ways on the first.
     pub hops: Vec<PathHop>,
+    /// The other ways of this cost, at most fifteen.
+    #[serde(default)]
+    pub others: Vec<Vec<PathHop>>,
 }
 
 /// A router on the way.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::{Table, milliseconds, or_dash};
-use crate::control::report::PathReport;
+use crate::control::report::{PathHop, PathReport};
 
 /// What came of sending to the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -29,9 +29,12 @@ pub fn path(path: &PathReport, probe: Option<Probe>) -> String {
             let last = last.name.clone().unwrap_or_else(|| last.router_id.to_string());
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{to} is in {prefix} of {last}, distance {}", path.distance);
-            text.push_str(&hops(path));
             if path.equal_ways > 1 {
-                let _ = writeln!(text, "{} ways of this cost are used; this is the first.", path.equal_ways);
+                let _ = writeln!(text, "{} ways of this cost are used:", path.equal_ways);
+            }
+            text.push_str(&hops(&path.hops));
+            for other in &path.others {
+                let _ = write!(text, "or\n{}", hops(other));
             }
         }
         _ => {
@@ -53,9 +56,9 @@ pub fn path(path: &PathReport, probe: Option<Probe>) -> String {
     text
 }
 
-fn hops(path: &PathReport) -> String {
+fn hops(hops: &[PathHop]) -> String {
     let mut table = Table::new(&[">HOP", "ROUTER", ">COST", ">DISTANCE", "ADDRESS"]);
-    for (at, hop) in path.hops.iter().enumerate() {
+    for (at, hop) in hops.iter().enumerate() {
         table.row([
             at.to_string(),
             hop.name.clone().unwrap_or_else(|| hop.router_id.to_string()),
