@@ -144,6 +144,12 @@ pub enum Command {
     /// Measure, side by side with BIRD.
     #[command(subcommand)]
     Bench(Bench),
+    /// Speaks OSPF without an agent; started by scenarios.
+    #[command(hide = true)]
+    Speak {
+        /// The file that says over which devices, and where to write what is known.
+        orders: PathBuf,
+    },
     /// The process a node lives in; started by the lab itself.
     #[command(hide = true)]
     NodeInit {

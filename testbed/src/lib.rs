@@ -29,6 +29,7 @@ pub mod runner;
 pub mod scenarios;
 pub mod signals;
 pub mod snapshot;
+pub mod speaker;
 pub mod topology;
 pub mod transfer;
 pub mod wait;

@@ -17,6 +17,7 @@ use crate::observe::COLD_START_LIMIT;
 use crate::picture::{self, Shown};
 use crate::runner;
 use crate::signals;
+use crate::speaker;
 use crate::topology::Topology;
 use crate::transfer::Transfer;
 
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
         Command::Up { topology, bare, keep } => return up(console, &topology, (bare, keep)),
         Command::Down { lab } => down(console, lab)?,
+        Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
         Command::Bench(command) => bench::run(console, command)?,
         Command::Status => status(console, &Lab::open(lab)?),
         Command::Exec { node, command } => return exec(&Lab::open(lab)?, &node, &command),

@@ -44,7 +44,8 @@ fn index_of(device: &str) -> Result<u32, LabError> {
     text.trim().parse().map_err(|_| LabError::Asked(format!("{device} has no index")))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
+/// Returns a runtime of one thread.
+pub fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

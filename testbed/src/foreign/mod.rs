@@ -105,7 +105,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Returns the digest's length in bits, by which daemons name the algorithm.
-    const fn bits(self) -> u16 {
+    pub const fn bits(self) -> u16 {
         match self {
             Self::Sha1 => 1,
             Self::Sha256 => 256,

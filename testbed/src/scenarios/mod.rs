@@ -10,6 +10,7 @@ mod lifecycle;
 mod maintenance;
 mod mixed;
 mod peering;
+mod plain;
 mod privacy;
 mod reach;
 
@@ -63,6 +64,7 @@ pub fn all() -> Vec<Scenario> {
         failures::SCENARIOS,
         leaks::SCENARIOS,
         mixed::SCENARIOS,
+        plain::SCENARIOS,
     ]
     .concat()
 }
