@@ -59,11 +59,13 @@ pub struct Arrival {
 
 impl Arrival {
     /// Returns whether a neighbor on the link can have sent it: from a link-local address (RFC 5340 section 2.5), to
-    /// AllSPFRouters or a link-local address, with a hop limit that no router has lowered.
+    /// a link-local address, or to AllSPFRouters with a hop limit that no router has lowered. Between two link-local
+    /// addresses the hop limit says nothing, for no router forwards that; FRR leaves it at the system's 64 there.
     pub fn is_plausible(&self) -> bool {
-        let to_us = self.destination == ALL_SPF_ROUTERS || self.destination.is_unicast_link_local();
-        let limit = self.hop_limit == HOP_LIMIT.cast_signed() || self.hop_limit == HOP_LIMIT_GTSM;
-        self.source.is_unicast_link_local() && to_us && limit && !self.truncated
+        let is_fresh = self.hop_limit == HOP_LIMIT.cast_signed() || self.hop_limit == HOP_LIMIT_GTSM;
+        let is_near =
+            self.destination.is_unicast_link_local() || self.destination == ALL_SPF_ROUTERS && is_fresh;
+        self.source.is_unicast_link_local() && is_near && !self.truncated
     }
 }
 
@@ -166,7 +168,10 @@ mod tests {
     fn only_packets_that_a_neighbor_on_the_link_can_have_sent_are_plausible() {
         assert!(arrival().is_plausible());
         assert!(Arrival { hop_limit: 255, ..arrival() }.is_plausible());
-        assert!(Arrival { destination: "fe80::1".parse().unwrap(), ..arrival() }.is_plausible());
+        let unicast = Arrival { destination: "fe80::1".parse().unwrap(), ..arrival() };
+        assert!(unicast.is_plausible());
+        assert!(Arrival { hop_limit: 64, ..unicast }.is_plausible());
+        assert!(!Arrival { hop_limit: 64, source: "2001:db8::2".parse().unwrap(), ..unicast }.is_plausible());
         assert!(!Arrival { hop_limit: 64, ..arrival() }.is_plausible());
         assert!(!Arrival { source: "2001:db8::2".parse().unwrap(), ..arrival() }.is_plausible());
         assert!(!Arrival { destination: "2001:db8::1".parse().unwrap(), ..arrival() }.is_plausible());
