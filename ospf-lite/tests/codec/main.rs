@@ -3,6 +3,7 @@
 // A test says what it expects by failing.
 
 mod arbitrary;
+mod captures;
 mod second_opinion;
 mod vectors;
 
