@@ -7,9 +7,10 @@
 #   make mutants  breaks lines that clauses guard, and shows which tests fail
 #   make soak    the same for hours: more seeds, more fuzzing, longer scenarios
 #   make bench   the figures, beside BIRD's
+#   make scale   what a change costs in areas of 100 to 10,000 routers, by simulation
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo test check conformance mutants soak bench clean
+.PHONY: demo test check conformance mutants soak bench scale clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -33,6 +34,9 @@ soak:
 
 bench:
 	@testbed/bench
+
+scale:
+	cargo run --profile lab --locked -p ospf-lite --features sim --example scaling
 
 clean:
 	@if pgrep -f 'node-init --first' >/dev/null; then testbed/run down; fi

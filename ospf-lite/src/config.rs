@@ -19,6 +19,8 @@ pub struct Config {
     pub area: AreaId,
     /// How many equal-cost next hops a route keeps at most; those with the lowest (interface, neighbor) stay.
     pub equal_cost_max: usize,
+    /// Whether routes are calculated. Without, a router only floods: for worlds of more routers than there is room for tables.
+    pub routes: bool,
     /// Whether routes get loop-free alternates: a shortest-path tree for each neighbor.
     pub alternates: bool,
     /// Back-off between changes of the database and shortest-path runs.
@@ -84,6 +86,7 @@ impl Config {
             family,
             area: AreaId::BACKBONE,
             equal_cost_max: 16,
+            routes: true,
             alternates: true,
             spf_delay: SpfDelayConfig::default(),
             awaits_installation: false,

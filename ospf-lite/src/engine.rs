@@ -10,14 +10,15 @@ use crate::io::{Event, InterfaceEvent, Leaving, PrivateContent, Received, Transm
 use crate::ospf::area::Area;
 use crate::ospf::graph::Graph;
 use crate::ospf::interface::{events, hello};
-use crate::ospf::lsa::LsType;
-use crate::ospf::lsdb::Domain;
+use crate::ospf::lsa::{LsType, Lsa};
+use crate::ospf::lsdb::{Domain, Lsdb};
 use crate::ospf::neighbor::{self, NeighborInput, loading, retransmit};
 use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::pool::LsaPool;
 use crate::ospf::refusal::Refusal;
 use crate::ospf::route::RouteTable;
 use crate::ospf::routing::Routing;
+use crate::ospf::snapshot::{self, FullNeighbor};
 use crate::ospf::{aging, flood, grace, originate, receive, restart};
 use crate::query::{InterfaceView, LsaView, MtuMismatch, NeighborView};
 use crate::random::Random;
@@ -60,6 +61,19 @@ impl Engine {
     /// by that.
     pub fn share_lsas(&mut self, pool: LsaPool) {
         self.pool = Some(pool);
+    }
+
+    /// Takes these neighbors for Full, and originates what follows from that, as if it had all been told before.
+    pub fn stand_among(&mut self, now: Instant, neighbors: Vec<FullNeighbor>) {
+        self.handle(now, |area, routing, cx| {
+            snapshot::stand_among(area, neighbors, cx);
+            routing.stand();
+        });
+    }
+
+    /// Takes over the LSAs of the area from a network that has settled, and the neighbors' of its links.
+    pub fn stand_on(&mut self, now: Instant, base: &Lsdb, links: Vec<(InterfaceId, Arc<Lsa>)>) {
+        self.handle(now, |area, _, cx| snapshot::stand_on(area, base, links, cx));
     }
 
     /// Takes in a packet; returns why it was refused as a whole, if it was. That is counted as well, see

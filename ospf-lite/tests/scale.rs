@@ -82,3 +82,30 @@ fn a_thousand_routers_settle_from_cold_start_and_after_a_hundred_faults_within_t
 fn the_trace_of_one_seed_is_identical_in_two_runs() {
     assert_eq!(run(ROUTERS / 5, Family::Ipv4, 2), run(ROUTERS / 5, Family::Ipv4, 2));
 }
+
+/// Tables of routes are there at every hundredth router, and are checked there.
+#[test]
+fn ten_thousand_routers_settle_after_faults_from_a_settled_world() {
+    const MANY: usize = if cfg!(debug_assertions) { 300 } else { 10_000 };
+    let begun = processor_time();
+    let config = WorldConfig {
+        hello_interval: Duration::from_secs(10),
+        dead_interval: Duration::from_secs(40),
+        routes_at_every: MANY / 100,
+        ..WorldConfig::new(Topology::random_mesh(MANY, 4, 3), Family::Ipv6)
+    };
+    let mut world = World::settled(config, 3);
+    let simulated = world.settle(LIMIT).unwrap();
+    assert_eq!(world.statistics().updates, 0, "there is nothing to tell");
+    figures(&format!("{MANY} routers that had settled"), &world, simulated, begun);
+    check(&world).unwrap();
+    let mut faults = FaultSource::new(3, &FaultKind::SINGLE);
+    for _ in 0..10 {
+        let fault = faults.next_fault(&world);
+        world.apply(&fault);
+        world.run_for(faults.pause(Duration::from_millis(200)));
+    }
+    let simulated = world.settle(LIMIT).unwrap();
+    figures(&format!("{MANY} routers, 10 faults"), &world, simulated, begun);
+    check(&world).unwrap();
+}

@@ -1,6 +1,6 @@
 //! The database: LSAs of the links, the area and the AS, with the age and the deadline of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::config::Limits;
 use crate::ids::{InterfaceId, LinkStateId, RouterId};
 use crate::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey, MAX_AGE, Scope};
 use crate::ospf::refusal::Refusal;
+use crate::ospf::shared::SharedMap;
 use crate::time::Instant;
 
 /// Who owns the scope an LSA is flooded in: LSAs with equal keys on two links are two LSAs.
@@ -162,16 +163,20 @@ impl Part {
 }
 
 /// How much there is in the database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Usage {
     octets: usize,
     /// No part is listed that has none.
-    lsas: BTreeMap<Part, usize>,
+    lsas: SharedMap<Part, usize>,
 }
 
 impl Usage {
     fn count(&mut self, key: &LsdbKey) {
-        *self.lsas.entry(Part::of(key)).or_default() += 1;
+        let part = Part::of(key);
+        match self.lsas.get_mut(&part) {
+            Some(lsas) => *lsas += 1,
+            None => _ = self.lsas.insert(part, 1),
+        }
     }
 
     fn discount(&mut self, key: &LsdbKey) {
@@ -189,8 +194,8 @@ impl Usage {
 #[derive(Debug)]
 pub struct Lsdb {
     router_id: RouterId,
-    entries: BTreeMap<LsdbKey, Entry>,
-    deadlines: BTreeSet<(Instant, LsdbKey)>,
+    entries: SharedMap<LsdbKey, Entry>,
+    deadlines: SharedMap<(Instant, LsdbKey), ()>,
     flushed: BTreeSet<LsdbKey>,
     own: BTreeSet<LsdbKey>,
     usage: Usage,
@@ -201,11 +206,11 @@ impl Lsdb {
     pub const fn new(router_id: RouterId) -> Self {
         Self {
             router_id,
-            entries: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
+            entries: SharedMap::new(),
+            deadlines: SharedMap::new(),
             flushed: BTreeSet::new(),
             own: BTreeSet::new(),
-            usage: Usage { octets: 0, lsas: BTreeMap::new() },
+            usage: Usage { octets: 0, lsas: SharedMap::new() },
         }
     }
 
@@ -217,7 +222,7 @@ impl Lsdb {
         let mut entry =
             Entry { lsa, base_age, installed: now, deadline, source, is_change, early, sent_back };
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key));
+            self.deadlines.insert((deadline, key), ());
         }
         if entry.is_flushed() {
             self.flushed.insert(key);
@@ -306,6 +311,21 @@ impl Lsdb {
         keys.iter().filter(|key| self.remove(key).is_some()).count()
     }
 
+    /// Returns what a router that has the same LSAs of area and AS starts from; links it has its own. The two share what
+    /// neither changes.
+    #[must_use]
+    pub fn copy_for(&self, router_id: RouterId) -> Self {
+        let own = self.iter().filter(|(key, _)| key.lsa.advertising_router == router_id);
+        Self {
+            router_id,
+            own: own.map(|(key, _)| *key).collect(),
+            entries: self.entries.clone(),
+            deadlines: self.deadlines.clone(),
+            flushed: self.flushed.clone(),
+            usage: self.usage.clone(),
+        }
+    }
+
     /// Returns an LSA.
     pub fn get(&self, key: &LsdbKey) -> Option<&Entry> {
         self.entries.get(key)
@@ -333,14 +353,14 @@ impl Lsdb {
             link_state_id: LinkStateId(0),
             advertising_router: RouterId(0),
         };
-        self.entries.range(LsdbKey { domain, lsa: first }..).take_while(move |(key, _)| key.domain == domain)
+        self.entries.from(&LsdbKey { domain, lsa: first }).take_while(move |(key, _)| key.domain == domain)
     }
 
     /// Returns the LSAs of one type in one domain that count.
     pub fn live_of(&self, domain: Domain, ls_type: LsType) -> impl Iterator<Item = (&LsdbKey, &Entry)> {
         let first = LsaKey { ls_type, link_state_id: LinkStateId(0), advertising_router: RouterId(0) };
         self.entries
-            .range(LsdbKey { domain, lsa: first }..)
+            .from(&LsdbKey { domain, lsa: first })
             .take_while(move |(key, _)| key.domain == domain && key.lsa.ls_type == ls_type)
             .filter(|(_, entry)| !entry.is_flushed())
     }
@@ -367,16 +387,16 @@ impl Lsdb {
 
     /// Returns the first deadline.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|((at, _), ())| *at)
     }
 
     /// Takes out the first LSA whose deadline has come.
     pub fn pop_due(&mut self, now: Instant) -> Option<LsdbKey> {
-        let (at, key) = *self.deadlines.first()?;
+        let (at, key) = *self.deadlines.first()?.0;
         if at > now {
             return None;
         }
-        self.deadlines.pop_first();
+        self.deadlines.remove(&(at, key));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.deadline = None;
         }

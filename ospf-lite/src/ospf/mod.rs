@@ -25,6 +25,8 @@ pub mod refusal;
 pub mod restart;
 pub mod route;
 pub mod routing;
+pub mod shared;
+pub mod snapshot;
 pub mod spf;
 pub mod spf_delay;
 pub mod spf_update;

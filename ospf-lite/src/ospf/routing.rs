@@ -115,14 +115,23 @@ impl Routing {
         root.is_some_and(|root| self.calculation.graph().edges(root).iter().any(leads_there))
     }
 
+    /// Takes the routes for settled ones.
+    pub const fn stand(&mut self) {
+        self.is_settled = true;
+    }
+
     /// Calculates, at once or later, if the present input changed anything that routes depend on.
     pub fn handle_changes(&mut self, area: &mut Area, cx: &mut Cx<'_>) {
         if !area.due.topology && !area.due.prefixes && area.due.lsas.is_empty() {
             return;
         }
+        area.due.prefixes = false;
         self.stale.links |= std::mem::take(&mut area.due.topology);
         self.stale.lsas.append(&mut area.due.lsas);
-        area.due.prefixes = false;
+        if !cx.config.routes {
+            self.stale.lsas.clear();
+            return;
+        }
         if self.delay.handle_input(SpfDelayInput::Change, self.calculation.graph().len(), cx) {
             self.calculate(area, cx);
         }

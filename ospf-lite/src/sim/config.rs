@@ -24,6 +24,8 @@ pub struct WorldConfig {
     pub spf_delay: SpfDelayConfig,
     /// How many equal-cost next hops a route keeps at most.
     pub equal_cost_max: usize,
+    /// Every how many-th router calculates its routes: 1 for all.
+    pub routes_at_every: usize,
     /// Whether links have a prefix of their own.
     pub numbered: bool,
     /// Whether packets carry an authentication trailer.
@@ -43,6 +45,7 @@ impl WorldConfig {
             dead_interval: Duration::from_secs(4),
             spf_delay: SpfDelayConfig::default(),
             equal_cost_max: 16,
+            routes_at_every: 1,
             numbered: false,
             authenticated: false,
             start_within: Duration::from_secs(2),

@@ -7,6 +7,7 @@ mod link;
 mod node;
 mod oracle;
 pub mod pipe;
+mod settled;
 mod topology;
 mod trace;
 mod world;

@@ -96,6 +96,7 @@ pub(super) fn start(node: NodeIndex, state: &Node, links: &[Link], cx: &Start<'_
     config.equal_cost_max = cx.config.equal_cost_max;
     // Nobody here fails over by them, and thousands of routers would compute them at every change.
     config.alternates = false;
+    config.routes = node.0.is_multiple_of(cx.config.routes_at_every);
     config.spf_delay = cx.config.spf_delay;
     config.authentication_epoch = state.starts;
     let mut engine = Engine::new(config, cx.now, cx.seed);

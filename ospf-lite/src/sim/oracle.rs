@@ -1,7 +1,7 @@
 //! The independent answer: every router's routes from the world's truth, not from any LSA.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use ipnet::IpNet;
 
@@ -14,6 +14,7 @@ use crate::io::Route;
 use crate::ospf::lsa::{LsaKey, SequenceNumber};
 use crate::ospf::lsdb::Domain;
 use crate::ospf::neighbor::NeighborState;
+use crate::ospf::route::RouteTable;
 
 /// An invariant that does not hold in a settled world.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,8 +105,10 @@ struct Edge {
 struct Truth {
     /// The usable links of each router, in the order of their interfaces.
     edges: Vec<Vec<Edge>>,
-    /// The distance from each router to each; nothing where no way leads.
-    distances: Vec<Vec<Option<u32>>>,
+    /// The distances to each router, nothing where no way leads: from those whose routes are checked, and their neighbors.
+    distances: BTreeMap<usize, Vec<Option<u32>>>,
+    /// Of each router the first that it reaches.
+    first: Vec<usize>,
     /// Who has a prefix, and at what metric.
     owners: BTreeMap<IpNet, Vec<(usize, u32)>>,
 }
@@ -117,8 +120,10 @@ pub fn check(world: &World) -> Result<(), Violation> {
     for (node, edges) in truth.edges.iter().enumerate() {
         let Some(engine) = world.engine(NodeIndex(node)) else { continue };
         check_neighbors(engine, node, edges)?;
-        check_routes(engine, node, &truth)?;
-        check_progress(world, engine, node)?;
+        if engine.config().routes {
+            check_routes(engine, node, &truth)?;
+            check_progress(world, engine, node)?;
+        }
     }
     check_databases(world, &truth)
 }
@@ -148,12 +153,16 @@ impl Truth {
                 owners.entry(prefix).or_default().push((node, u32::from(metric)));
             }
         }
-        let distances = (0..edges.len()).map(|from| distances(&edges, from)).collect();
-        Self { edges, distances, owners }
+        let far = |node: &usize| edges.get(*node).into_iter().flatten().map(|edge: &Edge| edge.to);
+        let checked = (0..edges.len()).filter(|node| routes_of(world, NodeIndex(*node)).is_some());
+        let needed: BTreeSet<usize> =
+            checked.flat_map(|node| std::iter::once(node).chain(far(&node)).collect::<Vec<_>>()).collect();
+        let distances = needed.into_iter().map(|from| (from, distances(&edges, from))).collect();
+        Self { first: firsts(&edges), edges, distances, owners }
     }
 
     fn distance(&self, from: usize, to: usize) -> Option<u32> {
-        *self.distances.get(from)?.get(to)?
+        *self.distances.get(&from)?.get(to)?
     }
 
     /// Returns the distance from a router to the nearest owner of a prefix.
@@ -175,6 +184,30 @@ impl Truth {
         let step = |edge: &Edge| (link_interface(edge.link), router_id(NodeIndex(edge.to)));
         edges.iter().filter(begins).map(step).collect()
     }
+}
+
+/// Returns the routes of a router that runs and calculates them.
+fn routes_of(world: &World, node: NodeIndex) -> Option<&RouteTable> {
+    world.engine(node).filter(|engine| engine.config().routes).map(Engine::routes)
+}
+
+/// Returns whether a next hop's own routes are to be looked at: not when it only floods.
+fn is_checked(world: &World, node: NodeIndex) -> bool {
+    world.engine(node).is_none_or(|engine| engine.config().routes)
+}
+
+/// Returns for each router the first that it reaches.
+fn firsts(edges: &[Vec<Edge>]) -> Vec<usize> {
+    let mut firsts = vec![usize::MAX; edges.len()];
+    for begin in 0..edges.len() {
+        let mut waiting = vec![begin];
+        while let Some(node) = waiting.pop() {
+            let Some(first) = firsts.get_mut(node).filter(|first| **first == usize::MAX) else { continue };
+            *first = begin;
+            waiting.extend(edges.get(node).into_iter().flatten().map(|edge| edge.to));
+        }
+    }
+    firsts
 }
 
 /// Returns the distances from one router, by Dijkstra's algorithm.
@@ -259,8 +292,8 @@ fn check_next_hops(
 fn check_progress(world: &World, engine: &Engine, node: usize) -> Result<(), Violation> {
     for (prefix, route) in engine.routes() {
         for hop in &route.next_hops {
-            let next = node_of(hop.neighbor).and_then(|next| world.engine(next));
-            let nearer = next.and_then(|next| next.routes().get(prefix)).map(|next| next.distance);
+            let Some(next) = node_of(hop.neighbor).filter(|next| is_checked(world, *next)) else { continue };
+            let nearer = routes_of(world, next).and_then(|next| next.get(prefix)).map(|next| next.distance);
             if nearer.is_none_or(|nearer| nearer >= route.distance) {
                 let router = router_id(NodeIndex(node));
                 return Err(Violation::NoProgress { router, prefix: *prefix, next: hop.neighbor });
@@ -275,13 +308,13 @@ fn check_databases(world: &World, truth: &Truth) -> Result<(), Violation> {
     let mut references = BTreeMap::new();
     for node in 0..world.routers() {
         let Some(engine) = world.engine(NodeIndex(node)) else { continue };
-        let Some(first) = (0..=node).find(|other| truth.distance(node, *other).is_some()) else { continue };
-        let database = area_database(engine);
-        let Some(reference) = references.get(&first) else {
-            references.insert(first, database);
+        let Some(first) = truth.first.get(node).copied() else { continue };
+        let reference: &Engine = references.entry(first).or_insert(engine);
+        if area_database(reference).eq(area_database(engine)) {
             continue;
-        };
-        if let Some(key) = first_difference(reference, &database) {
+        }
+        let [one, other] = [reference, engine].map(|engine| area_database(engine).collect::<Vec<_>>());
+        if let Some(key) = first_difference(&one, &other) {
             let (router, other) = (router_id(NodeIndex(first)), router_id(NodeIndex(node)));
             return Err(Violation::DatabasesDiffer { router, other, key });
         }
@@ -291,12 +324,11 @@ fn check_databases(world: &World, truth: &Truth) -> Result<(), Violation> {
 
 type Instance = (LsaKey, SequenceNumber, u16);
 
-fn area_database(engine: &Engine) -> Vec<Instance> {
+fn area_database(engine: &Engine) -> impl Iterator<Item = Instance> {
     engine
         .database()
         .filter(|view| matches!(view.domain, Domain::Area))
         .map(|view| (view.header.key, view.header.sequence, view.header.checksum))
-        .collect()
 }
 
 fn first_difference(one: &[Instance], other: &[Instance]) -> Option<LsaKey> {

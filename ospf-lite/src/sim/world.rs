@@ -62,23 +62,34 @@ enum Occurrence {
 /// A world of routers. Everything in it follows from its configuration, its seed and the faults applied.
 #[derive(Debug)]
 pub struct World {
-    config: WorldConfig,
+    pub(super) config: WorldConfig,
     now: Instant,
     rng: fastrand::Rng,
-    nodes: Vec<Node>,
-    links: Vec<Link>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) links: Vec<Link>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
     last_activity: Instant,
     trace: TraceHash,
     statistics: Statistics,
     /// What all routers have in common.
-    pool: LsaPool,
+    pub(super) pool: LsaPool,
 }
 
 impl World {
     /// Makes a world whose routers are all about to start.
     pub fn new(config: WorldConfig, seed: u64) -> Self {
+        let mut world = Self::at_rest(config, seed);
+        let within = u64::try_from(world.config.start_within.as_micros()).unwrap_or(u64::MAX);
+        for node in 0..world.nodes.len() {
+            let at = Instant::from_micros(world.rng.u64(0..=within));
+            world.schedule(at, Occurrence::Boot(NodeIndex(node)));
+        }
+        world
+    }
+
+    /// Makes a world in which nobody runs.
+    pub(super) fn at_rest(config: WorldConfig, seed: u64) -> Self {
         let topology = &config.topology;
         let links: Vec<_> = topology.links.iter().map(|link| Link::new(*link, config.quality)).collect();
         let mut nodes: Vec<_> = (0..topology.routers)
@@ -91,7 +102,7 @@ impl World {
                 }
             }
         }
-        let mut world = Self {
+        Self {
             now: Instant::ORIGIN,
             rng: fastrand::Rng::with_seed(seed),
             nodes,
@@ -103,13 +114,7 @@ impl World {
             statistics: Statistics::default(),
             pool: LsaPool::default(),
             config,
-        };
-        let within = u64::try_from(world.config.start_within.as_micros()).unwrap_or(u64::MAX);
-        for node in 0..world.nodes.len() {
-            let at = Instant::from_micros(world.rng.u64(0..=within));
-            world.schedule(at, Occurrence::Boot(NodeIndex(node)));
         }
-        world
     }
 
     /// Returns what the world is made of.
@@ -155,6 +160,11 @@ impl World {
     /// Returns what went over the links.
     pub const fn statistics(&self) -> Statistics {
         self.statistics
+    }
+
+    /// Draws what a router starts from.
+    pub(super) fn draw(&mut self) -> u64 {
+        self.rng.u64(..)
     }
 
     pub(super) fn link_states(&self) -> &[Link] {
@@ -351,7 +361,7 @@ impl World {
     }
 
     /// Does what an engine wants done after it was told something.
-    fn attend(&mut self, index: NodeIndex) {
+    pub(super) fn attend(&mut self, index: NodeIndex) {
         let now = self.now;
         while let Some(engine) = self.nodes.get_mut(index.0).and_then(|node| node.engine.as_mut()) {
             let Some(transmit) = engine.poll_transmit() else { break };

@@ -1,0 +1,97 @@
+//! What a change of the topology costs in areas of 100 to 10,000 routers of every shape: `make scale`.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a person reads it; what is not as it should be ends it"
+)]
+
+use std::time::Duration;
+
+use ospf_lite::ids::{Cost, Family};
+use ospf_lite::sim::{Fault, LinkIndex, Side, Statistics, Topology, World, WorldConfig, check};
+
+/// How long a world may take to settle, in its own time.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How many routers calculate their routes and have them checked, about: so many tables fit beside each other.
+const TABLES: usize = 100;
+/// How long a change is watched; by then everything is acknowledged.
+const CHANGE: Duration = Duration::from_secs(8);
+/// How many links change, one after the other.
+const CHANGES: usize = 5;
+
+fn main() {
+    let most = std::env::args().nth(1).and_then(|most| most.parse().ok()).unwrap_or(10_000);
+    println!(
+        "Updates and acknowledgments that one changed LSA costs in an area that has settled; means of {CHANGES} changes."
+    );
+    println!("At least each link carries the LSA once. Routes and databases are checked afterwards.");
+    println!();
+    println!(
+        "| shape | routers | links | updates | per link | acknowledgments | octets per link | settled after | processor time |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (shape, sizes) in [
+        ("line", &[100, 300, 1_000, 3_000, 10_000][..]),
+        ("ring", &[100, 300, 1_000, 3_000, 10_000]),
+        ("grid", &[100, 300, 1_000, 3_000, 10_000]),
+        ("random, 4 links", &[100, 300, 1_000, 3_000, 10_000]),
+        ("hub and spoke", &[100, 300, 1_000, 3_000]),
+        ("full mesh", &[30, 100, 300]),
+    ] {
+        for routers in sizes.iter().filter(|routers| **routers <= most) {
+            measure(shape, *routers);
+        }
+    }
+}
+
+fn topology(shape: &str, routers: usize) -> Topology {
+    let side = routers.isqrt();
+    match shape {
+        "line" => Topology::line(routers),
+        "ring" => Topology::ring(routers),
+        "grid" => Topology::grid(side, side),
+        "hub and spoke" => Topology::hub_and_spoke(routers, 1),
+        "full mesh" => Topology::full_mesh(routers),
+        _ => Topology::random_mesh(routers, 4, 1),
+    }
+}
+
+fn measure(shape: &str, routers: usize) {
+    let config = WorldConfig {
+        // No Hello goes out while changes are measured.
+        hello_interval: Duration::from_secs(100),
+        dead_interval: Duration::from_secs(400),
+        routes_at_every: (routers / TABLES).max(1),
+        ..WorldConfig::new(topology(shape, routers), Family::Ipv6)
+    };
+    let (routers, links) = (config.topology.routers, config.topology.links.len());
+    let mut world = World::settled(config, 1);
+    world.run_for(CHANGE);
+    check(&world).unwrap();
+    let (before, begun) = (world.statistics(), processor_time());
+    for change in 0..CHANGES {
+        let link = LinkIndex((2 * change + 1) * links / (2 * CHANGES));
+        world.apply(&Fault::SetCost(link, Side::A, Cost::new(7).unwrap()));
+        world.run_for(CHANGE);
+    }
+    let (after, spent) = (world.statistics(), processor_time() - begun);
+    assert_eq!(after.hellos, before.hellos);
+    world.settle(LIMIT).unwrap();
+    check(&world).unwrap();
+    let changes = CHANGES as f64;
+    let per = |count: fn(&Statistics) -> u64| (count(&after) - count(&before)) as f64 / changes;
+    let updates = per(|sum| sum.updates);
+    println!(
+        "| {shape} | {routers} | {links} | {updates:.0} | {:.2} | {:.0} | {:.0} | {:.1} ms |",
+        updates / links as f64,
+        per(|sum| sum.acknowledgments),
+        per(|sum| sum.octets) / links as f64,
+        spent.as_secs_f64() * 1e3 / changes,
+    );
+}
+
+/// Returns how long this thread has been running on a processor.
+fn processor_time() -> Duration {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(statistics.split_whitespace().next().unwrap().parse().unwrap())
+}
