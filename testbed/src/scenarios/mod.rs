@@ -1,6 +1,7 @@
 //! What the README promises, as claims that are tried on a running lab: one function each.
 
 mod agents;
+mod bfd;
 mod bird;
 mod costs;
 mod failures;
@@ -61,6 +62,7 @@ pub fn all() -> Vec<Scenario> {
         lifecycle::SCENARIOS,
         agents::SCENARIOS,
         bird::SCENARIOS,
+        bfd::SCENARIOS,
         failures::SCENARIOS,
         leaks::SCENARIOS,
         mixed::SCENARIOS,
