@@ -103,6 +103,10 @@ async fn request(output: &Output, request: &Request) -> Result<Reply, u8> {
                     output.hint("start it with `dlan agent`, or by the system's service manager");
                     EXIT_NOT_RUNNING
                 }
+                ClientError::NotPermitted { .. } => {
+                    output.hint("run it as root, for example with `sudo`");
+                    EXIT_FAILED
+                }
                 ClientError::Io { .. } | ClientError::Deadline { .. } | ClientError::Protocol(_) => {
                     EXIT_FAILED
                 }

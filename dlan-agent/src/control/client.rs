@@ -19,6 +19,12 @@ pub enum ClientError {
         /// The socket.
         path: PathBuf,
     },
+    /// The socket is another user's.
+    #[error("only root may speak with the agent over {path}")]
+    NotPermitted {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The socket failed.
     #[error("cannot speak with the agent over {path}")]
     Io {
@@ -51,13 +57,18 @@ async fn exchange(path: &Path, line: &[u8]) -> Result<Reply, ClientError> {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             ClientError::NotRunning { path: path.to_owned() }
         }
+        io::ErrorKind::PermissionDenied => ClientError::NotPermitted { path: path.to_owned() },
         _ => failed(source),
     })?;
     // An agent that is busy answers before it reads: what it says matters more than that it did not listen.
     let written = stream.write_all(line).await;
     let limit = u64::try_from(REPLY_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let mut answer = Vec::new();
-    stream.take(limit).read_to_end(&mut answer).await.map_err(failed)?;
+    let read = stream.take(limit).read_to_end(&mut answer).await;
+    // What came before the socket failed is whole if its line is: an agent that does not read has said why.
+    if !answer.ends_with(b"\n") {
+        read.map_err(failed)?;
+    }
     if answer.is_empty() {
         written.map_err(failed)?;
         return Err(failed(io::ErrorKind::UnexpectedEof.into()));

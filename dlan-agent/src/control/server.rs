@@ -267,4 +267,19 @@ mod tests {
             drop(silent);
         });
     }
+
+    #[test]
+    fn the_command_line_of_one_client_too_many_hears_the_words() {
+        with_server(CLIENT_DEADLINE, |path| async move {
+            let mut silent = Vec::new();
+            for _ in 0..CLIENTS_MAX {
+                silent.push(UnixStream::connect(&path).await.unwrap());
+            }
+            for _ in 0..20 {
+                let reply = client::ask(&path, &Request::Status {}, CLIENT_DEADLINE).await.unwrap();
+                assert_eq!(kind(&reply), RefusalKind::Busy);
+            }
+            drop(silent);
+        });
+    }
 }
