@@ -26,6 +26,10 @@ pub struct EpochError {
 
 /// Counts this start and returns its epoch. Without the start count (a boot, or the run directory is gone) the boot
 /// count moves on.
+///
+/// Where the boot count cannot be written, the router starts all the same, with epoch 0: that says to its neighbors that it
+/// keeps no count, so that they take no packet of this start for one of an earlier start, and take it up once they have
+/// forgotten the start before, after RouterDeadInterval.
 pub fn advance(state_dir: &Path, run_dir: &Path) -> Result<u32, EpochError> {
     let path = Path::new(BOOT_ID_PATH);
     let boot_id = std::fs::read_to_string(path).map_err(|source| EpochError { path: path.into(), source })?;
@@ -52,13 +56,23 @@ fn advance_in(state_dir: &Path, run_dir: &Path, boot_id: &str) -> Result<u32, Ep
         None => {
             let count = count.saturating_add(1);
             let text = format!("{count} {boot_id}\n");
-            file::write_whole(&boots_path, text.as_bytes(), file::PRIVATE)
-                .map_err(|source| EpochError { path: boots_path, source })?;
+            let written = file::write_whole(&boots_path, text.as_bytes(), file::PRIVATE);
+            if let Err(error) = written.or_else(|_| file::overwrite(&boots_path, text.as_bytes())) {
+                tracing::warn!(
+                    path = %boots_path.display(), %error,
+                    "cannot count this boot: neighbors may refuse this router for RouterDeadInterval; make room there"
+                );
+                file::remove(&starts_path).map_err(|source| EpochError { path: starts_path, source })?;
+                return Ok(0);
+            }
             (count, 0)
         }
     };
-    file::write_volatile(&starts_path, starts.to_string().as_bytes(), file::PRIVATE)
-        .map_err(|source| EpochError { path: starts_path, source })?;
+    if let Err(error) = file::write_volatile(&starts_path, starts.to_string().as_bytes(), file::PRIVATE) {
+        // Without a start count the next start counts as one of another boot.
+        tracing::warn!(path = %starts_path.display(), %error, "cannot count this start");
+        file::remove(&starts_path).map_err(|source| EpochError { path: starts_path, source })?;
+    }
     Ok(count << START_BITS | starts)
 }
 
@@ -81,6 +95,36 @@ mod tests {
         std::fs::write(run.path().join(STARTS_FILE), "4094").unwrap();
         epochs.extend([start("c"), start("c"), start("c")]);
         assert!(epochs.is_sorted_by(|one, next| one < next), "{epochs:?}");
+    }
+
+    #[test]
+    fn a_router_that_cannot_count_starts_without_a_count_and_goes_on_counting_later() {
+        let (state, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let start = |boot| advance_in(state.path(), run.path(), boot).unwrap();
+        let first = start("a");
+        let boots = state.path().join(BOOTS_FILE);
+        // Neither can be written where a directory is in the way, whoever asks.
+        let aside = state.path().join("boots.part");
+        std::fs::create_dir(&aside).unwrap();
+        let text = std::fs::read(&boots).unwrap();
+        std::fs::remove_file(&boots).unwrap();
+        std::fs::create_dir(&boots).unwrap();
+        assert_eq!([start("b"), start("b")], [0, 0]);
+        std::fs::remove_dir(&boots).unwrap();
+        std::fs::remove_dir(&aside).unwrap();
+        std::fs::write(&boots, text).unwrap();
+        assert!(start("b") > first);
+    }
+
+    #[test]
+    fn a_full_file_system_takes_the_count_where_the_one_before_lies() {
+        let (state, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let start = |boot| advance_in(state.path(), run.path(), boot).unwrap();
+        let first = start("a");
+        // Nothing can be written beside it.
+        std::fs::create_dir(state.path().join("boots.part")).unwrap();
+        let second = start("b");
+        assert!(first < second && second < start("c"));
     }
 
     #[test]

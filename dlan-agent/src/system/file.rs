@@ -35,6 +35,14 @@ fn write(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>)
     std::fs::rename(&aside, path)
 }
 
+/// Writes over a file where it lies, which takes no room on a file system that is full. A power cut may leave it torn.
+pub fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(text)?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
+}
+
 /// Removes a file; one that is not there is removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
