@@ -404,7 +404,8 @@ fn a_change_by_somebody_else_makes_a_hint() {
         let mut hints = router.system.watch();
         // Until the sockets listen, and what came before them has been heard.
         while tokio::time::timeout(Duration::from_millis(300), hints.next()).await.is_ok() {}
-        let damages: [&[&str]; 4] = [
+        let damages: [&[&str]; 5] = [
+            &["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "dlan-vx2", "dst", "10.1.0.2"],
             &["ip", "route", "del", "10.3.0.0/24", "table", "141", "metric", "32"],
             &["ip", "rule", "del", "pref", "30142"],
             &["nft", "flush", "ruleset"],
@@ -416,6 +417,16 @@ fn a_change_by_somebody_else_makes_a_hint() {
             assert!(hint.is_ok(), "no hint after {damage:?}");
             while tokio::time::timeout(Duration::from_millis(100), hints.next()).await.is_ok() {}
         }
+    });
+}
+
+#[test]
+fn a_setting_that_somebody_else_changes_is_noticed() {
+    in_namespace("a_setting_that_somebody_else_changes_is_noticed", |router| async move {
+        router.reach(&router.wanted(&[])).await;
+        assert!(!router.system.have_settings_drifted().await);
+        std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "0").unwrap();
+        assert!(router.system.have_settings_drifted().await);
     });
 }
 

@@ -9,7 +9,7 @@ use nix::net::if_::if_nametoindex;
 use ospf_lite::driver::DriverHandle;
 use ospf_lite::ids::Family;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use vxlan::link::LinkName;
 use vxlan::wireguard::{PeerStatus, PublicKey};
 
@@ -86,13 +86,25 @@ pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Actio
     });
 }
 
+/// How often the kernel's settings are read: it tells of no change to most of them.
+const SETTINGS_INTERVAL: Duration = Duration::from_secs(4);
+
 /// Passes the kernel's notifications on as hints, for as long as the agent runs.
 pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
         let mut hints = system.watch();
+        let mut settings = tokio::time::interval(SETTINGS_INTERVAL);
+        settings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            hints.next().await;
+            tokio::select! {
+                () = hints.next() => {}
+                _ = settings.tick() => {
+                    if !system.have_settings_drifted().await {
+                        continue;
+                    }
+                }
+            }
             if done.send(Done::Hint).await.is_err() {
                 return;
             }

@@ -133,6 +133,11 @@ impl System {
         Ok(outcome)
     }
 
+    /// Returns whether a setting of ours has another value than we left it with.
+    pub async fn have_settings_drifted(&self) -> bool {
+        settings::have_drifted(&self.config.root, &*self.record.lock().await)
+    }
+
     /// Tells of changes in the kernel, made by whomever.
     pub fn watch(&self) -> Hints {
         Hints::start()

@@ -37,6 +37,12 @@ pub fn observe(root: &Path, record: &Record) -> BTreeMap<Setting, SettingValue> 
     ours.filter_map(|setting| Some((setting.clone(), read(root, setting).ok()?))).collect()
 }
 
+/// Returns whether a setting has another value than was left. Those of devices that are gone are gone.
+pub fn have_drifted(root: &Path, record: &Record) -> bool {
+    let mut ours = record.settings.iter();
+    ours.any(|(setting, remembered)| read(root, setting).is_ok_and(|value| value != remembered.left))
+}
+
 /// Makes the edit; the record learns of it first, for whatever happens then, the old value is known.
 pub fn apply(
     root: &Path,

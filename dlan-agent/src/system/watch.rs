@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour::{NeighbourMessage, NeighbourState};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket, protocols};
 use rtnetlink::MulticastGroup;
 use tokio::sync::mpsc;
@@ -17,8 +18,9 @@ use crate::state::ruleset::TABLE_NAME;
 const REOPEN_DELAY: Duration = Duration::from_secs(1);
 /// The kernel's group of changes to nftables (NFNLGRP_NFTABLES).
 const GROUP_NFTABLES: u32 = 7;
-/// What tells of devices, addresses, routes and rules.
-const GROUPS: [MulticastGroup; 7] = [
+/// What tells of devices, addresses, routes, rules and the VXLAN devices' remote ends.
+const GROUPS: [MulticastGroup; 8] = [
+    MulticastGroup::Neigh,
     MulticastGroup::Link,
     MulticastGroup::Ipv4Ifaddr,
     MulticastGroup::Ipv6Ifaddr,
@@ -97,9 +99,19 @@ fn is_telling(payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
             // What the kernel itself takes away comes with a device or an address.
             u8::from(route.header.protocol) != nix::libc::RTPROT_KERNEL
         }
+        NetlinkPayload::InnerMessage(
+            RouteNetlinkMessage::NewNeighbour(neighbor) | RouteNetlinkMessage::DelNeighbour(neighbor),
+        ) => is_made_by_hand(neighbor),
         NetlinkPayload::Done(_) | NetlinkPayload::Noop => false,
         _ => true,
     }
+}
+
+/// Returns whether it is an entry of a forwarding database that does not come and go with traffic, as the remote end of a
+/// VXLAN device.
+fn is_made_by_hand(neighbor: &NeighbourMessage) -> bool {
+    neighbor.header.family == AddressFamily::Bridge
+        && matches!(neighbor.header.state, NeighbourState::Permanent | NeighbourState::Noarp)
 }
 
 async fn listen_nftables(sender: mpsc::Sender<()>) -> io::Result<()> {
