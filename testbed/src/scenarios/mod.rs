@@ -6,6 +6,7 @@ mod bird;
 mod costs;
 mod failures;
 mod filters;
+mod keys;
 mod leaks;
 mod lifecycle;
 mod maintenance;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Scenario> {
         costs::SCENARIOS,
         maintenance::SCENARIOS,
         filters::SCENARIOS,
+        keys::SCENARIOS,
         lifecycle::SCENARIOS,
         agents::SCENARIOS,
         bird::SCENARIOS,
