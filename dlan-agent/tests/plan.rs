@@ -288,3 +288,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_link_carries_nothing_while_the_device_below_it_is_down() {
+    let mut state = state(&routing(&[]));
+    assert!(state.links.len() > 1 && state.links.values().all(|link| state.carries(link)));
+    let underlay = config().mesh.wg_device;
+    state.links.get_mut(&underlay).unwrap().up = false;
+    assert!(!state.links.values().any(|link| state.carries(link)));
+}

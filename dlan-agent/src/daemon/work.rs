@@ -200,7 +200,7 @@ pub(super) fn tell(driver: &Option<DriverHandle>, config: &Config, round_trips: 
 
 /// Returns the devices that are there: the links as last seen, the LANs as found, and the loopback.
 pub(super) fn devices(config: &Config, facts: &Facts, known: &State) -> BTreeMap<LinkName, DeviceSeen> {
-    let links = known.links.values().map(|link| (link.name.clone(), link.up));
+    let links = known.links.values().map(|link| (link.name.clone(), known.carries(link)));
     let found = |lan: &crate::config::LanConfig| facts.lans.get(&lan.name).is_some_and(|found| found.exists);
     let lans = config.lans.iter().filter(|lan| found(lan)).map(|lan| (lan.device.clone(), true));
     let loopback = LinkName::new(LOOPBACK_DEVICE).ok().map(|name| (name, true));

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use vxlan::link::{Link, LinkName};
+use vxlan::link::{Link, LinkKind, LinkName};
 
 use self::managed_file::ManagedFile;
 use self::route::{Route, RouteKey};
@@ -42,6 +42,19 @@ pub struct State {
     pub ruleset: Option<Ruleset>,
     /// Whole files that are ours.
     pub files: BTreeMap<PathBuf, ManagedFile>,
+}
+
+impl State {
+    /// Returns whether packets can leave by a link: its device is up, and so is the WireGuard device below. A VXLAN device
+    /// keeps its carrier when the device below goes down.
+    pub fn carries(&self, link: &Link) -> bool {
+        let is_up = |name: &LinkName| self.links.get(name).is_some_and(|link| link.up);
+        link.up
+            && match &link.kind {
+                LinkKind::WireGuard(_) => true,
+                LinkKind::Vxlan(vxlan) => is_up(&vxlan.underlay),
+            }
+    }
 }
 
 /// An address on a device, with its prefix length; host bits are kept.
