@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::command;
 use crate::error::LabError;
-use crate::foreign::{Algorithm, Authentication, Link, Maker, Plan};
+use crate::foreign::{Algorithm, Authentication, Bfd, Link, Maker, Plan};
 use crate::lab::{read_file, write_file};
 use crate::node::{Node, own_program};
 use crate::scenarios::{Scenario, Stage, claim, family};
@@ -167,7 +167,9 @@ fn plan(row: &Row, number: usize) -> Plan {
         instance: row.instance,
     };
     let host = u8::try_from(number).unwrap_or(u8::MAX);
-    Plan { links: vec![link], ..Plan::new([10, 65, 251, host].into()) }
+    // The engine in the middle answers no BFD: an adjacency does not wait for a session.
+    let bfd = row.algorithm.is_none().then_some(Bfd { interval_ms: 300, multiplier: 3 });
+    Plan { links: vec![link], bfd, ..Plan::new([10, 65, 251, host].into()) }
 }
 
 fn start_speaker(hub: &Node) -> Result<(), LabError> {
