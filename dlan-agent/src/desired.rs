@@ -11,9 +11,11 @@ use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, LinkConfig, MeshConfig};
+use crate::next_hops::{self, Assigned, Ways};
 use crate::render::{iproute2, nftables};
 use crate::state::facts::Facts;
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
+use crate::state::next_hop::NextHopId;
 use crate::state::route::{
     METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_UNREACHABLE, Route, RouteAction, RouteHop, RouteKey,
 };
@@ -25,7 +27,7 @@ use crate::state::{DeviceAddress, LOOPBACK_DEVICE, State};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoutingInput {
     /// Where to send to each prefix of either family; this router's own prefixes are left out.
-    pub routes: BTreeMap<IpNet, BTreeSet<RouteHop>>,
+    pub routes: BTreeMap<IpNet, Ways>,
     /// Prefixes to which nothing may ever go by the WAN, whether there is a route or not.
     pub learned: BTreeSet<IpNet>,
     /// Whether both families' routes follow from a whole database.
@@ -37,8 +39,13 @@ pub struct RoutingInput {
 /// The kernel's main routing table.
 const TABLE_MAIN: u32 = 254;
 
-/// Works out the state this router shall be in.
-pub fn desired(config: &Config, facts: &Facts, routing: &RoutingInput) -> Result<State, AddressingError> {
+/// Works out the state this router shall be in. What stands decides nothing but which numbers next hop objects have.
+pub fn desired(
+    config: &Config,
+    facts: &Facts,
+    routing: &RoutingInput,
+    standing: &State,
+) -> Result<State, AddressingError> {
     let mesh = &config.mesh;
     let links: Vec<(&LinkConfig, LinkAddressing)> = config
         .links
@@ -54,9 +61,12 @@ pub fn desired(config: &Config, facts: &Facts, routing: &RoutingInput) -> Result
     let guarded = guarded_prefixes(config, facts, routing);
     let mut routes = neighbor_routes(mesh, own, &links);
     routes.extend(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)));
-    routes.extend(learned_routes(mesh, routing, &devices)?);
+    let learned = learned_ways(mesh, routing, &devices);
+    let Assigned { objects, groups } = next_hops::assign(mesh.route_protocol, &learned, standing);
+    routes.extend(learned_routes(mesh, groups)?);
     Ok(State {
         addresses: addresses(config, facts)?,
+        next_hops: objects,
         routes,
         rules: rules(mesh),
         settings: settings(facts, &devices),
@@ -171,23 +181,32 @@ fn neighbor_routes(
     routes
 }
 
-fn learned_routes(
+/// Returns the learned routes over devices that are there: the engine may be a moment behind a link that goes.
+fn learned_ways(
     mesh: &MeshConfig,
     routing: &RoutingInput,
     devices: &BTreeMap<LinkName, Link>,
+) -> BTreeMap<RouteKey, Ways> {
+    let is_there = |hop: &&RouteHop| devices.contains_key(&hop.device);
+    let learned = routing.routes.iter().filter_map(|(prefix, ways)| {
+        let hops: BTreeSet<RouteHop> = ways.hops.iter().filter(is_there).cloned().collect();
+        let alternate = ways.alternate.as_ref().filter(is_there).cloned();
+        let key = RouteKey { table: mesh.route_table, prefix: *prefix, metric: METRIC_LEARNED };
+        (!hops.is_empty()).then_some((key, Ways { hops, alternate }))
+    });
+    learned.collect()
+}
+
+fn learned_routes(
+    mesh: &MeshConfig,
+    groups: BTreeMap<RouteKey, NextHopId>,
 ) -> Result<Vec<(RouteKey, Route)>, AddressingError> {
     let identity = addressing::loopback(mesh, mesh.host_id)?;
-    let mut routes = Vec::new();
-    for (prefix, hops) in &routing.routes {
-        // The engine may be a moment behind a link that goes.
-        let hops: BTreeSet<RouteHop> =
-            hops.iter().filter(|hop| devices.contains_key(&hop.device)).cloned().collect();
-        if !hops.is_empty() {
-            let key = RouteKey { table: mesh.route_table, prefix: *prefix, metric: METRIC_LEARNED };
-            routes.push((key, unicast(mesh, hops, source_for(prefix, identity))));
-        }
-    }
-    Ok(routes)
+    let route = |(key, group): (RouteKey, NextHopId)| {
+        let action = RouteAction::Group { group, source: Some(source_for(&key.prefix, identity)) };
+        (key, Route { protocol: mesh.route_protocol, action })
+    };
+    Ok(groups.into_iter().map(route).collect())
 }
 
 fn unicast(mesh: &MeshConfig, next_hops: BTreeSet<RouteHop>, source: IpAddr) -> Route {
@@ -232,6 +251,7 @@ fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setti
         (Setting::ForwardingIpv6, SettingValue(1)),
         (Setting::MultipathHashIpv4, SettingValue(1)),
         (Setting::MultipathHashIpv6, SettingValue(1)),
+        (Setting::NextHopCompatibility, SettingValue(0)),
     ]);
     for wan in facts.wans.values().filter(|wan| wan.lives_by_ra) {
         settings.extend(wan.device.clone().map(|device| (Setting::AcceptRa(device), SettingValue(2))));

@@ -20,6 +20,7 @@ pub mod init;
 pub mod lock;
 pub mod logging;
 pub mod mtu;
+pub mod next_hops;
 pub mod path;
 pub mod ping;
 pub mod plan;

@@ -17,6 +17,7 @@ use vxlan::link::LinkName;
 use crate::addressing::{self, AddressingError, LinkAddressing};
 use crate::config::{Config, LinkConfig, MeshConfig, OspfKeyConfig};
 use crate::desired::RoutingInput;
+use crate::next_hops::Ways;
 use crate::state::LOOPBACK_DEVICE;
 use crate::state::facts::Facts;
 use crate::state::route::RouteHop;
@@ -289,16 +290,17 @@ pub struct EngineRoutes {
 
 /// Returns the routes as the kernel shall have them; this router's own prefixes are left out.
 pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInput {
-    let mut routes: BTreeMap<IpNet, BTreeSet<RouteHop>> = BTreeMap::new();
+    let mut routes: BTreeMap<IpNet, Ways> = BTreeMap::new();
     for route in &engine.routes {
-        let hops = route.next_hops.iter().filter_map(|hop| {
+        let way = |hop: &NextHop| {
             let device = LinkName::new(feed.device(hop.interface)?).ok()?;
             let via = gateway(&route.prefix, hop, &engine.dlan_routers)?;
             Some(RouteHop { device, via: Some(via) })
-        });
-        let hops: BTreeSet<RouteHop> = hops.collect();
+        };
+        let hops: BTreeSet<RouteHop> = route.next_hops.iter().filter_map(way).collect();
         if !hops.is_empty() {
-            routes.insert(route.prefix, hops);
+            let alternate = route.alternate.as_ref().and_then(way);
+            routes.insert(route.prefix, Ways { hops, alternate });
         }
     }
     RoutingInput { routes, learned: BTreeSet::new(), complete: engine.complete, settled: engine.settled }

@@ -12,6 +12,7 @@
 
 mod fixture;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
@@ -71,6 +72,8 @@ fn run(program: &str, arguments: &[&str]) -> String {
 struct Router {
     system: System,
     marks: Marks,
+    /// What was last brought about.
+    standing: RefCell<State>,
 }
 
 impl Router {
@@ -80,7 +83,11 @@ impl Router {
             state_dir: dir.join("state"),
             ..SystemConfig::default()
         };
-        Self { system: System::open(config).unwrap(), marks: Marks::of(&fixture::config().mesh) }
+        Self {
+            system: System::open(config).unwrap(),
+            marks: Marks::of(&fixture::config().mesh),
+            standing: RefCell::default(),
+        }
     }
 
     /// What the configuration wants, but for the links themselves and what belongs to the WireGuard device.
@@ -93,10 +100,14 @@ impl Router {
     }
 
     fn wanted_with(&self, facts: &Facts, routes: &[(&str, &[(&str, &str)])]) -> State {
-        let mut state = desired(&fixture::config(), facts, &fixture::routing(routes)).unwrap();
+        let mut state =
+            desired(&fixture::config(), facts, &fixture::routing(routes), &self.standing.borrow()).unwrap();
         state.links.clear();
         let wg = name("dlan-wg");
-        state.routes.retain(|_, route| route.action.hops().all(|hop| hop.device != wg));
+        let stays = |route: &Route| state.hops(route).iter().all(|hop| hop.device != wg);
+        let stays: BTreeSet<RouteKey> =
+            state.routes.iter().filter(|(_, route)| stays(route)).map(|(key, _)| *key).collect();
+        state.routes.retain(|key, _| stays.contains(key));
         let unmade = |setting: &Setting| {
             setting.device().is_none_or(|device| *device != wg && *device != name("dlan-vx4"))
         };
@@ -115,6 +126,7 @@ impl Router {
         assert!(outcome.is_success(), "{outcome}");
         let rest = Plan::new(&self.observe().await, wanted).unwrap();
         assert!(rest.is_empty(), "still to do after an apply:\n{rest}");
+        *self.standing.borrow_mut() = wanted.clone();
     }
 
     async fn down(&self) {
@@ -135,6 +147,7 @@ fn everything() -> Vec<(&'static str, String)> {
         "net/ipv6/conf/all/forwarding",
         "net/ipv4/fib_multipath_hash_policy",
         "net/ipv6/fib_multipath_hash_policy",
+        "net/ipv4/nexthop_compat_mode",
         "net/ipv6/conf/wan0/accept_ra",
         "net/ipv4/conf/dlan-vx2/rp_filter",
         "net/ipv4/conf/dlan-vx2/send_redirects",
@@ -146,6 +159,7 @@ fn everything() -> Vec<(&'static str, String)> {
         ("IPv6 routes", ip(&["-N", "-6", "route", "show", "table", "all"])),
         ("IPv4 rules", ip(&["-N", "-4", "rule"])),
         ("IPv6 rules", ip(&["-N", "-6", "rule"])),
+        ("next hop objects", ip(&["-N", "nexthop", "show"])),
         ("filter", run("nft", &["list", "ruleset"])),
         ("files", run("find", &["/etc/iproute2"])),
         ("settings", values.concat()),
@@ -160,6 +174,7 @@ fn add_strangers() {
     ip("route add 10.77.0.0/16 dev lan0 proto 141 table 200");
     ip("-6 route add fd77::/64 dev lan0 proto static table 141");
     ip("rule add pref 77 lookup 200");
+    ip("nexthop add id 7 via fe80::7 dev lan0 proto static");
     ip("rule add pref 30141 fwmark 0x7 lookup 200");
     run("nft", &["add", "table", "inet", "stranger"]);
     run("nft", &["add", "chain", "inet", "stranger", "dlan", "{ type filter hook input priority 0; }"]);
@@ -225,10 +240,46 @@ fn routes_change_their_ways_in_place() {
             for family in ["-4", "-6"] {
                 let shown = run("ip", &[family, "-o", "route", "show", "table", "141", "metric", "32"]);
                 assert_eq!(shown.lines().count(), 1, "{shown}");
-                for (device, via) in ways {
-                    assert!(shown.contains(device) && shown.contains(via), "{ways:?}: {shown}");
-                }
             }
+            let objects = run("ip", &["-N", "nexthop", "show", "proto", "141"]);
+            assert_eq!(objects.lines().count(), ways.len() + 1, "one for each way, and one group: {objects}");
+            for (device, via) in ways {
+                assert!(objects.contains(&format!("via {via} dev {device} ")), "{ways:?}: {objects}");
+            }
+        }
+    });
+}
+
+#[test]
+fn routes_of_an_agent_without_next_hop_objects_are_changed_in_place() {
+    in_namespace("routes_of_an_agent_without_next_hop_objects_are_changed_in_place", |router| async move {
+        router.reach(&router.wanted(&[])).await;
+        let via = "nexthop via inet6 fe80::1 dev dlan-vx2 nexthop via inet6 fe80::2 dev dlan-vx3";
+        for line in [
+            "-4 route add 10.3.0.0/24 via inet6 fe80::1 dev dlan-vx2 src 10.1.1.1".to_owned(),
+            format!("-4 route add 10.4.0.0/24 src 10.1.1.1 {via}"),
+            "-6 route add fd79:3::/64 via fe80::1 dev dlan-vx2 src fd00:0:1:1::1".to_owned(),
+            format!("-6 route add fd79:4::/64 src fd00:0:1:1::1 {}", via.replace("inet6 ", "")),
+        ] {
+            let (head, tail) = line.split_at(line.find(" src").or(line.find(" nexthop")).unwrap());
+            let line = format!("{head} proto 141 table 141 metric 32{tail}");
+            run("ip", &line.split(' ').collect::<Vec<_>>());
+        }
+        let (one, both): (&[_], &[_]) =
+            (&[("dlan-vx2", "fe80::1")], &[("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2")]);
+        let routes =
+            [("10.3.0.0/24", one), ("10.4.0.0/24", both), ("fd79:3::/64", one), ("fd79:4::/64", both)];
+        let wanted = router.wanted(&routes);
+        let plan = Plan::new(&router.observe().await, &wanted).unwrap();
+        let learned = plan.steps().iter().filter(|step| step.to_string().contains("metric 32"));
+        let learned: Vec<String> = learned.map(|step| step.to_string()).collect();
+        assert_eq!(learned.len(), 4, "{plan}");
+        assert!(learned.iter().all(|step| step.starts_with("~ route")), "{plan}");
+        router.reach(&wanted).await;
+        for family in ["-4", "-6"] {
+            let shown = run("ip", &[family, "-o", "route", "show", "table", "141", "metric", "32"]);
+            assert_eq!(shown.lines().filter(|line| line.contains("nhid")).count(), 2, "{shown}");
+            assert_eq!(shown.lines().count(), 2, "{shown}");
         }
     });
 }
@@ -241,7 +292,9 @@ fn what_somebody_takes_away_is_seen_and_comes_back() {
             ("10.4.0.0/24", &[("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2")]),
         ]);
         router.reach(&wanted).await;
-        let damages: [&[&str]; 9] = [
+        let damages: [&[&str]; 11] = [
+            &["ip", "nexthop", "flush"],
+            &["ip", "nexthop", "del", "id", "141000001"],
             &["ip", "route", "del", "10.3.0.0/24", "table", "141", "metric", "32"],
             &["ip", "route", "flush", "table", "141"],
             &["ip", "-6", "rule", "del", "pref", "30142"],

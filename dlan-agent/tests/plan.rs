@@ -12,11 +12,12 @@ mod fixture;
 
 use dlan_agent::config::Config;
 use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::next_hops::Ways;
 use dlan_agent::plan::Plan;
 use dlan_agent::plan::diff::diff;
 use dlan_agent::state::State;
 use dlan_agent::state::facts::Facts;
-use dlan_agent::state::route::{METRIC_LEARNED, RouteKey};
+use dlan_agent::state::route::{METRIC_LEARNED, RouteHop, RouteKey};
 use dlan_agent::state::setting::{Setting, SettingValue};
 use dlan_agent::system::fake::FakeSystem;
 use fixture::{CONFIG, config, config_of, device, facts, routing};
@@ -30,7 +31,12 @@ const TWO_WAYS: &[(&str, &[(&str, &str)])] = &[
 fn state_of(config: &Config, change: impl FnOnce(&mut Facts), routing: &RoutingInput) -> State {
     let mut facts = facts(config);
     change(&mut facts);
-    desired(config, &facts, routing).unwrap()
+    desired(config, &facts, routing, &State::default()).unwrap()
+}
+
+/// What is wanted while something stands.
+fn after(standing: &State, config: &Config, routing: &RoutingInput) -> State {
+    desired(config, &facts(config), routing, standing).unwrap()
 }
 
 fn state(routing: &RoutingInput) -> State {
@@ -80,7 +86,8 @@ fn another_link() {
 fn a_link_less_while_a_route_has_another_way() {
     let fewer = config_of(CONFIG.split("config link 'r4'").next().unwrap());
     let routes = routing(TWO_WAYS);
-    insta::assert_snapshot!(plan(&state(&routes), &state_of(&fewer, |_| {}, &routes)));
+    let before = state(&routes);
+    insta::assert_snapshot!(plan(&before, &after(&before, &fewer, &routes)));
 }
 
 #[test]
@@ -94,17 +101,18 @@ fn another_mtu_and_another_keepalive_change_devices_in_place() {
 fn another_host_id_makes_the_devices_anew_with_their_routes() {
     let text = CONFIG.replace("option host_id '1'", "option host_id '9'");
     let routes = routing(TWO_WAYS);
-    insta::assert_snapshot!(plan(&state(&routes), &state_of(&config_of(&text), |_| {}, &routes)));
+    let before = state(&routes);
+    insta::assert_snapshot!(plan(&before, &after(&before, &config_of(&text), &routes)));
 }
 
 #[test]
 fn routes_are_changed_and_never_taken_away_first() {
     let before = state(&routing(TWO_WAYS));
-    let after = state(&routing(&[
+    let routes = routing(&[
         ("10.2.4.0/24", &[("dlan-vx3", "fe80::3:1")]),
         ("10.2.5.0/24", &[("dlan-vx3", "fe80::3:1")]),
-    ]));
-    insta::assert_snapshot!(Plan::routes(&before, &after));
+    ]);
+    insta::assert_snapshot!(Plan::routes(&before, &after(&before, &config(), &routes)));
 }
 
 #[test]
@@ -207,39 +215,73 @@ fn a_plan_is_json_with_act_kind_and_key() {
     assert!(step["to"].is_string());
 }
 
+/// What a state is made from.
+#[derive(Debug, Clone)]
+struct Origin {
+    config: Config,
+    has_lan: bool,
+    routing: RoutingInput,
+}
+
+impl Origin {
+    fn state(&self, standing: &State) -> State {
+        let mut facts = facts(&self.config);
+        facts.lans.get_mut("lan0").unwrap().exists = self.has_lan;
+        desired(&self.config, &facts, &self.routing, standing).unwrap()
+    }
+}
+
 /// Any mixture of links, routes, LAN facts and numbers that a configuration can say.
-fn any_state() -> impl Strategy<Value = State> {
+fn any_origin() -> impl Strategy<Value = Origin> {
     let links = proptest::collection::btree_set(2_u8..=6, 0..4);
-    let hops =
-        proptest::collection::btree_map(0_u8..8, proptest::collection::btree_set(2_u8..=6, 1..3), 0..6);
+    let ways = (proptest::collection::btree_set(2_u8..=6, 1..3), proptest::option::of(2_u8..=6));
+    let ways = proptest::collection::btree_map(0_u8..8, ways, 0..6);
     let numbers = (prop_oneof![Just(1_u16), Just(9)], prop_oneof![Just(1370_u16), Just(1340)], any::<bool>());
-    (links, hops, numbers, prop_oneof![Just(141_u32), Just(200)]).prop_map(
-        |(links, hops, (host_id, mtu, has_lan), table)| {
-            let head = CONFIG.split("config link").next().unwrap();
-            let head = head.replace("option host_id '1'", &format!("option host_id '{host_id}'\n\toption route_table '{table}'"));
-            let sections = links.iter().map(|id| {
-                format!("config link 'r{id}'\n\toption host_id '{id}'\n\toption public_key 'KEY{id}'\n\toption mtu '{mtu}'\n")
-            });
-            let config = config_of(&format!("{head}{}", sections.collect::<String>()));
-            let routes = hops.iter().map(|(prefix, ways)| {
-                let prefix = if prefix % 2 == 0 { format!("10.2.{prefix}.0/24") } else { format!("fd79:{prefix}::/64") };
-                let hop = |way: &u8| dlan_agent::state::route::RouteHop {
-                    device: device(&format!("dlan-vx{way}")),
-                    via: Some(format!("fe80::{way}:1").parse().unwrap()),
-                };
-                (prefix.parse().unwrap(), ways.iter().map(hop).collect())
-            });
-            let routing = RoutingInput { routes: routes.collect(), settled: true, ..RoutingInput::default() };
-            state_of(&config, |facts| facts.lans.get_mut("lan0").unwrap().exists = has_lan, &routing)
-        },
-    )
+    let marks = (prop_oneof![Just(141_u32), Just(200)], prop_oneof![4 => Just(141_u8), 1 => Just(142)]);
+    (links, ways, numbers, marks).prop_map(|(links, ways, (host_id, mtu, has_lan), (table, protocol))| {
+        let head = CONFIG.split("config link").next().unwrap();
+        let head = head.replace(
+            "option host_id '1'",
+            &format!(
+                "option host_id '{host_id}'\n\toption route_table '{table}'\n\toption route_protocol '{protocol}'"
+            ),
+        );
+        let sections = links.iter().map(|id| {
+            format!(
+                "config link 'r{id}'\n\toption host_id '{id}'\n\toption public_key 'KEY{id}'\n\toption mtu '{mtu}'\n"
+            )
+        });
+        let config = config_of(&format!("{head}{}", sections.collect::<String>()));
+        let routes = ways.iter().map(|(prefix, (hops, alternate))| {
+            let prefix =
+                if prefix % 2 == 0 { format!("10.2.{prefix}.0/24") } else { format!("fd79:{prefix}::/64") };
+            let hop = |way: &u8| RouteHop {
+                device: device(&format!("dlan-vx{way}")),
+                via: Some(format!("fe80::{way}:1").parse().unwrap()),
+            };
+            let alternate = alternate.filter(|_| hops.len() == 1).as_ref().map(hop);
+            (prefix.parse().unwrap(), Ways { hops: hops.iter().map(hop).collect(), alternate })
+        });
+        let routing = RoutingInput { routes: routes.collect(), settled: true, ..RoutingInput::default() };
+        Origin { config, has_lan, routing }
+    })
+}
+
+/// A state, and another one that is wanted while it stands.
+fn two_states() -> impl Strategy<Value = (State, State)> {
+    (any_origin(), any_origin(), any_origin()).prop_map(|(before, observed, wanted)| {
+        // What stands has a history of its own: its objects are not numbered from the first.
+        let observed = observed.state(&before.state(&State::default()));
+        let wanted = wanted.state(&observed);
+        (observed, wanted)
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_plan_reaches_what_is_wanted(observed in any_state(), wanted in any_state()) {
+    fn a_plan_reaches_what_is_wanted((observed, wanted) in two_states()) {
         let reached = apply(&observed, &plan(&observed, &wanted));
         prop_assert!(plan(&reached, &wanted).is_empty());
         prop_assert_eq!(reached.routes, wanted.routes);
@@ -247,7 +289,7 @@ proptest! {
     }
 
     #[test]
-    fn a_failing_step_leaves_all_as_it_was(observed in any_state(), wanted in any_state(), at in any::<prop::sample::Index>()) {
+    fn a_failing_step_leaves_all_as_it_was((observed, wanted) in two_states(), at in any::<prop::sample::Index>()) {
         let plan = plan(&observed, &wanted);
         prop_assume!(!plan.is_empty());
         let mut system = FakeSystem { fail_after: Some(at.index(plan.steps().len())), ..FakeSystem::new(observed.clone()) };
@@ -257,19 +299,19 @@ proptest! {
     }
 
     #[test]
-    fn removal_leaves_nothing(observed in any_state()) {
+    fn removal_leaves_nothing((observed, _) in two_states()) {
         prop_assert_eq!(apply(&observed, &Plan::removal(&observed)), State::default());
     }
 
     #[test]
-    fn an_inverse_takes_a_plan_back(observed in any_state(), wanted in any_state()) {
+    fn an_inverse_takes_a_plan_back((observed, wanted) in two_states()) {
         let plan = plan(&observed, &wanted);
         let reached = apply(&observed, &plan);
         prop_assert_eq!(apply(&reached, &plan.inverse()), observed);
     }
 
     #[test]
-    fn a_route_that_stays_is_never_away(observed in any_state(), wanted in any_state()) {
+    fn a_route_that_stays_is_never_away((observed, wanted) in two_states()) {
         let remade = observed.links.iter().any(|(name, link)| {
             wanted.links.get(name).is_some_and(|other| other.vxlan().map(|v| v.vni) != link.vxlan().map(|v| v.vni))
         });

@@ -73,12 +73,20 @@ impl Lab {
         let routes: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
         let device = |value: &Value| value.get("dev").and_then(Value::as_str).map(str::to_owned);
         let usable = |route: &&Value| route.get("type").is_none_or(|kind| kind == "unicast");
+        let text = self.node(router)?.run("ip", &["-j", "nexthop", "show"])?;
+        let objects: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+        let object = |id: Option<&Value>| objects.iter().find(|one| one.get("id") == id);
         let mut devices: Vec<String> = Vec::new();
         for route in routes.iter().filter(usable) {
             let hops = route.get("nexthops").and_then(Value::as_array);
-            match hops {
-                Some(hops) => devices.extend(hops.iter().filter_map(device)),
-                None => devices.extend(device(route)),
+            let group = route.get("nhid").and_then(|id| object(Some(id))?.get("group")?.as_array());
+            match (group, hops) {
+                (Some(members), _) => {
+                    let ways = members.iter().filter_map(|member| object(member.get("id")));
+                    devices.extend(ways.filter_map(device));
+                }
+                (None, Some(hops)) => devices.extend(hops.iter().filter_map(device)),
+                (None, None) => devices.extend(device(route)),
             }
         }
         devices.sort();

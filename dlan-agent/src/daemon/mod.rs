@@ -33,6 +33,7 @@ use crate::control::server::{BindError, Call, Server};
 use crate::endpoints::{EndpointAction, Endpoints};
 use crate::lock::{AgentLock, LockError};
 use crate::mtu::MtuFollower;
+use crate::plan::reroute::Loss;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
 use crate::round_trips::{Echoes, RoundTrips};
@@ -311,7 +312,13 @@ impl Daemon {
                 self.reconciler.handle_applied(now, outcome);
                 self.interfaces_due = true;
             }
+            Done::Rerouted(outcome) => self.reconciler.handle_rerouted(now, &outcome),
             Done::Hint => self.reconciler.handle_hint(now),
+            Done::DeviceDown(device) if self.reconciler.is_up(&device) => {
+                self.handle_lost(&device, Loss::Device);
+                self.interfaces_due = true;
+            }
+            Done::DeviceDown(_) => {}
             Done::Resolved(peer, answer) => {
                 if let Err(error) = &answer {
                     warn!(%error, "endpoint not resolved");

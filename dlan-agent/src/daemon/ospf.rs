@@ -5,10 +5,13 @@ use std::time::Duration;
 use ospf_lite::driver::DriverEvent;
 use ospf_lite::ids::Family;
 use ospf_lite::io::Event;
+use ospf_lite::ospf::neighbor::NeighborState;
 use tracing::{error, info, warn};
+use vxlan::link::LinkName;
 
 use super::{AgentError, Daemon, Engine, engine_view, startup, work};
 use crate::causes::with_causes;
+use crate::plan::reroute::Loss;
 use crate::router_information::RouterInformation;
 use crate::routing::{self, InterfaceChange, InterfaceFeed};
 
@@ -33,7 +36,13 @@ impl Daemon {
     /// Logs what a person may want to know, and returns whether the routes may be others.
     pub(super) fn note_driver_event(&mut self, event: DriverEvent) -> bool {
         match event {
-            DriverEvent::Engine(_, Event::NeighborChanged { .. }) => {
+            DriverEvent::Engine(_, Event::NeighborChanged { interface, to, .. }) => {
+                if to == NeighborState::Down
+                    && let Some(device) =
+                        self.feed.device(interface).and_then(|name| LinkName::new(name).ok())
+                {
+                    self.handle_lost(&device, Loss::Neighbor);
+                }
                 // An MTU that differs shows up here first.
                 self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AFTER);
                 false
@@ -51,6 +60,14 @@ impl Daemon {
                 warn!(device = self.feed.device(interface), %error, "OSPF socket failed, opened again");
                 false
             }
+        }
+    }
+
+    /// Moves what leads by a lost link, before anything else is done about it.
+    pub(super) fn handle_lost(&mut self, device: &LinkName, loss: Loss) {
+        self.reconciler.handle_lost(self.clock.now(), device, loss);
+        if let Some(plan) = self.reconciler.poll_reroute() {
+            work::reroute(&self.system, &self.done_in, plan);
         }
     }
 
@@ -80,7 +97,7 @@ impl Daemon {
             return Ok(());
         }
         self.ensure_engine().await?;
-        let (Some(engine), Some(facts), Some(known), Some(config)) =
+        let (Some(engine), Some(facts), Some(_), Some(config)) =
             (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
         else {
             return Ok(());
@@ -92,7 +109,7 @@ impl Daemon {
                 return Ok(());
             }
         };
-        let seen = work::devices(config, facts, known);
+        let seen = work::devices(config, facts, &self.reconciler);
         for change in self.feed.diff(&wanted, &seen) {
             match change {
                 InterfaceChange::Configure(interface) => engine.driver.configure(*interface).await?,

@@ -19,15 +19,16 @@ use crate::causes::with_causes;
 use crate::config::{Config, Endpoint, HostId};
 use crate::control::protocol::{RefusalKind, Reply};
 use crate::ping;
+use crate::plan::Plan;
 use crate::plan::outcome::Outcome;
-use crate::reconcile::Action;
+use crate::reconcile::{Action, Reconciler};
 use crate::round_trips::{Echoes, Settled};
 use crate::router_information::RouterInformation;
 use crate::routing::DeviceSeen;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::state::{LOOPBACK_DEVICE, State};
-use crate::system::System;
+use crate::system::{Hint, System};
 
 /// How long a name server may take.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,8 +48,12 @@ pub(super) enum Done {
     Observed(Result<Box<State>, String>),
     /// What became of a plan.
     Applied(Outcome),
+    /// What became of moving routes away from a lost link.
+    Rerouted(Outcome),
     /// Something in the kernel changed.
     Hint,
+    /// A device can carry nothing; ours or not.
+    DeviceDown(LinkName),
     /// What a lookup came to.
     Resolved(PublicKey, Result<Vec<SocketAddr>, String>),
     /// What WireGuard says of its peers.
@@ -89,6 +94,14 @@ pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Actio
 /// How often the kernel's settings are read: it tells of no change to most of them.
 const SETTINGS_INTERVAL: Duration = Duration::from_secs(4);
 
+/// Moves routes away from what is lost: sent here and now, only the answer is waited for.
+pub(super) fn reroute(system: &System, done: &mpsc::Sender<Done>, plan: Plan) {
+    let (answer, done) = (system.reroute(plan), done.clone());
+    tokio::task::spawn_local(async move {
+        let _ = done.send(Done::Rerouted(answer.await)).await;
+    });
+}
+
 /// Passes the kernel's notifications on as hints, for as long as the agent runs.
 pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
     let (system, done) = (Arc::clone(system), done.clone());
@@ -97,15 +110,19 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
         let mut settings = tokio::time::interval(SETTINGS_INTERVAL);
         settings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                () = hints.next() => {}
+            let told = tokio::select! {
+                hint = hints.next() => match hint {
+                    Hint::Look => Done::Hint,
+                    Hint::Down(device) => Done::DeviceDown(device),
+                },
                 _ = settings.tick() => {
                     if !system.have_settings_drifted().await {
                         continue;
                     }
+                    Done::Hint
                 }
-            }
-            if done.send(Done::Hint).await.is_err() {
+            };
+            if done.send(told).await.is_err() {
                 return;
             }
         }
@@ -199,8 +216,13 @@ pub(super) fn tell(driver: &Option<DriverHandle>, config: &Config, round_trips: 
 }
 
 /// Returns the devices that are there: the links as last seen, the LANs as found, and the loopback.
-pub(super) fn devices(config: &Config, facts: &Facts, known: &State) -> BTreeMap<LinkName, DeviceSeen> {
-    let links = known.links.values().map(|link| (link.name.clone(), known.carries(link)));
+pub(super) fn devices(
+    config: &Config,
+    facts: &Facts,
+    reconciler: &Reconciler,
+) -> BTreeMap<LinkName, DeviceSeen> {
+    let links = reconciler.known().into_iter().flat_map(|known| known.links.keys());
+    let links = links.map(|name| (name.clone(), reconciler.is_up(name)));
     let found = |lan: &crate::config::LanConfig| facts.lans.get(&lan.name).is_some_and(|found| found.exists);
     let lans = config.lans.iter().filter(|lan| found(lan)).map(|lan| (lan.device.clone(), true));
     let loopback = LinkName::new(LOOPBACK_DEVICE).ok().map(|name| (name, true));

@@ -8,6 +8,7 @@ use vxlan::change::LinkChange;
 
 use crate::state::DeviceAddress;
 use crate::state::managed_file::ManagedFile;
+use crate::state::next_hop::{NextHop, NextHopId};
 use crate::state::route::{Route, RouteKey};
 use crate::state::rule::Rule;
 use crate::state::ruleset::Ruleset;
@@ -31,6 +32,8 @@ pub enum Change {
     Link(LinkChange),
     /// An address on a device that is no link.
     Address(Edit<DeviceAddress, ()>),
+    /// A next hop object: changed in place where one stands.
+    NextHop(Edit<NextHopId, NextHop>),
     /// A kernel route: changed in place where one stands.
     Route(Edit<RouteKey, Route>),
     /// A policy rule.
@@ -79,6 +82,16 @@ impl<K: Clone, V: Clone> Edit<K, V> {
     }
 }
 
+impl<K: Ord + Clone, V: Clone> Edit<K, V> {
+    /// Makes the edit in a map.
+    pub fn enter(&self, map: &mut std::collections::BTreeMap<K, V>) {
+        match &self.to {
+            Some(to) => map.insert(self.key.clone(), to.clone()),
+            None => map.remove(&self.key),
+        };
+    }
+}
+
 impl<K, V> Edit<K, V> {
     /// Returns what is done.
     pub fn act(&self) -> Act {
@@ -96,6 +109,7 @@ impl Change {
         match self {
             Self::Link(change) => Self::Link(change.inverse()),
             Self::Address(edit) => Self::Address(edit.inverse()),
+            Self::NextHop(edit) => Self::NextHop(edit.inverse()),
             Self::Route(edit) => Self::Route(edit.inverse()),
             Self::Rule(edit) => Self::Rule(edit.inverse()),
             Self::Setting(edit) => Self::Setting(edit.inverse()),
@@ -111,6 +125,7 @@ impl Change {
             Self::Link(LinkChange::Remove(_)) => Act::Remove,
             Self::Link(_) => Act::Change,
             Self::Address(edit) => edit.act(),
+            Self::NextHop(edit) => edit.act(),
             Self::Route(edit) => edit.act(),
             Self::Rule(edit) => edit.act(),
             Self::Setting(edit) => edit.act(),
@@ -134,6 +149,7 @@ impl ChangeView {
             }
             Change::Address(edit) => bare("address", edit.key.to_string()),
             Change::Rule(edit) => bare("rule", edit.key.to_string()),
+            Change::NextHop(edit) => Self::full("next hop", edit.key.to_string(), edit),
             Change::Route(edit) => Self::full("route", edit.key.to_string(), edit),
             Change::Setting(edit) => Self::full("setting", edit.key.to_string(), edit),
             Change::Ruleset(edit) => Self::full("nftables", "table inet dlan".to_owned(), edit),

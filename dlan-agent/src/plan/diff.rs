@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Change, Edit};
 use super::upset::Upset;
 use crate::state::State;
-use crate::state::route::{Route, RouteKey};
+use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
 use crate::state::setting::{Setting, SettingValue};
 
 /// Returns what has to be done to `observed` so that it becomes `desired`.
@@ -13,7 +13,7 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
     let mut changes: Vec<Change> =
         vxlan::diff::diff(&observed.links, &desired.links).into_iter().map(Change::Link).collect();
     changes.extend(sets(&observed.addresses, &desired.addresses).map(Change::Address));
-    changes.extend(routes(&observed.routes, &desired.routes));
+    changes.extend(routes(observed, desired));
     changes.extend(sets(&observed.rules, &desired.rules).map(Change::Rule));
     changes.extend(settings(&observed.settings, &desired.settings));
     if observed.ruleset != desired.ruleset {
@@ -27,9 +27,11 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
     changes
 }
 
-/// Returns what has to be done to the routes.
-pub fn routes(observed: &BTreeMap<RouteKey, Route>, desired: &BTreeMap<RouteKey, Route>) -> Vec<Change> {
-    maps(observed, desired, |_, from, to| from == to).map(Change::Route).collect()
+/// Returns what has to be done to the routes and the next hop objects that they refer to.
+pub fn routes(observed: &State, desired: &State) -> Vec<Change> {
+    let next_hops = maps(&observed.next_hops, &desired.next_hops, |_, from, to| from == to);
+    let routes = maps(&observed.routes, &desired.routes, |_, from, to| from == to);
+    next_hops.map(Change::NextHop).chain(routes.map(Change::Route)).collect()
 }
 
 /// Returns what is left of a state when links upset it, and the steps that take the rest out of use before.
@@ -43,14 +45,33 @@ pub(super) fn without(observed: &State, upset: &Upset) -> (State, Vec<Change>) {
         }
         stays
     });
+    gone.extend(lose_next_hops(&mut without, upset));
+    let next_hops = &without.next_hops;
     without.routes.retain(|key, route| {
-        let stays = !upset.has_route(route);
+        let is_grouped = route.action.group().is_none_or(|group| next_hops.contains_key(&group));
+        let stays = is_grouped && !upset.has_route(route);
         if !stays {
             gone.push(Change::Route(Edit { key: *key, from: Some(route.clone()), to: None }));
         }
         stays
     });
     (without, gone)
+}
+
+/// Takes the ways over upset devices out of a state, and out of its groups.
+fn lose_next_hops(state: &mut State, upset: &Upset) -> Vec<Change> {
+    let before = state.next_hops.clone();
+    let is_lost = |object: &NextHop| object.way().is_some_and(|way| upset.has_device(&way.device));
+    let lost: BTreeSet<NextHopId> =
+        before.iter().filter(|(_, object)| is_lost(object)).map(|(id, _)| *id).collect();
+    state.next_hops.retain(|id, object| match &mut object.target {
+        NextHopTarget::Way(_) => !lost.contains(id),
+        NextHopTarget::Group(members) => {
+            members.retain(|member| !lost.contains(member));
+            !members.is_empty()
+        }
+    });
+    maps(&before, &state.next_hops, |_, from, to| from == to).map(Change::NextHop).collect()
 }
 
 fn settings<'a>(

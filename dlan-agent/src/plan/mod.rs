@@ -5,6 +5,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod order;
 pub mod outcome;
+pub mod reroute;
 mod upset;
 
 use std::collections::BTreeSet;
@@ -69,10 +70,15 @@ impl Plan {
         Self { steps, on_error: OnError::KeepGoing }
     }
 
-    /// Works out how to get from `observed`'s routes to `desired`'s, leaving all else alone.
+    /// Works out how to get from `observed`'s routes and next hop objects to `desired`'s, leaving all else alone.
     pub fn routes(observed: &State, desired: &State) -> Self {
-        let mut steps = diff::routes(&observed.routes, &desired.routes);
+        let mut steps = diff::routes(observed, desired);
         order::order(&mut steps);
+        Self { steps, on_error: OnError::KeepGoing }
+    }
+
+    /// Makes a plan of steps that do not depend on each other's success.
+    pub fn independent(steps: Vec<Change>) -> Self {
         Self { steps, on_error: OnError::KeepGoing }
     }
 
@@ -105,7 +111,7 @@ impl Plan {
 fn refuse_contradiction(observed: &State, desired: &State) -> Result<(), PlanError> {
     let kept: BTreeSet<&LinkName> = desired.links.keys().collect();
     for (key, route) in &desired.routes {
-        for hop in route.action.hops() {
+        for hop in desired.hops(route) {
             if observed.links.contains_key(&hop.device) && !kept.contains(&hop.device) {
                 return Err(PlanError::RouteOverRemovedLink {
                     route: key.to_string(),

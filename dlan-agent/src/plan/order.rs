@@ -1,9 +1,12 @@
 //! The order of steps: make before break, and never a moment in which something internal could leak.
 
+use std::collections::BTreeSet;
+
 use vxlan::change::LinkChange;
 
-use super::change::{Act, Change};
+use super::change::{Act, Change, Edit};
 use super::upset::Upset;
+use crate::state::next_hop::{NextHop, NextHopId};
 use crate::state::route::{Route, RouteAction};
 use crate::state::setting::Setting;
 
@@ -16,15 +19,22 @@ enum Phase {
     RouterAdvertisements,
     Forwarding,
     UpsetGoes,
+    UpsetGroupsGo,
+    UpsetWaysGo,
     LinksGoForAnother,
     Links,
     DeviceSettings,
     Addresses,
     UnreachableRoutes,
+    Ways,
+    Groups,
     Routes,
+    GroupsThatRoutesLeave,
     Rules,
     RulesGo,
     RoutesGo,
+    GroupsGo,
+    WaysGo,
     UnreachableRoutesGo,
     AddressesGo,
     DeviceSettingsGo,
@@ -38,10 +48,31 @@ enum Phase {
 /// Puts the steps in order.
 pub fn order(steps: &mut [Change]) {
     let upset = Upset::by(steps);
-    steps.sort_by_key(|step| phase(step, &upset));
+    let left: BTreeSet<NextHopId> = steps.iter().filter_map(left_group).collect();
+    steps.sort_by_key(|step| phase(step, &upset, &left));
 }
 
-fn phase(step: &Change, upset: &Upset) -> Phase {
+/// Returns the group that a route gives up for something else.
+fn left_group(step: &Change) -> Option<NextHopId> {
+    let Change::Route(Edit { from: Some(from), to: Some(to), .. }) = step else { return None };
+    from.action.group().filter(|group| to.action.group() != Some(*group))
+}
+
+/// A group's ways change under all its routes: first those routes leave that shall have others.
+fn next_hop_phase(edit: &Edit<NextHopId, NextHop>, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
+    let is_group = edit.from.as_ref().or(edit.to.as_ref()).is_some_and(|object| object.members().is_some());
+    match (is_group, edit.act()) {
+        (true, _) if upset.has_next_hop(edit) => Phase::UpsetGroupsGo,
+        (false, _) if upset.has_next_hop(edit) => Phase::UpsetWaysGo,
+        (true, Act::Change) if left.contains(&edit.key) => Phase::GroupsThatRoutesLeave,
+        (true, Act::Add | Act::Change) => Phase::Groups,
+        (false, Act::Add | Act::Change) => Phase::Ways,
+        (true, Act::Remove) => Phase::GroupsGo,
+        (false, Act::Remove) => Phase::WaysGo,
+    }
+}
+
+fn phase(step: &Change, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
     let goes = step.act() == Act::Remove;
     let pick = |comes, leaves| if goes { leaves } else { comes };
     match step {
@@ -58,6 +89,7 @@ fn phase(step: &Change, upset: &Upset) -> Phase {
             }
             Setting::MultipathHashIpv4
             | Setting::MultipathHashIpv6
+            | Setting::NextHopCompatibility
             | Setting::RpFilter(_)
             | Setting::SendRedirects(_) => pick(Phase::DeviceSettings, Phase::DeviceSettingsGo),
         },
@@ -74,6 +106,7 @@ fn phase(step: &Change, upset: &Upset) -> Phase {
                 (None, _) => Phase::RoutesGo,
             }
         }
+        Change::NextHop(edit) => next_hop_phase(edit, upset, left),
         Change::Rule(_) => pick(Phase::Rules, Phase::RulesGo),
     }
 }

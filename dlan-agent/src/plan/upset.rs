@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use vxlan::change::LinkChange;
 use vxlan::link::LinkName;
 
-use super::change::Change;
+use super::change::{Change, Edit};
+use crate::state::next_hop::{NextHop, NextHopId};
 use crate::state::route::{Route, RouteAction};
 
 /// Devices that go and come again as others, and addresses that devices lose in place.
@@ -15,6 +16,8 @@ use crate::state::route::{Route, RouteAction};
 pub(super) struct Upset {
     devices: BTreeSet<LinkName>,
     addresses: BTreeSet<IpAddr>,
+    /// The ways over those devices and the groups of nothing else that the steps remove.
+    next_hops: BTreeSet<NextHopId>,
 }
 
 impl Upset {
@@ -31,7 +34,21 @@ impl Upset {
                 _ => {}
             }
         }
-        Self { devices: created.intersection(&removed).cloned().collect(), addresses }
+        let devices = created.intersection(&removed).cloned().collect();
+        let mut upset = Self { devices, addresses, next_hops: BTreeSet::new() };
+        let is_lost_way = |edit: &&Edit<NextHopId, NextHop>| {
+            let way = edit.from.as_ref().and_then(NextHop::way);
+            way.is_some_and(|way| upset.devices.contains(&way.device))
+        };
+        upset.next_hops = removed_next_hops(steps).filter(is_lost_way).map(|edit| edit.key).collect();
+        let is_lost_group = |edit: &&Edit<NextHopId, NextHop>| {
+            let members = edit.from.as_ref().and_then(NextHop::members);
+            members.is_some_and(|members| members.is_subset(&upset.next_hops))
+        };
+        let groups: Vec<NextHopId> =
+            removed_next_hops(steps).filter(is_lost_group).map(|edit| edit.key).collect();
+        upset.next_hops.extend(groups);
+        upset
     }
 
     /// Returns whether nothing is upset.
@@ -46,8 +63,33 @@ impl Upset {
 
     /// Returns whether a route cannot outlive it.
     pub(super) fn has_route(&self, route: &Route) -> bool {
-        let RouteAction::Unicast { next_hops, source } = &route.action else { return false };
-        next_hops.iter().any(|hop| self.devices.contains(&hop.device))
-            || source.is_some_and(|source| self.addresses.contains(&source))
+        let is_over_device = match &route.action {
+            RouteAction::Unicast { next_hops, .. } => {
+                next_hops.iter().any(|hop| self.devices.contains(&hop.device))
+            }
+            RouteAction::Group { group, .. } => self.next_hops.contains(group),
+            RouteAction::Unreachable => false,
+        };
+        is_over_device || route.action.source().is_some_and(|source| self.addresses.contains(&source))
     }
+
+    /// Returns whether a step takes out of use what a device is about to take along.
+    pub(super) fn has_next_hop(&self, edit: &Edit<NextHopId, NextHop>) -> bool {
+        let members = |object: &Option<NextHop>| object.as_ref().and_then(NextHop::members).cloned();
+        match (members(&edit.from), members(&edit.to)) {
+            (Some(from), Some(to)) => {
+                from != to
+                    && to.is_subset(&from)
+                    && from.difference(&to).all(|id| self.next_hops.contains(id))
+            }
+            _ => edit.to.is_none() && self.next_hops.contains(&edit.key),
+        }
+    }
+}
+
+fn removed_next_hops(steps: &[Change]) -> impl Iterator<Item = &Edit<NextHopId, NextHop>> {
+    steps.iter().filter_map(|step| match step {
+        Change::NextHop(edit) if edit.to.is_none() => Some(edit),
+        _ => None,
+    })
 }

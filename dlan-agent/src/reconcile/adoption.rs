@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::desired::RoutingInput;
+use crate::next_hops::Ways;
 use crate::render::nftables;
 use crate::routing::family_of;
 use crate::state::State;
@@ -39,7 +40,7 @@ pub enum Installed {
 pub struct Adoption {
     engine: RoutingInput,
     learned: BTreeSet<IpNet>,
-    adopted: BTreeMap<IpNet, BTreeSet<RouteHop>>,
+    adopted: BTreeMap<IpNet, Ways>,
     /// When the adopted routes go at the latest; `None` before there was a look.
     until: Option<Instant>,
     has_looked: bool,
@@ -74,10 +75,13 @@ impl Adoption {
         for (key, route) in ours {
             match &route.action {
                 RouteAction::Unreachable if key.metric == METRIC_UNREACHABLE => once_learned.push(key.prefix),
-                RouteAction::Unicast { next_hops, .. } if key.is_learned() && !self.engine.settled => {
-                    self.adopted.insert(key.prefix, next_hops.clone());
+                RouteAction::Unreachable => {}
+                RouteAction::Unicast { .. } | RouteAction::Group { .. } => {
+                    let hops: BTreeSet<RouteHop> = observed.hops(route).into_iter().cloned().collect();
+                    if key.is_learned() && !self.engine.settled && !hops.is_empty() {
+                        self.adopted.insert(key.prefix, Ways { hops, alternate: None });
+                    }
                 }
-                RouteAction::Unicast { .. } | RouteAction::Unreachable => {}
             }
         }
         // Somebody may have taken the routes away while no agent ran; the filter still says what they guarded.
@@ -113,8 +117,8 @@ impl Adoption {
         routing.learned.clone_from(&self.learned);
         let adopted = [Family::Ipv6, Family::Ipv4].map(|family| self.has_adopted(family).then_some(family));
         routing.routes.retain(|prefix, _| !adopted.contains(&Some(family_of(prefix))));
-        for (prefix, hops) in &self.adopted {
-            routing.routes.insert(*prefix, hops.clone());
+        for (prefix, ways) in &self.adopted {
+            routing.routes.insert(*prefix, ways.clone());
         }
         routing
     }

@@ -1,6 +1,7 @@
 //! The reconciler: decides when to look at the router and what to do to it; pure, with no clock and no system.
 
 mod adoption;
+mod failover;
 mod pace;
 mod report;
 
@@ -10,8 +11,10 @@ use std::net::SocketAddr;
 use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
 use tracing::{debug, info, warn};
+use vxlan::link::LinkName;
 
 use self::adoption::{Adoption, Installed};
+use self::failover::Failover;
 use self::pace::Pace;
 pub use self::report::{Health, Report};
 use crate::addressing::AddressingError;
@@ -61,6 +64,7 @@ pub struct Reconciler {
     adoption: Adoption,
     /// Which routes are in use, as far as it was told.
     installed: Installed,
+    failover: Failover,
     /// The system as last seen, brought forward by what was applied since.
     known: Option<State>,
     /// The action that is out.
@@ -69,6 +73,8 @@ pub struct Reconciler {
     observe_due: bool,
     routes_due: bool,
     compare_due: bool,
+    /// Whether what is out may not know of a loss.
+    is_stale: bool,
     /// Whether the next look verifies an apply.
     verifying: bool,
     pace: Pace,
@@ -136,6 +142,7 @@ impl Reconciler {
 
     /// Takes the routes that the routing protocol found.
     pub fn handle_routes(&mut self, now: Instant, routing: RoutingInput) {
+        self.routes_due |= self.failover.handle_routes();
         self.routes_due |= self.adoption.handle_routes(now, routing);
     }
 
@@ -171,6 +178,11 @@ impl Reconciler {
     /// Takes the system as it is.
     pub fn handle_observed(&mut self, now: Instant, observed: State) {
         self.busy = None;
+        if std::mem::take(&mut self.is_stale) {
+            self.observe_due = true;
+            return;
+        }
+        self.failover.handle_observed();
         let Some(config) = &self.config else { return };
         self.adoption.adopt(now, &observed, config);
         self.pace.handle_observed(now, config.mesh.drift_interval);
@@ -203,6 +215,8 @@ impl Reconciler {
     /// Takes what became of a plan.
     pub fn handle_applied(&mut self, now: Instant, outcome: Outcome) {
         let Some(Busy::Applying { scope, plan, target }) = self.busy.take() else { return };
+        let is_stale = std::mem::take(&mut self.is_stale);
+        self.observe_due |= is_stale;
         match (scope, outcome.is_success()) {
             (Scope::Endpoint, true) => {}
             (Scope::Endpoint, false) => warn!(%outcome, "cannot tell WireGuard a neighbor's endpoint"),
@@ -211,7 +225,7 @@ impl Reconciler {
                     warn!(failed = outcome.failures.len(), of = plan.steps().len(), %outcome, "routes not set");
                     self.pace.handle_hint(now);
                 }
-                self.handle_routes_applied(&plan, &target, &outcome);
+                self.handle_routes_applied(&plan, &outcome);
                 if is_success {
                     self.note_installed();
                 }
@@ -219,7 +233,7 @@ impl Reconciler {
             (Scope::Full, true) => {
                 self.known = Some(*target);
                 self.note_installed();
-                self.verifying = true;
+                self.verifying = !is_stale;
                 self.observe_due = true;
                 self.report(Report::Applied { generation: self.generation, plan });
             }
@@ -293,7 +307,7 @@ impl Reconciler {
         let facts = Facts { endpoints: self.endpoints.clone(), ..facts.clone() };
         let mut adoption = self.adoption.clone();
         adoption.adopt(Instant::ORIGIN, observed, config);
-        Ok(Plan::new(observed, &desired(config, &facts, &adoption.routing())?)?)
+        Ok(Plan::new(observed, &desired(config, &facts, &adoption.routing(), observed)?)?)
     }
 
     fn look(&mut self) {
@@ -302,9 +316,20 @@ impl Reconciler {
         self.compare_due = true;
     }
 
-    fn target(&self) -> Option<Result<State, WorkError>> {
-        let (config, facts) = (self.config.as_ref()?, self.facts.as_ref()?);
-        Some(desired(config, facts, &self.adoption.routing()).map_err(WorkError::from))
+    /// Works out what is wanted, with routes over these devices only.
+    fn target(&mut self, is_there: impl Fn(&State, &LinkName) -> bool) -> Option<Result<State, WorkError>> {
+        let (config, facts, known) = (self.config.as_ref()?, self.facts.as_ref()?, self.known.as_ref()?);
+        let mut routing = self.adoption.routing();
+        self.failover.amend(&mut routing);
+        for ways in routing.routes.values_mut() {
+            ways.hops.retain(|hop| is_there(known, &hop.device));
+            ways.alternate.take_if(|hop| !is_there(known, &hop.device));
+        }
+        let target = desired(config, facts, &routing, known).map_err(WorkError::from);
+        if let Ok(target) = &target {
+            self.failover.handle_target(target, &routing);
+        }
+        Some(target)
     }
 
     /// Brings about routes over the devices that stand, at once and without looking first.
@@ -312,14 +337,10 @@ impl Reconciler {
         if !self.routes_due {
             return None;
         }
-        let known = self.known.as_ref()?;
         // What cannot be worked out is told when the whole is compared.
-        let mut target = self.target()?.ok()?;
+        let target = self.target(|known, device| known.links.contains_key(device))?.ok()?;
         self.routes_due = false;
-        target.routes.retain(|_, route| {
-            let mut hops = route.action.hops();
-            hops.all(|hop| known.links.contains_key(&hop.device))
-        });
+        let known = self.known.as_ref()?;
         self.compare_due |= target.ruleset != known.ruleset;
         let plan = Plan::routes(known, &target);
         debug!(changes = plan.steps().len(), "routes");
@@ -340,8 +361,9 @@ impl Reconciler {
     }
 
     fn poll_full(&mut self) -> Option<Action> {
+        let target = self.target(|_, _| true)?;
         let known = self.known.as_ref()?;
-        let work = self.target()?.and_then(|target| Ok((Plan::new(known, &target)?, target)));
+        let work = target.and_then(|target| Ok((Plan::new(known, &target)?, target)));
         match work {
             Ok((plan, _)) if plan.is_empty() => {
                 self.settle();
@@ -382,17 +404,17 @@ impl Reconciler {
         }
     }
 
-    fn handle_routes_applied(&mut self, plan: &Plan, target: &State, outcome: &Outcome) {
+    fn handle_routes_applied(&mut self, plan: &Plan, outcome: &Outcome) {
         let Some(known) = &mut self.known else { return };
         for (index, step) in plan.steps().iter().enumerate() {
-            let Change::Route(edit) = step else { continue };
             if outcome.failures.iter().any(|failure| failure.index == index) {
                 continue;
             }
-            match target.routes.get(&edit.key) {
-                Some(route) => known.routes.insert(edit.key, route.clone()),
-                None => known.routes.remove(&edit.key),
-            };
+            match step {
+                Change::Route(edit) => edit.enter(&mut known.routes),
+                Change::NextHop(edit) => edit.enter(&mut known.next_hops),
+                _ => {}
+            }
         }
     }
 

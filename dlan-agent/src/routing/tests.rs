@@ -166,7 +166,7 @@ fn gateway_of(dlan_routers: &[RouterId], route: Route) -> Option<IpAddr> {
         &EngineRoutes { routes: vec![route], dlan_routers, complete: true, settled: true },
         &feed,
     );
-    input.routes.get(&prefix)?.first()?.via
+    input.routes.get(&prefix)?.hops.first()?.via
 }
 
 #[test]

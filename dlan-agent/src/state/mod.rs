@@ -3,6 +3,7 @@
 pub mod facts;
 pub mod managed_file;
 pub mod marks;
+pub mod next_hop;
 pub mod route;
 pub mod rule;
 pub mod ruleset;
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use vxlan::link::{Link, LinkKind, LinkName};
 
 use self::managed_file::ManagedFile;
-use self::route::{Route, RouteKey};
+use self::next_hop::{NextHop, NextHopId};
+use self::route::{Route, RouteAction, RouteHop, RouteKey};
 use self::rule::Rule;
 use self::ruleset::Ruleset;
 use self::setting::{Setting, SettingValue};
@@ -32,6 +34,8 @@ pub struct State {
     pub links: BTreeMap<LinkName, Link>,
     /// Addresses on devices that are not links: the loopback identity, LAN addresses that the config sets.
     pub addresses: BTreeSet<DeviceAddress>,
+    /// Kernel next hop objects, which routes refer to.
+    pub next_hops: BTreeMap<NextHopId, NextHop>,
     /// Kernel routes.
     pub routes: BTreeMap<RouteKey, Route>,
     /// Policy rules.
@@ -54,6 +58,21 @@ impl State {
                 LinkKind::WireGuard(_) => true,
                 LinkKind::Vxlan(vxlan) => is_up(&vxlan.underlay),
             }
+    }
+
+    /// Returns the ways that a route leads by; none for unreachable, or when its group is not there.
+    pub fn hops<'a>(&'a self, route: &'a Route) -> Vec<&'a RouteHop> {
+        match &route.action {
+            RouteAction::Unreachable => Vec::new(),
+            RouteAction::Unicast { next_hops, .. } => next_hops.iter().collect(),
+            RouteAction::Group { group, .. } => self.ways(*group),
+        }
+    }
+
+    /// Returns the ways of a group.
+    pub fn ways(&self, group: NextHopId) -> Vec<&RouteHop> {
+        let members = self.next_hops.get(&group).and_then(NextHop::members).into_iter().flatten();
+        members.filter_map(|member| self.next_hops.get(member)?.way()).collect()
     }
 }
 

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use vxlan::link::LinkName;
 
+use super::next_hop::NextHopId;
+
 /// Metric of routes to the neighbors' WireGuard addresses.
 pub const METRIC_NEIGHBOR: u32 = 16;
 /// Metric of routes that the routing protocol found; BIRD's default for kernel routes.
@@ -45,6 +47,13 @@ pub enum RouteAction {
         /// The source address of this router's own packets.
         source: Option<IpAddr>,
     },
+    /// Sends them on by a group of next hop objects, which may change under the route.
+    Group {
+        /// The group.
+        group: NextHopId,
+        /// The source address of this router's own packets.
+        source: Option<IpAddr>,
+    },
     /// Answers them with "unreachable".
     Unreachable,
 }
@@ -66,14 +75,20 @@ impl RouteKey {
 }
 
 impl RouteAction {
-    /// Returns the ways; none for unreachable.
-    pub fn hops(&self) -> impl Iterator<Item = &RouteHop> {
+    /// Returns the group of next hop objects that the route refers to.
+    pub fn group(&self) -> Option<NextHopId> {
         match self {
-            Self::Unicast { next_hops, .. } => Some(next_hops.iter()),
+            Self::Group { group, .. } => Some(*group),
+            Self::Unicast { .. } | Self::Unreachable => None,
+        }
+    }
+
+    /// Returns the source address of this router's own packets.
+    pub fn source(&self) -> Option<IpAddr> {
+        match self {
+            Self::Unicast { source, .. } | Self::Group { source, .. } => *source,
             Self::Unreachable => None,
         }
-        .into_iter()
-        .flatten()
     }
 }
 
@@ -87,6 +102,10 @@ impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
             RouteAction::Unreachable => f.write_str("unreachable"),
+            RouteAction::Group { group, source } => {
+                write!(f, "next hop group {group}")?;
+                source.map_or(Ok(()), |source| write!(f, " src {source}"))
+            }
             RouteAction::Unicast { next_hops, source } => {
                 for (index, hop) in next_hops.iter().enumerate() {
                     write!(f, "{}{hop}", if index > 0 { ", " } else { "" })?;

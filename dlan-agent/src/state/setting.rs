@@ -19,6 +19,9 @@ pub enum Setting {
     MultipathHashIpv4,
     /// The same for IPv6.
     MultipathHashIpv6,
+    /// Whether a changed next hop object is told as a change of each of its routes; 0: it is not, which makes the change a
+    /// matter of microseconds.
+    NextHopCompatibility,
     /// Whether a device refuses sources that are not routed back by it; 2: that are not routed at all.
     RpFilter(LinkName),
     /// Whether ICMP redirects are sent on a device.
@@ -42,7 +45,8 @@ impl Setting {
             Self::ForwardingIpv4
             | Self::ForwardingIpv6
             | Self::MultipathHashIpv4
-            | Self::MultipathHashIpv6 => None,
+            | Self::MultipathHashIpv6
+            | Self::NextHopCompatibility => None,
         }
     }
 
@@ -50,7 +54,7 @@ impl Setting {
     /// operator set stays.
     pub fn is_met(&self, seen: SettingValue, wanted: SettingValue) -> bool {
         match self {
-            Self::RpFilter(_) | Self::SendRedirects(_) => seen == wanted,
+            Self::RpFilter(_) | Self::SendRedirects(_) | Self::NextHopCompatibility => seen == wanted,
             Self::AcceptRa(_)
             | Self::ForwardingIpv4
             | Self::ForwardingIpv6
@@ -68,6 +72,7 @@ impl fmt::Display for Setting {
             Self::ForwardingIpv6 => f.write_str("net/ipv6/conf/all/forwarding"),
             Self::MultipathHashIpv4 => f.write_str("net/ipv4/fib_multipath_hash_policy"),
             Self::MultipathHashIpv6 => f.write_str("net/ipv6/fib_multipath_hash_policy"),
+            Self::NextHopCompatibility => f.write_str("net/ipv4/nexthop_compat_mode"),
             Self::RpFilter(device) => write!(f, "net/ipv4/conf/{device}/rp_filter"),
             Self::SendRedirects(device) => write!(f, "net/ipv4/conf/{device}/send_redirects"),
         }

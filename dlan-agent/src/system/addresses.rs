@@ -8,7 +8,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::rtnl::{Devices, Rtnl, RtnlError};
+use super::rtnl::{Devices, Message, Rtnl, RtnlError};
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
 use crate::state::{DeviceAddress, LOOPBACK_DEVICE};
@@ -42,7 +42,7 @@ impl Found {
 pub async fn dump(rtnl: &Rtnl, devices: &Devices) -> Result<Vec<Found>, RtnlError> {
     let messages = rtnl.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default())).await?;
     let found = messages.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewAddress(message) => decode(&message, devices),
+        Message::Route(RouteNetlinkMessage::NewAddress(message)) => decode(&message, devices),
         _ => None,
     });
     Ok(found.collect())

@@ -1,6 +1,6 @@
 //! A system in memory for tests: as strict about order as the kernel is, and failing where it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use vxlan::change::LinkChange;
@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::Outcome;
 use crate::state::State;
+use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
 use crate::state::route::{Route, RouteAction, RouteKey};
 
 /// The system.
@@ -54,9 +55,28 @@ impl FakeSystem {
                 next_hops.retain(|hop| hop.device != *device);
             }
         }
-        self.state.routes.retain(|_, route| {
-            route.action == RouteAction::Unreachable || route.action.hops().next().is_some()
+        self.lose_ways(device);
+    }
+
+    /// Takes a device's carrier away, and what the kernel drops with it.
+    pub fn lose_ways(&mut self, device: &LinkName) {
+        let lost: BTreeSet<NextHopId> = self
+            .state
+            .next_hops
+            .iter()
+            .filter_map(|(id, object)| object.way().filter(|way| way.device == *device).map(|_| *id))
+            .collect();
+        self.state.next_hops.retain(|id, object| match &mut object.target {
+            NextHopTarget::Way(_) => !lost.contains(id),
+            NextHopTarget::Group(members) => {
+                members.retain(|member| !lost.contains(member));
+                !members.is_empty()
+            }
         });
+        let state = self.state.clone();
+        self.state
+            .routes
+            .retain(|_, route| route.action == RouteAction::Unreachable || !state.hops(route).is_empty());
     }
 
     fn has_address(&self, address: std::net::IpAddr) -> bool {
@@ -106,13 +126,37 @@ impl FakeSystem {
 
     fn make_route(&mut self, edit: &Edit<RouteKey, Route>) -> Result<(), FakeError> {
         self.count_down()?;
-        if let Some(Route { action: RouteAction::Unicast { next_hops, source }, .. }) = &edit.to {
-            refuse(next_hops.is_empty(), "a route without a way")?;
+        if let Some(route) = &edit.to
+            && route.action != RouteAction::Unreachable
+        {
+            let hops = self.state.hops(route);
+            refuse(hops.is_empty(), "a route without a way")?;
             let is_missing = |device: &LinkName| !self.state.links.contains_key(device);
-            refuse(next_hops.iter().any(|hop| is_missing(&hop.device)), "no such device")?;
+            refuse(hops.iter().any(|hop| is_missing(&hop.device)), "no such device")?;
+            let source = route.action.source();
             refuse(source.is_some_and(|source| !self.has_address(source)), "the source is not ours")?;
         }
         edit_map(&mut self.state.routes, edit)
+    }
+
+    fn make_next_hop(&mut self, edit: &Edit<NextHopId, NextHop>) -> Result<(), FakeError> {
+        match edit.to.as_ref().map(|object| &object.target) {
+            Some(NextHopTarget::Way(way)) => {
+                refuse(!self.state.links.contains_key(&way.device), "no such device")?;
+            }
+            Some(NextHopTarget::Group(members)) => {
+                let is_way =
+                    |id: &NextHopId| self.state.next_hops.get(id).is_some_and(|one| one.way().is_some());
+                refuse(members.is_empty() || !members.iter().all(is_way), "a group of what is not there")?;
+            }
+            None => {
+                let mut groups = self.state.next_hops.values().filter_map(NextHop::members);
+                refuse(groups.any(|members| members.contains(&edit.key)), "a group is made of it")?;
+                let mut routes = self.state.routes.values();
+                refuse(routes.any(|route| route.action.group() == Some(edit.key)), "a route leads by it")?;
+            }
+        }
+        edit_map(&mut self.state.next_hops, edit)
     }
 }
 
@@ -156,6 +200,7 @@ impl Executor for FakeSystem {
             Change::Address(Edit { key, to: None, .. }) => {
                 refuse(!self.state.addresses.remove(key), "the address is not there")?;
             }
+            Change::NextHop(edit) => self.make_next_hop(edit)?,
             Change::Route(edit) => self.make_route(edit)?,
             Change::Rule(Edit { key, to: Some(()), .. }) => {
                 refuse(!self.state.rules.insert(key.clone()), "the rule is there")?;

@@ -10,10 +10,13 @@ pub mod fake;
 mod file;
 pub mod identity;
 mod managed_files;
+mod next_hops;
 mod nftables;
 mod record;
+mod reroute;
 mod routes;
 mod rtnl;
+mod rtnl_next_hop;
 mod rules;
 mod settings;
 mod watch;
@@ -31,7 +34,7 @@ use self::execute::Executor;
 pub use self::facts::FactsError;
 use self::record::Record;
 use self::rtnl::{Devices, Rtnl};
-pub use self::watch::Hints;
+pub use self::watch::{Hint, Hints};
 use crate::plan::Plan;
 use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::Outcome;
@@ -114,6 +117,12 @@ impl System {
         execute::execute(&mut Hands { system: self, record, devices }, plan).await
     }
 
+    /// Makes the steps of a plan that sets groups and routes by groups. They are sent before this returns, whatever else
+    /// is being done.
+    pub fn reroute(&self, plan: Plan) -> impl Future<Output = Outcome> + use<> {
+        reroute::send(&self.rtnl, plan)
+    }
+
     /// Removes everything that is ours, and gives back what was before. Keys and configuration stay.
     pub async fn down(&self, marks: Option<&Marks>) -> Result<Outcome, SystemError> {
         let observed = {
@@ -155,6 +164,9 @@ impl System {
             .map_err(|source| SystemError::Observe { what: "addresses", source })?;
         let ours = addresses.into_iter().filter(|found| found.is_marked(&record.marks, &record.addresses));
         let addresses: BTreeSet<_> = ours.map(|found| found.at).collect();
+        let next_hops = next_hops::observe(&self.rtnl, &devices, &record.marks).await.map_err(|source| {
+            SystemError::Observe { what: "next hop objects (Linux 5.3 or later)", source }
+        })?;
         let routes = routes::observe(&self.rtnl, &devices, &record.marks)
             .await
             .map_err(|source| SystemError::Observe { what: "routes", source })?;
@@ -164,6 +176,7 @@ impl System {
         Ok(State {
             addresses: addresses.into_iter().filter(|at| !links.contains_key(&at.device)).collect(),
             links,
+            next_hops,
             routes,
             rules,
             settings: settings::observe(&self.config.root, record),
@@ -235,6 +248,10 @@ impl Executor for Hands<'_> {
                 system.links.apply(change).await?;
             }
             Change::Address(edit) => self.make_address(edit).await?,
+            Change::NextHop(edit) => {
+                let devices = self.devices().await?;
+                next_hops::apply(&system.rtnl, &devices, edit).await?;
+            }
             Change::Route(edit) => {
                 for result in self.make_routes(&[edit]).await {
                     result?;

@@ -13,9 +13,10 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::rtnl::{Devices, Rtnl, RtnlError};
+use super::rtnl::{Devices, Message, Rtnl, RtnlError};
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
+use crate::state::next_hop::NextHopId;
 use crate::state::route::{Route, RouteAction, RouteHop, RouteKey};
 
 /// How many requests are out at a time: their answers must fit into the socket's buffer.
@@ -32,7 +33,7 @@ pub async fn observe(
         let mut message = RouteMessage::default();
         message.header.address_family = family;
         for found in rtnl.dump(RouteNetlinkMessage::GetRoute(message)).await? {
-            if let RouteNetlinkMessage::NewRoute(message) = found
+            if let Message::Route(RouteNetlinkMessage::NewRoute(message)) = found
                 && marks.iter().any(|mark| is_marked(&message, mark))
                 && let Some((key, route)) = decode(&message, devices)
             {
@@ -98,12 +99,13 @@ fn decode(message: &RouteMessage, devices: &Devices) -> Option<(RouteKey, Route)
         AddressFamily::Inet6 => IpNet::V6(Ipv6Net::new([0; 16].into(), length).ok()?),
         _ => return None,
     };
-    let (mut metric, mut source, mut hops) = (0, None, BTreeSet::new());
+    let (mut metric, mut source, mut group, mut hops) = (0, None, None, BTreeSet::new());
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(to) => prefix = IpNet::new(ip(to)?, length).ok()?,
             RouteAttribute::Priority(priority) => metric = *priority,
             RouteAttribute::PrefSource(address) => source = ip(address),
+            RouteAttribute::NhId(id) => group = Some(NextHopId(*id)),
             RouteAttribute::MultiPath(ways) => {
                 let alive = ways.iter().filter(|way| !way.flags.contains(RouteNextHopFlags::Dead));
                 hops.extend(alive.filter_map(|way| hop(way.interface_index, &way.attributes, devices)));
@@ -113,7 +115,10 @@ fn decode(message: &RouteMessage, devices: &Devices) -> Option<(RouteKey, Route)
         }
     }
     let action = match message.header.kind {
-        RouteType::Unicast => RouteAction::Unicast { next_hops: hops, source },
+        RouteType::Unicast => match group {
+            Some(group) => RouteAction::Group { group, source },
+            None => RouteAction::Unicast { next_hops: hops, source },
+        },
         RouteType::Unreachable => RouteAction::Unreachable,
         _ => return None,
     };
@@ -140,10 +145,15 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 }
 
 /// Makes the message that sets a route.
-fn encode(key: &RouteKey, route: &Route, devices: &Devices) -> Result<RouteMessage, RtnlError> {
+pub fn encode(key: &RouteKey, route: &Route, devices: &Devices) -> Result<RouteMessage, RtnlError> {
     let mut message = head(key, route);
     match &route.action {
         RouteAction::Unreachable => message.header.kind = RouteType::Unreachable,
+        RouteAction::Group { group, source } => {
+            message.header.kind = RouteType::Unicast;
+            message.attributes.extend(source.map(|source| RouteAttribute::PrefSource(source.into())));
+            message.attributes.push(RouteAttribute::NhId(group.0));
+        }
         RouteAction::Unicast { next_hops, source } => {
             message.header.kind = RouteType::Unicast;
             if next_hops.iter().all(|hop| hop.via.is_none()) {
@@ -243,6 +253,11 @@ mod tests {
             let message = encode(&key, &value, &devices()).unwrap();
             assert_eq!(decode(&message, &devices()), Some((key, value)));
         }
+        let (key, Route { protocol, action }) = route("10.2.0.0/24", &[], "10.1.1.1");
+        let by_group = RouteAction::Group { group: NextHopId(141_000_001), source: action.source() };
+        let value = Route { protocol, action: by_group };
+        let message = encode(&key, &value, &devices()).unwrap();
+        assert_eq!(decode(&message, &devices()), Some((key, value)));
     }
 
     #[test]
@@ -256,7 +271,8 @@ mod tests {
             }
         }
         let (_, seen) = decode(&message, &devices()).unwrap();
-        assert_eq!(seen.action.hops().count(), 1);
+        let RouteAction::Unicast { next_hops, .. } = seen.action else { panic!("{seen}") };
+        assert_eq!(next_hops.len(), 1);
     }
 
     #[test]

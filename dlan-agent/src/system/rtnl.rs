@@ -7,12 +7,17 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    DecodeError, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use rtnetlink::Handle;
+use netlink_proto::ConnectionHandle;
+use netlink_sys::SocketAddr;
+use netlink_sys::protocols::NETLINK_ROUTE;
 use vxlan::link::LinkName;
+
+use super::rtnl_next_hop::NextHopRequest;
 
 /// How long an answer may take: one that was lost never comes.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -22,7 +27,72 @@ const READ_AGAIN_MAX: usize = 5;
 /// A connection to the kernel's routing side; a task of the runtime serves it.
 #[derive(Debug, Clone)]
 pub struct Rtnl {
-    handle: Handle,
+    handle: ConnectionHandle<Message>,
+}
+
+/// What is said over the connection: `netlink-packet-route` does not know next hop objects.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// About devices, addresses, routes and rules.
+    Route(RouteNetlinkMessage),
+    /// About next hop objects.
+    NextHop(NextHopRequest),
+}
+
+impl From<RouteNetlinkMessage> for Message {
+    fn from(message: RouteNetlinkMessage) -> Self {
+        Self::Route(message)
+    }
+}
+
+impl From<NextHopRequest> for Message {
+    fn from(message: NextHopRequest) -> Self {
+        Self::NextHop(message)
+    }
+}
+
+impl From<Message> for NetlinkPayload<Message> {
+    fn from(message: Message) -> Self {
+        Self::InnerMessage(message)
+    }
+}
+
+impl NetlinkSerializable for Message {
+    fn message_type(&self) -> u16 {
+        match self {
+            Self::Route(message) => message.message_type(),
+            Self::NextHop(message) => message.message_type(),
+        }
+    }
+
+    fn buffer_len(&self) -> usize {
+        match self {
+            Self::Route(message) => Emitable::buffer_len(message),
+            Self::NextHop(message) => message.encode().len(),
+        }
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        match self {
+            Self::Route(message) => message.emit(buffer),
+            Self::NextHop(message) => {
+                let octets = message.encode();
+                buffer.iter_mut().zip(octets).for_each(|(octet, value)| *octet = value);
+            }
+        }
+    }
+}
+
+impl NetlinkDeserializable for Message {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        if NextHopRequest::has_type(header.message_type) {
+            NextHopRequest::decode(header.message_type, payload).map(Self::NextHop)
+        } else {
+            RouteNetlinkMessage::deserialize(header, payload).map(Self::Route)
+        }
+    }
 }
 
 /// Why the kernel did not do as asked.
@@ -91,7 +161,7 @@ impl Devices {
 impl Rtnl {
     /// Opens a connection in the network namespace of the calling thread; within a runtime.
     pub fn open() -> io::Result<Self> {
-        let (mut connection, handle, _) = rtnetlink::new_connection()?;
+        let (mut connection, handle, _) = netlink_proto::new_connection::<Message>(NETLINK_ROUTE)?;
         // Without them, an answer cannot be told from a socket that closed.
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
@@ -100,14 +170,14 @@ impl Rtnl {
     }
 
     /// Sends a request at once; the answer is awaited with what is returned.
-    pub fn request(
+    pub fn request<M: Into<Message>>(
         &self,
-        message: RouteNetlinkMessage,
+        message: M,
         flags: u16,
-    ) -> impl Future<Output = Result<(), RtnlError>> + use<> {
-        let mut message = NetlinkMessage::from(message);
+    ) -> impl Future<Output = Result<(), RtnlError>> + use<M> {
+        let mut message = NetlinkMessage::from(message.into());
         message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        let answers = self.handle.clone().request(message);
+        let answers = self.handle.request(message, SocketAddr::new(0, 0));
         async move {
             let mut answers = answers.map_err(|_| RtnlError::Closed)?;
             while let Some(answer) = next(&mut answers).await? {
@@ -123,7 +193,8 @@ impl Rtnl {
     }
 
     /// Asks for all things of a kind.
-    pub async fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, RtnlError> {
+    pub async fn dump(&self, message: impl Into<Message>) -> Result<Vec<Message>, RtnlError> {
+        let message = message.into();
         for _ in 0..READ_AGAIN_MAX {
             if let Some(found) = self.dump_once(message.clone()).await? {
                 return Ok(found);
@@ -133,13 +204,11 @@ impl Rtnl {
     }
 
     /// Returns nothing when the list changed while it was read.
-    async fn dump_once(
-        &self,
-        message: RouteNetlinkMessage,
-    ) -> Result<Option<Vec<RouteNetlinkMessage>>, RtnlError> {
+    async fn dump_once(&self, message: Message) -> Result<Option<Vec<Message>>, RtnlError> {
         let mut message = NetlinkMessage::from(message);
         message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-        let mut answers = self.handle.clone().request(message).map_err(|_| RtnlError::Closed)?;
+        let answers = self.handle.request(message, SocketAddr::new(0, 0));
+        let mut answers = answers.map_err(|_| RtnlError::Closed)?;
         let (mut found, mut is_steady) = (Vec::new(), true);
         while let Some(answer) = next(&mut answers).await? {
             is_steady &= answer.header.flags & NLM_F_DUMP_INTR == 0;
@@ -159,7 +228,7 @@ impl Rtnl {
     pub async fn devices(&self) -> Result<Devices, RtnlError> {
         let mut devices = Devices::default();
         for message in self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).await? {
-            let RouteNetlinkMessage::NewLink(link) = message else { continue };
+            let Message::Route(RouteNetlinkMessage::NewLink(link)) = message else { continue };
             let name = link.attributes.iter().find_map(|attribute| match attribute {
                 LinkAttribute::IfName(name) => LinkName::new(name).ok(),
                 _ => None,
@@ -172,7 +241,7 @@ impl Rtnl {
     }
 }
 
-type Answer = NetlinkMessage<RouteNetlinkMessage>;
+type Answer = NetlinkMessage<Message>;
 
 async fn next(answers: &mut (impl Stream<Item = Answer> + Unpin)) -> Result<Option<Answer>, RtnlError> {
     tokio::time::timeout(DEADLINE, answers.next()).await.map_err(|_| RtnlError::Late)

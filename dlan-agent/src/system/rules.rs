@@ -7,7 +7,7 @@ use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::rtnl::{Rtnl, RtnlError};
+use super::rtnl::{Message, Rtnl, RtnlError};
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
 use crate::state::rule::{Rule, RuleFamily};
@@ -19,7 +19,7 @@ pub async fn observe(rtnl: &Rtnl, marks: &BTreeSet<Marks>) -> Result<BTreeSet<Ru
         let mut message = RuleMessage::default();
         message.header.family = address_family(family);
         for found in rtnl.dump(RouteNetlinkMessage::GetRule(message)).await? {
-            if let RouteNetlinkMessage::NewRule(message) = found {
+            if let Message::Route(RouteNetlinkMessage::NewRule(message)) = found {
                 let rule = decode(family, &message);
                 rules.extend(
                     rule.filter(|rule| marks.iter().any(|mark| mark.route_protocol == rule.protocol)),

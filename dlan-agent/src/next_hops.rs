@@ -1,0 +1,204 @@
+//! Which kernel objects stand for the ways of the learned routes, so that a lost neighbor is one change however many routes
+//! lead by it, and so that little changes from what stands; pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use crate::state::State;
+use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
+use crate::state::route::{RouteHop, RouteKey};
+
+/// Where a learned route leads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Ways {
+    /// The ways, used side by side.
+    pub hops: BTreeSet<RouteHop>,
+    /// What takes over at once when the only way is lost.
+    pub alternate: Option<RouteHop>,
+}
+
+/// The objects to have, and which group each route refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Assigned {
+    /// Ways and groups.
+    pub objects: BTreeMap<NextHopId, NextHop>,
+    /// The group of each route.
+    pub groups: BTreeMap<RouteKey, NextHopId>,
+}
+
+/// A group with at most so many routes gives them to a larger one of the same ways, so that groups do not pile up.
+const MERGED_MAX: usize = 64;
+
+/// Assigns objects to routes.
+///
+/// Routes with the same ways and the same alternate share a group. A standing group stays with most of its routes and is
+/// given their ways in place; the others move to another one. So when all routes of a group get other ways, which is what
+/// the loss of a neighbor comes to, the group changes and no route does.
+pub fn assign(protocol: u8, wanted: &BTreeMap<RouteKey, Ways>, standing: &State) -> Assigned {
+    let ids = Ids { standing, next: NextHopId::FIRST };
+    let claimed = BTreeSet::new();
+    let mut assigning =
+        Assigning { protocol, ids, ways: BTreeMap::new(), claimed, assigned: Assigned::default() };
+    let mut classes: BTreeMap<&Ways, Vec<RouteKey>> = BTreeMap::new();
+    for (key, ways) in wanted {
+        classes.entry(ways).or_default().push(*key);
+    }
+    for ways in classes.keys() {
+        for hop in ways.hops.iter().chain(&ways.alternate) {
+            assigning.enter_way(hop);
+        }
+    }
+    let claims = Claims::of(&classes, standing);
+    assigning.claimed = claims.owners.keys().copied().collect();
+    for (place, (ways, keys)) in classes.iter().enumerate() {
+        assigning.enter_class(ways, keys, claims.owned_by(place, &assigning.members(ways), standing));
+    }
+    assigning.assigned
+}
+
+/// Returns the alternate of each group whose routes have one: a way that stands beside it.
+pub fn alternates(state: &State, routes: &BTreeMap<IpNet, Ways>) -> BTreeMap<NextHopId, NextHopId> {
+    let ways: BTreeMap<&RouteHop, NextHopId> =
+        state.next_hops.iter().filter_map(|(id, object)| Some((object.way()?, *id))).collect();
+    let mut alternates = BTreeMap::new();
+    for (key, route) in state.routes.iter().filter(|(key, _)| key.is_learned()) {
+        let alternate = routes.get(&key.prefix).and_then(|ways| ways.alternate.as_ref());
+        if let (Some(group), Some(alternate)) = (route.action.group(), alternate)
+            && let Some(way) = ways.get(alternate)
+        {
+            alternates.insert(group, *way);
+        }
+    }
+    alternates
+}
+
+/// Numbers that nothing of ours has.
+struct Ids<'a> {
+    standing: &'a State,
+    next: NextHopId,
+}
+
+impl Ids<'_> {
+    fn take(&mut self) -> NextHopId {
+        while self.standing.next_hops.contains_key(&self.next) {
+            self.next.0 = self.next.0.wrapping_add(1);
+        }
+        let taken = self.next;
+        self.next.0 = self.next.0.wrapping_add(1);
+        taken
+    }
+}
+
+/// Which standing groups each class of routes keeps.
+struct Claims {
+    /// By group: the class with most of its routes, how many, and whether others lead by it too.
+    owners: BTreeMap<NextHopId, (usize, usize, bool)>,
+}
+
+/// A standing group that a class keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owned {
+    group: NextHopId,
+    routes: usize,
+    /// Whether routes of other classes must leave it before it changes: until then no route may come.
+    is_late: bool,
+}
+
+impl Claims {
+    fn of(classes: &BTreeMap<&Ways, Vec<RouteKey>>, standing: &State) -> Self {
+        let mut counts: BTreeMap<NextHopId, BTreeMap<usize, usize>> = BTreeMap::new();
+        for (place, keys) in classes.values().enumerate() {
+            for group in keys.iter().filter_map(|key| group_of(key, standing)) {
+                *counts.entry(group).or_default().entry(place).or_default() += 1;
+            }
+        }
+        let owner = |places: &BTreeMap<usize, usize>| {
+            let (place, routes) =
+                places.iter().max_by_key(|(place, routes)| (**routes, usize::MAX - **place))?;
+            Some((*place, *routes, places.len() > 1))
+        };
+        Self { owners: counts.iter().filter_map(|(group, places)| Some((*group, owner(places)?))).collect() }
+    }
+
+    /// Returns the groups that a class keeps, the one that further routes join first.
+    fn owned_by(&self, place: usize, members: &BTreeSet<NextHopId>, standing: &State) -> Vec<Owned> {
+        let owned = self.owners.iter().filter(|(_, (owner, ..))| *owner == place);
+        let mut owned: Vec<Owned> = owned
+            .map(|(group, (_, routes, is_shared))| {
+                let stands = standing.next_hops.get(group).and_then(NextHop::members);
+                Owned { group: *group, routes: *routes, is_late: *is_shared && stands != Some(members) }
+            })
+            .collect();
+        owned.sort_by_key(|owned| (owned.is_late, usize::MAX - owned.routes, owned.group));
+        let first = owned.first().map(|first| first.group);
+        owned.retain(|owned| Some(owned.group) == first || owned.routes > MERGED_MAX);
+        owned
+    }
+}
+
+/// Returns the group by which a route stands.
+fn group_of(key: &RouteKey, standing: &State) -> Option<NextHopId> {
+    let group = standing.routes.get(key)?.action.group()?;
+    standing.next_hops.get(&group)?.members().map(|_| group)
+}
+
+struct Assigning<'a> {
+    protocol: u8,
+    ids: Ids<'a>,
+    ways: BTreeMap<RouteHop, NextHopId>,
+    /// The groups that some route stands by.
+    claimed: BTreeSet<NextHopId>,
+    assigned: Assigned,
+}
+
+impl Assigning<'_> {
+    fn enter_way(&mut self, hop: &RouteHop) {
+        if self.ways.contains_key(hop) {
+            return;
+        }
+        let object = NextHop { protocol: self.protocol, target: NextHopTarget::Way(hop.clone()) };
+        let mut standing = self.ids.standing.next_hops.iter();
+        let stands = standing.find(|(_, stands)| **stands == object).map(|(id, _)| *id);
+        let id = stands.unwrap_or_else(|| self.ids.take());
+        self.ways.insert(hop.clone(), id);
+        self.assigned.objects.insert(id, object);
+    }
+
+    fn members(&self, ways: &Ways) -> BTreeSet<NextHopId> {
+        ways.hops.iter().filter_map(|hop| self.ways.get(hop).copied()).collect()
+    }
+
+    /// Returns a standing group of these ways that no route has.
+    fn idle(&self, members: &BTreeSet<NextHopId>) -> Option<NextHopId> {
+        let mut standing = self.ids.standing.next_hops.iter();
+        let is_idle = |id: &NextHopId| !self.claimed.contains(id) && !self.assigned.objects.contains_key(id);
+        let is_same =
+            |object: &NextHop| object.protocol == self.protocol && object.members() == Some(members);
+        standing.find(|(id, object)| is_idle(id) && is_same(object)).map(|(id, _)| *id)
+    }
+
+    fn enter_class(&mut self, ways: &Ways, keys: &[RouteKey], owned: Vec<Owned>) {
+        let standing = self.ids.standing;
+        let same_protocol = |group: NextHopId| {
+            standing.next_hops.get(&group).is_some_and(|object| object.protocol == self.protocol)
+        };
+        let owned: Vec<Owned> = owned.into_iter().filter(|owned| same_protocol(owned.group)).collect();
+        let mut home = owned.first().filter(|first| !first.is_late).map(|first| first.group);
+        let members = self.members(ways);
+        for key in keys {
+            let stands = group_of(key, standing);
+            let kept = owned.iter().find(|owned| Some(owned.group) == stands).map(|owned| owned.group);
+            let group = kept.or(home).or_else(|| self.idle(&members)).unwrap_or_else(|| self.ids.take());
+            if kept.is_none() {
+                home = Some(group);
+            }
+            self.assigned.groups.insert(*key, group);
+            let target = || NextHopTarget::Group(members.clone());
+            self.assigned
+                .objects
+                .entry(group)
+                .or_insert_with(|| NextHop { protocol: self.protocol, target: target() });
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Devices that were just lost: what leads by them is moved at once, and does not come back by routes from before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ospf_lite::time::Instant;
+use tracing::{info, warn};
+use vxlan::link::LinkName;
+
+use super::{Busy, Reconciler};
+use crate::desired::RoutingInput;
+use crate::next_hops;
+use crate::plan::Plan;
+use crate::plan::outcome::Outcome;
+use crate::plan::reroute::{self, Loss};
+use crate::state::State;
+use crate::state::next_hop::NextHopId;
+
+/// What was lost, and what takes over.
+#[derive(Debug, Default)]
+pub struct Failover {
+    /// The way that takes over for each group.
+    alternates: BTreeMap<NextHopId, NextHopId>,
+    /// Lost, and nothing done about it yet.
+    due: Vec<(LinkName, Loss)>,
+    /// Lost, and the routing protocol's routes may be those from before.
+    lost: BTreeSet<LinkName>,
+    /// Down when the kernel last told, and not looked at since.
+    down: BTreeSet<LinkName>,
+}
+
+impl Failover {
+    /// Takes that a device is lost.
+    pub fn handle_lost(&mut self, device: LinkName, loss: Loss) {
+        self.lost.insert(device.clone());
+        if loss == Loss::Device {
+            self.down.insert(device.clone());
+        }
+        self.due.push((device, loss));
+    }
+
+    /// Takes that the routing protocol's routes are those after every loss that it was told of, and returns whether
+    /// there was one.
+    pub fn handle_routes(&mut self) -> bool {
+        !std::mem::take(&mut self.lost).is_empty()
+    }
+
+    /// Takes that the system was looked at.
+    pub fn handle_observed(&mut self) {
+        self.down.clear();
+    }
+
+    /// Takes what the routes are about to be.
+    pub fn handle_target(&mut self, target: &State, routing: &RoutingInput) {
+        self.alternates = next_hops::alternates(target, &routing.routes);
+    }
+
+    /// Returns whether the kernel told that the device is down.
+    pub fn is_down(&self, device: &LinkName) -> bool {
+        self.down.contains(device)
+    }
+
+    /// Returns the steps around what was lost, taken as made in `known`.
+    pub fn poll(&mut self, known: &mut State) -> Option<Plan> {
+        let mut steps = Vec::new();
+        for (device, loss) in self.due.drain(..) {
+            let around = reroute::around(known, &self.alternates, &device, loss);
+            info!(%device, ?loss, changes = around.len(), "a link is lost");
+            steps.extend(around);
+        }
+        (!steps.is_empty()).then(|| Plan::independent(steps))
+    }
+
+    /// Takes lost devices out of routes that may be from before the loss.
+    pub fn amend(&self, routing: &mut RoutingInput) {
+        if self.lost.is_empty() {
+            return;
+        }
+        for ways in routing.routes.values_mut() {
+            let is_lost = |device: &LinkName| self.lost.contains(device);
+            if ways.hops.iter().all(|hop| is_lost(&hop.device))
+                && let Some(alternate) = ways.alternate.take_if(|alternate| !is_lost(&alternate.device))
+            {
+                ways.hops = BTreeSet::from([alternate]);
+            } else if !ways.hops.iter().all(|hop| is_lost(&hop.device)) {
+                ways.hops.retain(|hop| !is_lost(&hop.device));
+            }
+        }
+    }
+}
+
+impl Reconciler {
+    /// Takes that nothing gets through by a link's device: what leads by it is moved at once. The routing protocol must have
+    /// been told before its next routes are taken.
+    pub fn handle_lost(&mut self, now: Instant, device: &LinkName, loss: Loss) {
+        self.failover.handle_lost(device.clone(), loss);
+        // What is out may have seen, or set, how it was before.
+        self.is_stale |= matches!(self.busy, Some(Busy::Observing | Busy::Applying { .. }));
+        if loss == Loss::Device {
+            self.pace.handle_hint(now);
+        }
+    }
+
+    /// Takes what became of moving routes away from a lost device.
+    pub fn handle_rerouted(&mut self, now: Instant, outcome: &Outcome) {
+        if !outcome.is_success() {
+            warn!(%outcome, "routes not moved away from a lost link");
+            self.pace.handle_hint(now);
+        }
+    }
+
+    /// Returns whether a link's device can carry packets, as far as is known.
+    pub fn is_up(&self, device: &LinkName) -> bool {
+        let carries = |known: &State| known.links.get(device).is_some_and(|link| known.carries(link));
+        self.known.as_ref().is_some_and(carries) && !self.failover.is_down(device)
+    }
+
+    /// Returns the steps around what was lost, if there are any: they wait for nothing that is out.
+    pub fn poll_reroute(&mut self) -> Option<Plan> {
+        self.failover.poll(self.known.as_mut()?)
+    }
+}

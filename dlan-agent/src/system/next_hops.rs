@@ -1,0 +1,62 @@
+//! Kernel next hop objects: values to messages and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+
+use super::rtnl::{Devices, Message, Rtnl, RtnlError};
+use super::rtnl_next_hop::{NextHopMessage, NextHopRequest};
+use crate::plan::change::Edit;
+use crate::state::marks::Marks;
+use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
+use crate::state::route::RouteHop;
+
+/// Returns the objects that carry one of the marks' protocol numbers.
+pub async fn observe(
+    rtnl: &Rtnl,
+    devices: &Devices,
+    marks: &BTreeSet<Marks>,
+) -> Result<BTreeMap<NextHopId, NextHop>, RtnlError> {
+    let found = rtnl.dump(NextHopRequest::Get(NextHopMessage::default())).await?;
+    let objects = found.into_iter().filter_map(|message| match message {
+        Message::NextHop(NextHopRequest::New(message)) => Some(message),
+        _ => None,
+    });
+    let ours = objects.filter(|message| marks.iter().any(|mark| mark.route_protocol == message.protocol));
+    Ok(ours.filter_map(|message| decode(message, devices)).collect())
+}
+
+/// Makes the edit.
+pub async fn apply(rtnl: &Rtnl, devices: &Devices, edit: &Edit<NextHopId, NextHop>) -> Result<(), RtnlError> {
+    let Some(to) = &edit.to else {
+        let message = NextHopMessage { id: edit.key.0, ..NextHopMessage::default() };
+        return match rtnl.request(NextHopRequest::Del(message), 0).await {
+            Err(error) if error.is_absence() => Ok(()),
+            result => result,
+        };
+    };
+    let flags = if edit.from.is_none() { NLM_F_EXCL } else { NLM_F_REPLACE };
+    rtnl.request(NextHopRequest::New(encode(edit.key, to, devices)?), NLM_F_CREATE | flags).await
+}
+
+/// Makes the message that sets an object.
+pub fn encode(id: NextHopId, object: &NextHop, devices: &Devices) -> Result<NextHopMessage, RtnlError> {
+    let message = NextHopMessage { id: id.0, protocol: object.protocol, ..NextHopMessage::default() };
+    Ok(match &object.target {
+        NextHopTarget::Way(way) => {
+            NextHopMessage { device: Some(devices.index(&way.device)?), gateway: way.via, ..message }
+        }
+        NextHopTarget::Group(members) => {
+            NextHopMessage { group: members.iter().map(|member| member.0).collect(), ..message }
+        }
+    })
+}
+
+fn decode(message: NextHopMessage, devices: &Devices) -> Option<(NextHopId, NextHop)> {
+    let NextHopMessage { id, protocol, device, gateway: via, group } = message;
+    let target = match device {
+        Some(index) => NextHopTarget::Way(RouteHop { device: devices.name(index)?.clone(), via }),
+        None => NextHopTarget::Group(group.into_iter().map(NextHopId).collect()),
+    };
+    Some((NextHopId(id), NextHop { protocol, target }))
+}

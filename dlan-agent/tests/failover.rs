@@ -1,0 +1,272 @@
+//! A lost link: what leads by it moves at once and in one step, however many routes there are, and nothing moves back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod fixture;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::next_hops::Ways;
+use dlan_agent::plan::Plan;
+use dlan_agent::plan::change::{Act, Change};
+use dlan_agent::plan::reroute::Loss;
+use dlan_agent::reconcile::{Action, Reconciler};
+use dlan_agent::state::State;
+use dlan_agent::state::route::{RouteHop, RouteKey};
+use dlan_agent::system::fake::FakeSystem;
+use fixture::{config, device, facts};
+use ipnet::IpNet;
+use ospf_lite::time::Instant;
+use proptest::prelude::*;
+
+const NOW: Instant = Instant::from_micros(1_000_000);
+
+fn hop(neighbor: u8) -> RouteHop {
+    RouteHop {
+        device: device(&format!("dlan-vx{neighbor}")),
+        via: Some(format!("fe80::{neighbor}:1").parse().unwrap()),
+    }
+}
+
+fn prefix(number: usize) -> IpNet {
+    match number % 2 {
+        0 => format!("10.{}.{}.0/24", 100 + number / 512, number / 2 % 256),
+        _ => format!("fd00:7:{number:x}::/64"),
+    }
+    .parse()
+    .unwrap()
+}
+
+fn ways(hops: &[u8], alternate: Option<u8>) -> Ways {
+    Ways { hops: hops.iter().map(|neighbor| hop(*neighbor)).collect(), alternate: alternate.map(hop) }
+}
+
+/// So many routes with the same ways, from a number on.
+fn routes(count: usize, ways: &Ways) -> RoutingInput {
+    let routes = (0..count).map(|number| (prefix(number), ways.clone())).collect();
+    RoutingInput { routes, learned: BTreeSet::new(), complete: true, settled: true }
+}
+
+struct Router {
+    reconciler: Reconciler,
+    system: FakeSystem,
+}
+
+impl Router {
+    fn settled(routing: RoutingInput) -> Self {
+        let mut router = Self { reconciler: Reconciler::new(), system: FakeSystem::new(State::default()) };
+        router.reconciler.handle_config(NOW, config());
+        router.run();
+        router.take(routing);
+        router
+    }
+
+    /// Takes routes, does what is asked, and returns the plans.
+    fn take(&mut self, routing: RoutingInput) -> Vec<Plan> {
+        self.reconciler.handle_routes(NOW, routing);
+        self.run()
+    }
+
+    fn run(&mut self) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        while let Some(action) = self.reconciler.poll_action() {
+            match action {
+                Action::Gather(config) => self.reconciler.handle_facts(NOW, facts(&config)),
+                Action::Observe(_) => self.reconciler.handle_observed(NOW, self.system.state.clone()),
+                Action::Apply(plan) => {
+                    let outcome = block_on(self.system.apply(&plan));
+                    assert!(outcome.is_success(), "{outcome}");
+                    self.reconciler.handle_applied(NOW, outcome);
+                    plans.push(plan);
+                }
+            }
+        }
+        plans
+    }
+
+    /// Loses a link and returns the steps, which are made.
+    fn lose(&mut self, neighbor: u8, loss: Loss) -> Vec<Change> {
+        let lost = hop(neighbor).device;
+        if loss == Loss::Device {
+            self.system.lose_ways(&lost);
+        }
+        self.reconciler.handle_lost(NOW, &lost, loss);
+        let Some(plan) = self.reconciler.poll_reroute() else { return Vec::new() };
+        let outcome = block_on(self.system.apply(&plan));
+        assert!(outcome.is_success(), "{outcome}");
+        self.reconciler.handle_rerouted(NOW, &outcome);
+        plan.steps().to_vec()
+    }
+
+    /// The neighbors that each learned prefix leads to.
+    fn neighbors(&self) -> BTreeMap<IpNet, BTreeSet<String>> {
+        let state = &self.system.state;
+        let learned = state.routes.iter().filter(|(key, _)| key.is_learned());
+        let devices = |route| state.hops(route).into_iter().map(|hop| hop.device.to_string()).collect();
+        learned.map(|(key, route)| (key.prefix, devices(route))).collect()
+    }
+
+    fn all_lead_to(&self, count: usize, neighbors: &[u8]) -> bool {
+        let wanted: BTreeSet<String> =
+            neighbors.iter().map(|neighbor| hop(*neighbor).device.to_string()).collect();
+        let found = self.neighbors();
+        found.len() == count && found.values().all(|found| *found == wanted)
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+#[test]
+fn a_thousand_routes_move_to_their_alternate_in_one_step_and_need_no_other() {
+    let mut router = Router::settled(routes(1000, &ways(&[4], Some(2))));
+    let steps = router.lose(4, Loss::Neighbor);
+    assert!(matches!(steps.as_slice(), [Change::NextHop(_)]), "{} steps", steps.len());
+    assert!(router.all_lead_to(1000, &[2]));
+    let plans = router.take(routes(1000, &ways(&[2], Some(3))));
+    for step in plans.iter().flat_map(Plan::steps) {
+        assert!(matches!(step, Change::NextHop(edit) if edit.act() != Act::Change), "{step}");
+    }
+    assert!(router.all_lead_to(1000, &[2]));
+    let steps = router.lose(2, Loss::Neighbor);
+    assert_eq!(steps.len(), 1);
+    assert!(router.all_lead_to(1000, &[3]), "the alternate of the routes that stand");
+}
+
+#[test]
+fn of_equal_cost_ways_the_others_go_on() {
+    let mut router = Router::settled(routes(100, &ways(&[2, 3, 4], None)));
+    assert_eq!(router.lose(4, Loss::Neighbor).len(), 1);
+    assert!(router.all_lead_to(100, &[2, 3]));
+    assert_eq!(router.lose(2, Loss::Neighbor).len(), 1);
+    assert!(router.all_lead_to(100, &[3]));
+}
+
+#[test]
+fn routes_with_nowhere_else_to_go_are_left_alone_until_the_routing_protocol_has_spoken() {
+    let mut router = Router::settled(routes(10, &ways(&[4], None)));
+    assert_eq!(router.lose(4, Loss::Neighbor), []);
+    assert!(router.all_lead_to(10, &[4]));
+    router.take(routes(10, &ways(&[2], None)));
+    assert!(router.all_lead_to(10, &[2]));
+}
+
+#[test]
+fn an_alternate_that_is_lost_too_is_not_taken() {
+    let mut router = Router::settled(routes(10, &ways(&[4], Some(2))));
+    let lost = |neighbor| hop(neighbor).device;
+    router.reconciler.handle_lost(NOW, &lost(2), Loss::Device);
+    router.reconciler.handle_lost(NOW, &lost(4), Loss::Neighbor);
+    assert_eq!(router.reconciler.poll_reroute(), None);
+}
+
+#[test]
+fn a_loss_waits_for_nothing_that_is_out() {
+    let mut router = Router::settled(routes(10, &ways(&[4], Some(2))));
+    router.reconciler.handle_config(NOW, config());
+    assert!(matches!(router.reconciler.poll_action(), Some(Action::Gather(_))));
+    assert_eq!(router.lose(4, Loss::Neighbor).len(), 1);
+    assert!(router.all_lead_to(10, &[2]));
+}
+
+#[test]
+fn a_look_that_began_before_a_loss_brings_nothing_back() {
+    let mut router = Router::settled(routes(10, &ways(&[4], Some(2))));
+    router.reconciler.handle_config(NOW, config());
+    let Some(Action::Gather(asked)) = router.reconciler.poll_action() else { panic!("no look") };
+    router.reconciler.handle_facts(NOW, facts(&asked));
+    let Some(Action::Observe(_)) = router.reconciler.poll_action() else { panic!("no look") };
+    let seen = router.system.state.clone();
+    router.lose(4, Loss::Neighbor);
+    router.reconciler.handle_observed(NOW, seen);
+    router.run();
+    assert!(router.all_lead_to(10, &[2]), "until the routing protocol has spoken");
+    router.take(routes(10, &ways(&[4], Some(2))));
+    assert!(router.all_lead_to(10, &[4]), "it has spoken: the neighbor is there");
+}
+
+#[test]
+fn routes_that_the_kernel_dropped_with_a_device_come_back_by_the_alternate() {
+    let mut router = Router::settled(routes(50, &ways(&[4], Some(2))));
+    let lost = hop(4).device;
+    let steps = router.lose(4, Loss::Device);
+    assert_eq!(steps.len(), 51);
+    assert!(steps.iter().all(|step| step.act() == Act::Add));
+    assert!(router.all_lead_to(50, &[2]));
+    assert!(!router.reconciler.is_up(&lost));
+    let mut shared = Router::settled(routes(50, &ways(&[3, 4], None)));
+    assert_eq!(shared.lose(4, Loss::Device), [], "the kernel went on with the other way by itself");
+    assert!(shared.all_lead_to(50, &[3]));
+    assert_eq!(shared.take(routes(50, &ways(&[3], Some(2)))).iter().flat_map(Plan::steps).count(), 1);
+}
+
+#[test]
+fn a_link_that_returns_takes_its_routes_back_without_one_being_away() {
+    let mut router = Router::settled(routes(500, &ways(&[4], Some(2))));
+    router.lose(4, Loss::Neighbor);
+    router.take(routes(500, &ways(&[2], Some(3))));
+    let plans = router.take(routes(500, &ways(&[4], Some(2))));
+    let steps: Vec<&Change> = plans.iter().flat_map(Plan::steps).collect();
+    assert!(steps.iter().all(|step| matches!(step, Change::NextHop(_))), "{}", steps.len());
+    assert!(router.all_lead_to(500, &[4]));
+}
+
+/// Ways for each of some prefixes.
+fn any_routes() -> impl Strategy<Value = Vec<Ways>> {
+    let hops = proptest::collection::btree_set(2..=4_u8, 1..=3);
+    let one = (hops, proptest::option::of(2..=4_u8)).prop_map(|(hops, alternate)| {
+        let hops: Vec<u8> = hops.into_iter().collect();
+        let alternate = alternate.filter(|alternate| hops.len() == 1 && hops[0] != *alternate);
+        ways(&hops, alternate)
+    });
+    proptest::collection::vec(one, 200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn through_any_history_routes_lead_as_wanted_and_groups_stay_few(history in proptest::collection::vec(any_routes(), 1..5)) {
+        let mut state = State::default();
+        for (stage, wanted) in history.iter().enumerate() {
+            let routing = RoutingInput {
+                routes: wanted.iter().enumerate().map(|(number, ways)| (prefix(number), ways.clone())).collect(),
+                learned: BTreeSet::new(),
+                complete: true,
+                settled: true,
+            };
+            let next = desired(&config(), &facts(&config()), &routing, &state).unwrap();
+            for (prefix, ways) in &routing.routes {
+                let key = RouteKey { table: 141, prefix: *prefix, metric: 32 };
+                let hops: BTreeSet<RouteHop> = next.hops(&next.routes[&key]).into_iter().cloned().collect();
+                prop_assert_eq!(&hops, &ways.hops);
+            }
+            let classes: BTreeSet<&Ways> = wanted.iter().collect();
+            let groups = next.next_hops.values().filter(|object| object.members().is_some()).count();
+            prop_assert!(groups <= 2 * classes.len() + wanted.len() / 64, "{} groups for {} classes", groups, classes.len());
+            if stage > 0 {
+                // No route is led astray on the way: at each step it leads as it did, or as it shall.
+                let plan = Plan::routes(&state, &next);
+                let mut system = FakeSystem::new(state.clone());
+                for step in plan.steps() {
+                    prop_assert!(block_on(system.apply(&Plan::of(step.clone()))).is_success());
+                    for (key, route) in system.state.routes.iter().filter(|(key, _)| key.is_learned()) {
+                        let hops = system.state.hops(route);
+                        let before = state.routes.get(key).map(|route| state.hops(route));
+                        let after = next.routes.get(key).map(|route| next.hops(route));
+                        prop_assert!(Some(&hops) == before.as_ref() || Some(&hops) == after.as_ref(), "{} by\n{}", key, step);
+                    }
+                }
+            }
+            state = next;
+        }
+    }
+}
