@@ -12,6 +12,7 @@ pub mod command;
 pub mod console;
 pub mod demo;
 pub mod error;
+pub mod flood;
 pub mod foreign;
 pub mod impairment;
 pub mod inject;

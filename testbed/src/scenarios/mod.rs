@@ -6,6 +6,7 @@ mod bird;
 mod costs;
 mod failures;
 mod filters;
+mod floods;
 mod keys;
 mod leaks;
 mod lifecycle;
@@ -61,6 +62,7 @@ pub fn all() -> Vec<Scenario> {
         maintenance::SCENARIOS,
         filters::SCENARIOS,
         keys::SCENARIOS,
+        floods::SCENARIOS,
         lifecycle::SCENARIOS,
         agents::SCENARIOS,
         bird::SCENARIOS,
