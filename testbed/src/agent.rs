@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::agent_config;
@@ -16,7 +18,10 @@ use crate::command;
 use crate::error::LabError;
 use crate::lab::{Lab, read_file, write_file};
 use crate::node::{Node, own_program};
+use crate::wait;
 
+/// How long an agent may take to end.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Where a router's configuration is, in the router.
 pub const CONFIG: &str = "/etc/config/dlan";
 
@@ -92,6 +97,19 @@ impl Lab {
             crate::node::end_process(pid);
         }
         Ok(())
+    }
+
+    /// Tells a router's agent to end, as a service manager does before an upgrade, and waits until it has.
+    pub fn stop_agent(&self, router: &str) -> Result<(), LabError> {
+        for pid in self.agents(router)? {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        wait::until(STOP_LIMIT, &format!("{router}'s agent to end"), || match self.agents(router) {
+            Ok(agents) if agents.is_empty() => Ok(()),
+            Ok(_) => Err("it runs".to_owned()),
+            Err(error) => Err(error.with_causes()),
+        })
     }
 
     /// Returns the process ids of a router's agents: none or one.

@@ -73,6 +73,11 @@ impl PingRun {
         Ok(Self { child, answers, what })
     }
 
+    /// Returns whether it has ended by itself: it does when a router says that there is no way.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Stops it and counts.
     pub fn stop(mut self) -> Result<PingCount, LabError> {
         let pid = i32::try_from(self.child.id()).unwrap_or_default();

@@ -30,6 +30,17 @@ pub fn start(node: &Node, plan: &Plan) -> Result<(), LabError> {
     spawn(node, &program()?, &["-f", "-c", CONF, "-s", SOCKET], "")
 }
 
+/// Has BIRD ask its neighbors for grace and end; its routes stay.
+pub fn end_gracefully(node: &Node) -> Result<(), LabError> {
+    let client = program()?.with_file_name("birdc");
+    Ok(node.run(&client.to_string_lossy(), &["-s", SOCKET, "graceful", "restart"]).map(drop)?)
+}
+
+/// Starts a BIRD that has ended gracefully.
+pub fn start_again(node: &Node) -> Result<(), LabError> {
+    spawn(node, &program()?, &["-f", "-R", "-c", CONF, "-s", SOCKET], "")
+}
+
 /// Returns the text of `bird.conf`: OSPFv3 in both families.
 fn configuration(plan: &Plan) -> String {
     let mut text = format!(
@@ -52,9 +63,9 @@ fn configuration(plan: &Plan) -> String {
         }
         let _ = write!(
             text,
-            "protocol kernel kernel_{family} {{\n  merge paths yes;\n  {family} {{\n    import none;\n    export filter {{ \
+            "protocol kernel kernel_{family} {{\n  merge paths yes;\n  graceful restart on;\n  {family} {{\n    import none;\n    export filter {{ \
              if source = RTS_STATIC then reject; {}accept; }};\n  }};\n}}\nprotocol ospf v3 ospf_{family} {{\n  {family} {{ \
-             import all; export {exported}; }};\n  area 0 {{\n    interface \"lo\" {{ stub yes; }};\n{}  }};\n{}}}\n",
+             import all; export {exported}; }};\n  graceful restart on;\n  area 0 {{\n    interface \"lo\" {{ stub yes; }};\n{}  }};\n{}}}\n",
             source.unwrap_or_default(),
             interfaces(plan),
             plan.other_area.as_ref().map_or_else(String::new, |device| format!(
