@@ -25,6 +25,15 @@ const AUTHENTICATION_TYPE_HMAC: u16 = 1;
 const CRYPTOGRAPHIC_PROTOCOL_ID: [u8; 2] = [0, 1];
 /// The same with its octets swapped: what FRR appends to the key on a little-endian machine.
 const SWAPPED_PROTOCOL_ID: [u8; 2] = [1, 0];
+
+/// How the key is made from the secret, where implementations differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keying {
+    /// As this module says, and BIRD does.
+    Ours,
+    /// As FRR does: the Cryptographic Protocol ID swapped, and what is longer than the digest hashed.
+    Frr,
+}
 /// What fills the digest's place behind the source address while it is computed (RFC 7166 section 4.5).
 const APAD: [u8; 4] = [0x87, 0x8f, 0xe1, 0xf3];
 
@@ -113,10 +122,10 @@ pub fn verify<'a>(
     }
     let received = reader.take(reader.left())?;
     let signed = octets.get(..signed).unwrap_or(octets);
-    let fits = |protocol_id| is_digest(received, signed, sa, (source, protocol_id));
-    if !fits(CRYPTOGRAPHIC_PROTOCOL_ID) {
+    let fits = |keying| is_digest(received, signed, sa, (source, keying));
+    if !fits(Keying::Ours) {
         // Refused either way: the second digest only tells why.
-        let swapped = fits(SWAPPED_PROTOCOL_ID);
+        let swapped = fits(Keying::Frr);
         return Err(if swapped {
             AuthError::SwappedProtocolId(sa_id)
         } else {
@@ -153,7 +162,7 @@ fn signaling_length(header: &PacketHeader, packet: &[u8], behind: &[u8]) -> Resu
 
 /// Returns the digest over everything before it.
 fn digest(signed: &[u8], sa: &SecurityAssociation, source: Ipv6Addr) -> Vec<u8> {
-    let behind = (source, CRYPTOGRAPHIC_PROTOCOL_ID);
+    let behind = (source, Keying::Ours);
     match sa.algorithm {
         HmacAlgorithm::Sha1 => mac::<Sha1>(signed, sa, behind).finalize().into_bytes().to_vec(),
         HmacAlgorithm::Sha256 => mac::<Sha256>(signed, sa, behind).finalize().into_bytes().to_vec(),
@@ -163,7 +172,7 @@ fn digest(signed: &[u8], sa: &SecurityAssociation, source: Ipv6Addr) -> Vec<u8> 
 }
 
 /// Returns whether it is the digest over everything before it; how long that takes tells nothing about the digest.
-fn is_digest(received: &[u8], signed: &[u8], sa: &SecurityAssociation, behind: (Ipv6Addr, [u8; 2])) -> bool {
+fn is_digest(received: &[u8], signed: &[u8], sa: &SecurityAssociation, behind: (Ipv6Addr, Keying)) -> bool {
     let verified = match sa.algorithm {
         HmacAlgorithm::Sha1 => mac::<Sha1>(signed, sa, behind).verify_slice(received),
         HmacAlgorithm::Sha256 => mac::<Sha256>(signed, sa, behind).verify_slice(received),
@@ -178,9 +187,9 @@ fn is_digest(received: &[u8], signed: &[u8], sa: &SecurityAssociation, behind: (
 fn mac<D: Digest + BlockSizeUser>(
     signed: &[u8],
     sa: &SecurityAssociation,
-    (source, protocol_id): (Ipv6Addr, [u8; 2]),
+    (source, keying): (Ipv6Addr, Keying),
 ) -> SimpleHmac<D> {
-    let mut mac = keyed::<D>(sa.key.octets(), protocol_id);
+    let mut mac = keyed::<D>(sa, keying);
     mac.update(signed);
     mac.update(&source.octets());
     for _ in 0..(size::digest(sa.algorithm) - source.octets().len()) / APAD.len() {
@@ -190,10 +199,14 @@ fn mac<D: Digest + BlockSizeUser>(
 }
 
 /// Starts an HMAC with the key, the Cryptographic Protocol ID behind it.
-fn keyed<D: Digest + BlockSizeUser>(key: &[u8], protocol_id: [u8; 2]) -> SimpleHmac<D> {
-    let key = [key, &protocol_id].concat();
+fn keyed<D: Digest + BlockSizeUser>(sa: &SecurityAssociation, keying: Keying) -> SimpleHmac<D> {
     let mut block = Block::<D>::default();
-    let key = if key.len() <= block.len() { key } else { D::digest(key).to_vec() };
+    let (protocol_id, longest) = match keying {
+        Keying::Ours => (CRYPTOGRAPHIC_PROTOCOL_ID, block.len()),
+        Keying::Frr => (SWAPPED_PROTOCOL_ID, size::digest(sa.algorithm)),
+    };
+    let key = [sa.key.octets(), &protocol_id].concat();
+    let key = if key.len() <= longest { key } else { D::digest(key).to_vec() };
     for (slot, octet) in block.iter_mut().zip(key) {
         *slot = octet;
     }

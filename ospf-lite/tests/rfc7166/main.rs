@@ -127,14 +127,27 @@ fn s4_4_protocol_id_in_the_wrong_octet_order_is_refused_by_its_name() {
     let digest = octets("62a92fcceebfd50dafb9a67c67767e08c6df6a0c45f2e1a691dc3a651ea6dc50");
     let packet = [octets(HELLO), trailer, digest].concat();
     assert_eq!(verify(&packet, &[sha256()], SOURCE), Err(AuthError::SwappedProtocolId(1)));
-    // A Hello of FRR 8.4.4 as it went over a cable, from fe80::1:2 with the secret "captured".
-    let captured = octets(
-        "030100240a6300020000000000000000000000030100041300010004000000000000000000010030\
-         000000010000000000000001014a2173ede9220474eb24b5e8bd0bd9520fb491b2d8c47011f9dd9c4a6048c4",
-    );
+    // Hellos of FRR 8.4.4 as they went over a cable, from fe80::1:2: it hashes a secret longer than the digest.
     let source = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, 2);
-    let theirs = association(1, HmacAlgorithm::Sha256, b"captured");
-    assert_eq!(verify(&captured, &[theirs], source), Err(AuthError::SwappedProtocolId(1)));
+    for (secret, hello) in [
+        (
+            "captured",
+            "030100240a6300020000000000000000000000030100041300010004000000000000000000010030\
+             000000010000000000000001014a2173ede9220474eb24b5e8bd0bd9520fb491b2d8c47011f9dd9c4a6048c4",
+        ),
+        (
+            "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=",
+            "030100240a6300020000000000000000000000030100041300010004000000000000000000010030\
+             0000000100000001000000018bc0f52f661468b4126651895b8ecb7d39437978e25aace0b607c5799299e0d4",
+        ),
+    ] {
+        let theirs = association(1, HmacAlgorithm::Sha256, secret.as_bytes());
+        assert_eq!(
+            verify(&octets(hello), &[theirs], source),
+            Err(AuthError::SwappedProtocolId(1)),
+            "{secret}"
+        );
+    }
 }
 
 /// RFC 7166 section 3: the SA ID tells the key and the algorithm, not the digest's length.
