@@ -41,10 +41,10 @@ fn topology(rng: &mut fastrand::Rng, seed: u64) -> (&'static str, Topology) {
         4 | 5 => ("grid", Topology::grid(rng.usize(2..=5), rng.usize(3..=6))),
         6 => ("star", Topology::hub_and_spoke(routers, 1)),
         7 => ("two hubs", Topology::hub_and_spoke(routers, 2)),
-        8 => ("full mesh", Topology::full_mesh(rng.usize(4..=10))),
+        8 => ("full mesh", Topology::full_mesh(rng.usize(4..=14))),
         9 => ("two links between two", Topology::from_links(3, &[(0, 1, 5, 5), (0, 1, 5, 9), (1, 2, 1, 1)])),
         10 => ("two islands", Topology::from_links(5, &[(0, 1, 1, 1), (2, 3, 1, 1), (3, 4, 2, 1)])),
-        _ => ("mesh", Topology::random_mesh(routers, rng.usize(2..=6), seed)),
+        _ => ("mesh", Topology::random_mesh(routers, rng.usize(2..=9), seed)),
     }
 }
 
@@ -68,12 +68,13 @@ fn storm(seed: u64) -> Result<(), String> {
     let (name, topology) = topology(&mut rng, seed);
     let quality = quality(&mut rng);
     let family = if rng.bool() { Family::Ipv6 } else { Family::Ipv4 };
-    let (numbered, authenticated) = (rng.bool(), rng.bool());
+    let (numbered, authenticated, watched) = (rng.bool(), rng.bool(), rng.bool());
     let start_within = Duration::from_millis(rng.u64(1..5_000));
     // So long that loss alone does not end adjacencies: the world would never be quiet.
     let dead_interval = Duration::from_secs(if quality.loss > 0 { 12 } else { 4 });
     let new = WorldConfig::new(topology, family);
-    let config = WorldConfig { quality, numbered, authenticated, start_within, dead_interval, ..new };
+    let config =
+        WorldConfig { quality, numbered, authenticated, watched, start_within, dead_interval, ..new };
     let mut world = World::new(config, seed);
     let mut faults = FaultSource::new(seed, &FaultKind::ALL);
     let longest = Duration::from_millis(rng.u64(10..8_000));

@@ -30,6 +30,8 @@ pub struct WorldConfig {
     pub numbered: bool,
     /// Whether packets carry an authentication trailer.
     pub authenticated: bool,
+    /// Whether something watches the links, as BFD does, and tells both ends of one that is cut or whole again.
+    pub watched: bool,
     /// The routers start at random moments within this time.
     pub start_within: Duration,
 }
@@ -48,6 +50,7 @@ impl WorldConfig {
             routes_at_every: 1,
             numbered: false,
             authenticated: false,
+            watched: false,
             start_within: Duration::from_secs(2),
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Link {
     pub carrier: bool,
     /// Whether packets sent at an end vanish without a sign.
     pub blocked: PerSide<bool>,
+    /// Whether what watches the link has last said that packets cross it.
+    pub reported: bool,
     /// When the last packet sent at an end arrives.
     arrives: PerSide<Instant>,
 }
@@ -64,6 +66,7 @@ impl Link {
             quality,
             carrier: true,
             blocked: PerSide::default(),
+            reported: true,
             arrives: PerSide::default(),
         }
     }

@@ -12,9 +12,12 @@ use super::node::{self, Node, Start, link_config, link_interface, link_local, li
 use super::topology::{LinkIndex, NodeIndex, PerSide, Side};
 use super::trace::{Statistics, TraceHash, Traffic};
 use crate::engine::Engine;
-use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Received, Transmit};
+use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Reachability, Received, Transmit};
 use crate::ospf::pool::LsaPool;
 use crate::time::Instant;
+
+/// How long it takes to notice that a link was cut, or is whole again, where links are watched.
+const DETECTION: Duration = Duration::from_millis(900);
 
 /// The world did not settle in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +59,7 @@ impl Eq for Scheduled {}
 enum Occurrence {
     Boot(NodeIndex),
     Wake(NodeIndex),
+    Watch,
     Arrival { to: NodeIndex, from: Side, link: LinkIndex, destination: Ipv6Addr, octets: Vec<u8> },
 }
 
@@ -209,6 +213,9 @@ impl World {
 
     /// Applies a fault at this moment.
     pub fn apply(&mut self, fault: &Fault) {
+        if self.config.watched {
+            self.schedule(self.now + DETECTION, Occurrence::Watch);
+        }
         match fault {
             Fault::Cut(link) => self.change_link(*link, |link| link.blocked = PerSide { a: true, b: true }),
             Fault::CutOneWay(link, side) => {
@@ -319,6 +326,7 @@ impl World {
         match next.what {
             Occurrence::Boot(node) => self.boot(node),
             Occurrence::Wake(node) => self.wake(node),
+            Occurrence::Watch => self.watch(),
             Occurrence::Arrival { to, from, link, destination, octets } => {
                 let received = Received {
                     interface: link_interface(link),
@@ -327,6 +335,24 @@ impl World {
                     octets,
                 };
                 self.arrive(to, link, from, &received);
+            }
+        }
+    }
+
+    /// Tells both ends of every link that packets cross again, or no more.
+    fn watch(&mut self) {
+        for index in (0..self.links.len()).map(LinkIndex) {
+            let Some(link) = self.links.get(index.0) else { continue };
+            let ends = link.topology.ends;
+            let crosses = link.is_whole() && self.is_running(ends.a) && self.is_running(ends.b);
+            if link.reported == crosses {
+                continue;
+            }
+            self.change_link(index, |link| link.reported = crosses);
+            let reachability = if crosses { Reachability::Reachable } else { Reachability::Unreachable };
+            let event = InterfaceEvent::Reachability { interface: link_interface(index), reachability };
+            for side in Side::BOTH {
+                self.handle_interface(*ends.at(side), event.clone());
             }
         }
     }
