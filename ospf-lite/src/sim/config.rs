@@ -32,6 +32,8 @@ pub struct WorldConfig {
     pub authenticated: bool,
     /// Whether something watches the links, as BFD does, and tells both ends of one that is cut or whole again.
     pub watched: bool,
+    /// The grace period of routers that restart gracefully.
+    pub grace_period: Duration,
     /// The routers start at random moments within this time.
     pub start_within: Duration,
 }
@@ -51,6 +53,7 @@ impl WorldConfig {
             numbered: false,
             authenticated: false,
             watched: false,
+            grace_period: Duration::from_secs(30),
             start_within: Duration::from_secs(2),
         }
     }

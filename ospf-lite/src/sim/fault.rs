@@ -1,5 +1,7 @@
 //! What goes wrong in a world.
 
+use std::time::Duration;
+
 use super::link::LinkQuality;
 use super::topology::{LinkIndex, NodeIndex, Side};
 use crate::ids::Cost;
@@ -25,6 +27,10 @@ pub enum Fault {
     Boot(NodeIndex),
     /// Crash and boot at the same moment: the neighbors have noticed nothing yet.
     Restart(NodeIndex),
+    /// The router stops without a word and starts at the same moment, its routes still in use.
+    Kill(NodeIndex),
+    /// The router asks its neighbors for grace, stops, and starts within this time, its routes still in use.
+    Upgrade(NodeIndex, Duration),
     /// Every link between these routers and the others is cut.
     Partition(Vec<NodeIndex>),
     /// Every link is healed, every router that is off is started.

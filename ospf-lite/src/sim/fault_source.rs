@@ -8,6 +8,9 @@ use super::topology::{LinkIndex, NodeIndex, Side};
 use super::world::World;
 use crate::ids::Cost;
 
+/// How long the start of a router takes at most that was stopped to be upgraded.
+const UPGRADE_MAX: Duration = Duration::from_secs(8);
+
 /// A kind of random fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
@@ -25,13 +28,17 @@ pub enum FaultKind {
     Crash,
     /// [`Fault::Restart`] of a running router, or [`Fault::Boot`] of one that is off.
     Restart,
+    /// [`Fault::Kill`] of a running router, or [`Fault::Boot`] of one that is off.
+    Kill,
+    /// [`Fault::Upgrade`] of a running router, or [`Fault::Boot`] of one that is off.
+    Upgrade,
     /// [`Fault::Partition`] off of a random third of the routers.
     Partition,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Cut,
         Self::CutOneWay,
         Self::Carrier,
@@ -39,6 +46,8 @@ impl FaultKind {
         Self::Cost,
         Self::Crash,
         Self::Restart,
+        Self::Kill,
+        Self::Upgrade,
         Self::Partition,
     ];
     /// The kinds that touch a single link or router, as they happen one by one in a large network.
@@ -79,7 +88,11 @@ impl FaultSource {
             FaultKind::Cut | FaultKind::CutOneWay | FaultKind::Carrier if !world.is_whole(link) => {
                 Fault::Heal(link)
             }
-            FaultKind::Crash | FaultKind::Restart if !world.is_running(node) => Fault::Boot(node),
+            FaultKind::Crash | FaultKind::Restart | FaultKind::Kill | FaultKind::Upgrade
+                if !world.is_running(node) =>
+            {
+                Fault::Boot(node)
+            }
             FaultKind::Cut => Fault::Cut(link),
             FaultKind::CutOneWay => Fault::CutOneWay(link, side),
             FaultKind::Carrier => Fault::CarrierDown(link),
@@ -87,6 +100,8 @@ impl FaultSource {
             FaultKind::Cost => Fault::SetCost(link, side, self.cost()),
             FaultKind::Crash => Fault::Crash(node),
             FaultKind::Restart => Fault::Restart(node),
+            FaultKind::Kill => Fault::Kill(node),
+            FaultKind::Upgrade => Fault::Upgrade(node, self.pause(UPGRADE_MAX)),
             FaultKind::Partition => Fault::Partition(self.third(world.routers())),
         }
     }

@@ -99,6 +99,8 @@ pub(super) fn start(node: NodeIndex, state: &Node, links: &[Link], cx: &Start<'_
     config.routes = node.0.is_multiple_of(cx.config.routes_at_every);
     config.spf_delay = cx.config.spf_delay;
     config.authentication_epoch = state.starts;
+    config.grace.period = cx.config.grace_period;
+    config.restarting = cx.restarting;
     let mut engine = Engine::new(config, cx.now, cx.seed);
     engine.share_lsas(cx.pool.clone());
     let mut interfaces = stub_interfaces(node, cx.config);
@@ -123,6 +125,8 @@ pub(super) fn start(node: NodeIndex, state: &Node, links: &[Link], cx: &Start<'_
 
 /// What a router is started with besides its own state.
 pub(super) struct Start<'a> {
+    /// Whether its routes of the start before are still in use.
+    pub restarting: bool,
     pub config: &'a WorldConfig,
     pub now: Instant,
     pub seed: u64,

@@ -24,7 +24,7 @@ impl World {
         for place in 0..world.routers() {
             let neighbors = world.neighbors(NodeIndex(place));
             let seed = world.draw();
-            let start = Start { config: &world.config, now, seed, pool: &world.pool };
+            let start = Start { restarting: false, config: &world.config, now, seed, pool: &world.pool };
             let Some(node) = world.nodes.get(place) else { continue };
             let mut engine = node::start(NodeIndex(place), node, &world.links, &start);
             engine.stand_among(now, neighbors);

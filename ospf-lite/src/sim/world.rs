@@ -12,7 +12,8 @@ use super::node::{self, Node, Start, link_config, link_interface, link_local, li
 use super::topology::{LinkIndex, NodeIndex, PerSide, Side};
 use super::trace::{Statistics, TraceHash, Traffic};
 use crate::engine::Engine;
-use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Reachability, Received, Transmit};
+use crate::io::{ALL_SPF_ROUTERS, Event, InterfaceEvent, Leaving, Reachability, Received, Transmit};
+use crate::ospf::lsa::RestartReason;
 use crate::ospf::pool::LsaPool;
 use crate::time::Instant;
 
@@ -58,6 +59,7 @@ impl Eq for Scheduled {}
 #[derive(Debug)]
 enum Occurrence {
     Boot(NodeIndex),
+    Return(NodeIndex),
     Wake(NodeIndex),
     Watch,
     Arrival { to: NodeIndex, from: Side, link: LinkIndex, destination: Ipv6Addr, octets: Vec<u8> },
@@ -74,6 +76,8 @@ pub struct World {
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
     last_activity: Instant,
+    /// Whether any router has restarted gracefully.
+    restarts: bool,
     trace: TraceHash,
     statistics: Statistics,
     /// What all routers have in common.
@@ -114,6 +118,7 @@ impl World {
             queue: BinaryHeap::new(),
             scheduled: 0,
             last_activity: Instant::ORIGIN,
+            restarts: false,
             trace: TraceHash::new(seed),
             statistics: Statistics::default(),
             pool: LsaPool::default(),
@@ -197,7 +202,9 @@ impl World {
     pub fn settle(&mut self, limit: Duration) -> Result<Duration, NotSettled> {
         let begun = self.now;
         self.last_activity = begun;
-        let quiet = self.config.dead_interval + node::RXMT_INTERVAL + Duration::from_secs(2);
+        // A graceful restart may end with nothing but its grace period.
+        let grace = if self.restarts { self.config.grace_period } else { Duration::ZERO };
+        let quiet = self.config.dead_interval + node::RXMT_INTERVAL + Duration::from_secs(2) + grace;
         loop {
             let settled_at = self.last_activity + quiet;
             if self.next_at().is_none_or(|next| next > settled_at) {
@@ -213,9 +220,7 @@ impl World {
 
     /// Applies a fault at this moment.
     pub fn apply(&mut self, fault: &Fault) {
-        if self.config.watched {
-            self.schedule(self.now + DETECTION, Occurrence::Watch);
-        }
+        self.schedule_watch();
         match fault {
             Fault::Cut(link) => self.change_link(*link, |link| link.blocked = PerSide { a: true, b: true }),
             Fault::CutOneWay(link, side) => {
@@ -229,15 +234,20 @@ impl World {
                 self.reconfigure(*link, *side);
             }
             Fault::Crash(node) => self.crash(*node),
-            Fault::Boot(node) => self.boot(*node),
+            Fault::Boot(node) => self.boot(*node, false),
             Fault::Restart(node) => {
                 self.crash(*node);
-                self.boot(*node);
+                self.boot(*node, false);
             }
+            Fault::Kill(node) => {
+                self.crash(*node);
+                self.boot(*node, true);
+            }
+            Fault::Upgrade(node, time) => self.upgrade(*node, *time),
             Fault::Partition(nodes) => self.partition(&nodes.iter().copied().collect()),
             Fault::HealAll => {
                 (0..self.links.len()).for_each(|link| self.heal(LinkIndex(link)));
-                (0..self.nodes.len()).for_each(|node| self.boot(NodeIndex(node)));
+                (0..self.nodes.len()).for_each(|node| self.boot(NodeIndex(node), false));
             }
         }
     }
@@ -292,14 +302,28 @@ impl World {
         }
     }
 
-    fn boot(&mut self, index: NodeIndex) {
+    /// Has a router ask for grace, stops it, and starts it again after a while.
+    fn upgrade(&mut self, index: NodeIndex, time: Duration) {
+        let now = self.now;
+        if let Some(engine) = self.nodes.get_mut(index.0).and_then(|node| node.engine.as_mut()) {
+            engine.handle_leaving(now, Leaving::Restart(RestartReason::SoftwareRestart));
+        }
+        self.attend(index);
+        self.crash(index);
+        self.restarts = true;
+        self.schedule(now + time, Occurrence::Return(index));
+    }
+
+    fn boot(&mut self, index: NodeIndex, restarting: bool) {
         let seed = self.rng.u64(..);
         let Some(node) = self.nodes.get_mut(index.0).filter(|node| node.engine.is_none()) else { return };
         node.starts += 1;
-        let start = Start { config: &self.config, now: self.now, seed, pool: &self.pool };
+        self.restarts |= restarting;
+        let start = Start { restarting, config: &self.config, now: self.now, seed, pool: &self.pool };
         node.engine = Some(node::start(index, node, &self.links, &start));
         self.last_activity = self.now;
         self.attend(index);
+        self.schedule_watch();
     }
 
     fn partition(&mut self, inside: &BTreeSet<NodeIndex>) {
@@ -320,11 +344,18 @@ impl World {
         self.queue.push(Reverse(Scheduled { at, order: self.scheduled, what }));
     }
 
+    fn schedule_watch(&mut self) {
+        if self.config.watched {
+            self.schedule(self.now + DETECTION, Occurrence::Watch);
+        }
+    }
+
     fn step(&mut self) {
         let Some(Reverse(next)) = self.queue.pop() else { return };
         self.now = self.now.max(next.at);
         match next.what {
-            Occurrence::Boot(node) => self.boot(node),
+            Occurrence::Boot(node) => self.boot(node, false),
+            Occurrence::Return(node) => self.boot(node, true),
             Occurrence::Wake(node) => self.wake(node),
             Occurrence::Watch => self.watch(),
             Occurrence::Arrival { to, from, link, destination, octets } => {
