@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use dlan_agent::desired::desired;
 use dlan_agent::plan::Plan;
+use dlan_agent::plan::reroute::{self, Loss};
 use dlan_agent::state::State;
 use dlan_agent::state::facts::{Facts, WanFacts};
 use dlan_agent::state::marks::Marks;
@@ -480,6 +481,45 @@ fn a_setting_that_somebody_else_changes_is_noticed() {
         assert!(!router.system.have_settings_drifted().await);
         std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "0").unwrap();
         assert!(router.system.have_settings_drifted().await);
+    });
+}
+
+#[test]
+fn ten_thousand_routes_move_away_from_a_lost_neighbor_by_one_message() {
+    in_namespace("ten_thousand_routes_move_away_from_a_lost_neighbor_by_one_message", |router| async move {
+        let routes =
+            [("10.3.0.0/24", &[("dlan-vx2", "fe80::1")][..]), ("10.4.0.0/24", &[("dlan-vx3", "fe80::2")])];
+        router.reach(&router.wanted(&routes)).await;
+        let mut wanted = router.observe().await;
+        let group_of = |wanted: &State, prefix: &str| {
+            let key = RouteKey { table: 141, prefix: prefix.parse().unwrap(), metric: 32 };
+            wanted.routes[&key].action.group().unwrap()
+        };
+        let (group, other) = (group_of(&wanted, "10.3.0.0/24"), group_of(&wanted, "10.4.0.0/24"));
+        for number in 0..10_000_u32 {
+            let prefix = match number % 2 {
+                0 => format!("{}/24", std::net::Ipv4Addr::from(0x0a80_0000 + number * 256)),
+                _ => format!("fd00:8:{number:x}::/64"),
+            };
+            let key = RouteKey { table: 141, prefix: prefix.parse().unwrap(), metric: 32 };
+            let action = RouteAction::Group { group, source: None };
+            wanted.routes.insert(key, Route { protocol: 141, action });
+        }
+        let outcome = router.system.apply(&Plan::routes(&router.observe().await, &wanted)).await;
+        assert!(outcome.is_success(), "{outcome}");
+        let alternate = *wanted.next_hops[&other].members().unwrap().first().unwrap();
+        let alternates = BTreeMap::from([(group, alternate)]);
+        let steps = reroute::around(&mut wanted, &alternates, &name("dlan-vx2"), Loss::Neighbor);
+        assert_eq!(steps.len(), 1);
+        let begin = Instant::now();
+        let outcome = router.system.reroute(Plan::independent(steps)).await;
+        println!("10,000 routes moved in {:?}", begin.elapsed());
+        assert!(outcome.is_success(), "{outcome}");
+        for (family, to) in [("-4", "10.128.2.7"), ("-6", "fd00:8:270f::7")] {
+            let way = run("ip", &[family, "route", "get", to]);
+            assert!(way.contains("dev dlan-vx3"), "{way}");
+        }
+        assert!(Plan::new(&router.observe().await, &wanted).unwrap().is_empty());
     });
 }
 
