@@ -455,11 +455,13 @@ fn nothing_from_the_wan_reaches_the_inside_and_nothing_inside_leaves_by_it() {
 fn a_change_by_somebody_else_makes_a_hint() {
     in_namespace("a_change_by_somebody_else_makes_a_hint", |router| async move {
         router.reach(&router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])])).await;
+        let vxlan = "link add vx9 type vxlan id 9 dstport 4790 local 127.0.0.1 remote 192.0.2.9";
+        run("ip", &vxlan.split(' ').collect::<Vec<_>>());
         let mut hints = router.system.watch();
         // Until the sockets listen, and what came before them has been heard.
         while tokio::time::timeout(Duration::from_millis(300), hints.next()).await.is_ok() {}
         let damages: [&[&str]; 5] = [
-            &["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "dlan-vx2", "dst", "10.1.0.2"],
+            &["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "vx9", "dst", "192.0.2.9"],
             &["ip", "route", "del", "10.3.0.0/24", "table", "141", "metric", "32"],
             &["ip", "rule", "del", "pref", "30142"],
             &["nft", "flush", "ruleset"],

@@ -168,8 +168,9 @@ fn is_telling(payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
 /// Returns whether it is an entry of a forwarding database that does not come and go with traffic, as the remote end of a
 /// VXLAN device.
 fn is_made_by_hand(neighbor: &NeighbourMessage) -> bool {
-    neighbor.header.family == AddressFamily::Bridge
-        && matches!(neighbor.header.state, NeighbourState::Permanent | NeighbourState::Noarp)
+    // The state is a set of bits: the kernel also says that such an entry is reachable.
+    let lasts = u16::from(NeighbourState::Permanent) | u16::from(NeighbourState::Noarp);
+    neighbor.header.family == AddressFamily::Bridge && u16::from(neighbor.header.state) & lasts != 0
 }
 
 /// Listens for next hop objects that go: with them go routes, in IPv4 without a word.
