@@ -48,11 +48,13 @@ impl PingRun {
                 &node.pid.to_string(),
                 "-n",
                 "--",
+                // Not by ping's own deadline: with one it ends at the first ICMP error.
+                "timeout",
+                "--signal=INT",
+                LIFETIME,
                 "ping",
                 "-D",
                 "-n",
-                "-w",
-                LIFETIME,
                 "-i",
                 &interval,
             ])
@@ -71,11 +73,6 @@ impl PingRun {
             octets
         });
         Ok(Self { child, answers, what })
-    }
-
-    /// Returns whether it has ended by itself: it does when a router says that there is no way.
-    pub fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Stops it and counts.
