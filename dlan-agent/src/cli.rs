@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use ipnet::{Ipv4Net, Ipv6Net};
 use vxlan::link::LinkName;
 
+use crate::window::{WINDOW_MAX, WINDOW_MIN};
+
 /// Everything went well.
 pub const EXIT_OK: u8 = 0;
 /// It was tried and failed.
@@ -51,7 +53,27 @@ pub enum Command {
     /// Show what `apply` would change
     Plan,
     /// Read the configuration again and change the router to it
-    Apply,
+    Apply(ApplyArgs),
+    /// Keep what `apply --confirm` brought about
+    Confirm(ConfirmArgs),
+    /// Undo an apply that waits to be confirmed; else return to the configuration before the present one
+    Rollback {
+        /// The apply of `dlan history` whose configuration comes back.
+        number: Option<u64>,
+    },
+    /// Say whether an apply waits to be confirmed, and how long
+    Window {
+        /// Say nothing when none does, or when no agent runs: for login scripts.
+        #[arg(long)]
+        banner: bool,
+    },
+    /// Show the last applies: when, by whom, what came of them
+    History {
+        /// Show what this one changed.
+        number: Option<u64>,
+    },
+    /// Return to the last confirmed state if an apply was cut short; for the boot, before the network starts
+    Recover,
     /// Keep other routers' traffic away from this one, for maintenance; ends when the neighbors have been told
     Drain,
     /// Let other routers' traffic come back
@@ -86,6 +108,33 @@ pub struct AgentArgs {
     /// How much to log: error, warn, info, debug or trace, or a list like `info,ospf_lite=debug`.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
+}
+
+/// Options of `dlan apply`.
+#[derive(Debug, Clone, Args)]
+pub struct ApplyArgs {
+    /// Undo everything unless `dlan confirm` comes within this time (5s to 1h), whatever happens to this router.
+    #[arg(long, value_name = "TIME", value_parser = window_length)]
+    pub confirm: Option<u64>,
+    /// Confirm by itself once this link (by name) or address answers; may be given several times.
+    #[arg(long, value_name = "LINK|ADDRESS", requires = "confirm")]
+    pub require: Vec<String>,
+    /// Put the files below this directory in place with it, and back again when it is undone.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub stage: Option<PathBuf>,
+    /// Even if it closes the path by which you came.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `dlan confirm`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfirmArgs {
+    /// The token that `apply` printed.
+    pub token: String,
+    /// Confirm from the router itself, which proves no way in.
+    #[arg(long)]
+    pub local: bool,
 }
 
 /// Options of `dlan init`. What is left out is asked for on a terminal, else found on the machine or defaulted.
@@ -167,6 +216,20 @@ pub struct WireguardArgs {
     pub mtu: u32,
 }
 
+/// Reads the length of a window, such as 90s or 5m, in seconds.
+fn window_length(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(number) => (number, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let (least, most) = (WINDOW_MIN.as_secs(), WINDOW_MAX.as_secs());
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let is_allowed = |seconds: &u64| (least..=most).contains(seconds);
+    seconds
+        .filter(is_allowed)
+        .ok_or_else(|| format!("a time from {least}s to {}m, such as 90s or 5m", most / 60))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -182,6 +245,16 @@ mod tests {
     fn json_is_understood_before_and_behind_the_command() {
         for arguments in [["dlan", "--json", "status"], ["dlan", "status", "--json"]] {
             assert!(Cli::try_parse_from(arguments).unwrap().json);
+        }
+    }
+
+    #[test]
+    fn a_window_is_given_in_seconds_or_minutes_within_its_limits() {
+        for (text, seconds) in [("90s", Some(90)), ("90", Some(90)), ("2m", Some(120)), ("60m", Some(3600))] {
+            assert_eq!(window_length(text).ok(), seconds, "{text}");
+        }
+        for text in ["", "s", "4s", "61m", "-5", "1h", "99999999999999999999", "307445734561825861m"] {
+            assert!(window_length(text).is_err(), "{text}");
         }
     }
 

@@ -1,10 +1,9 @@
 //! Whether this router is drained: a mark on disk, so that it stays so over restarts of the agent and of the router.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint;
+use crate::system::file;
 
 /// Where the mark is: beside the keys, so that it outlives a reboot.
 pub const DRAINED_FILE: &str = "/etc/dlan/drained";
@@ -29,16 +28,15 @@ pub fn is_drained(path: &Path) -> bool {
 
 /// Sets the mark or takes it away.
 pub fn write(path: &Path, is_drained: bool) -> Result<(), DrainError> {
-    let (act, done) = if is_drained {
-        ("write", checkpoint::replace(path, TEXT))
-    } else {
-        ("remove", fs::remove_file(path).or_else(absent))
-    };
+    let (act, done) = if is_drained { ("write", set(path)) } else { ("remove", file::remove(path)) };
     done.map_err(|source| DrainError { act, path: path.to_owned(), source })
 }
 
-fn absent(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+fn set(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+        file::make_private_directory(directory)?;
+    }
+    file::write_whole(path, TEXT.as_bytes(), file::PRIVATE)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 pub mod addressing;
 pub mod auto_cost;
+pub mod caller;
 pub mod causes;
-pub mod checkpoint;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -32,5 +32,7 @@ pub mod router_information;
 pub mod routing;
 pub mod show;
 pub mod state;
+pub mod store;
 pub mod system;
 pub mod topology;
+pub mod window;

@@ -17,6 +17,8 @@ use crate::ping;
 use crate::show::{self, Probe};
 use crate::topology::{dot, svg};
 
+/// How long a login may be held up.
+const BANNER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the destination's answer is waited for.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -124,6 +126,39 @@ async fn probe(to: IpAddr) -> Probe {
     }
 }
 
+/// Prints the last applies, or one with what it changed.
+pub(super) async fn history(output: &Output, number: Option<u64>) -> u8 {
+    let entries = match request(output, &Request::History {}).await {
+        Ok(Reply::History(entries)) => entries,
+        Ok(_) => return unexpected(output),
+        Err(code) => return code,
+    };
+    let Some(number) = number else { return print(output, &Reply::History(entries)) };
+    match entries.iter().find(|entry| entry.number == number) {
+        Some(entry) => output.result(entry, || show::history_entry(entry)),
+        None => {
+            output.error(&format!("there is no apply {number} in the history: `dlan history` lists them"));
+            return EXIT_FAILED;
+        }
+    }
+    EXIT_OK
+}
+
+/// Prints what a login is to know: one line while an apply waits to be confirmed, else nothing.
+pub(super) async fn banner(output: &Output) -> u8 {
+    let asked = client::ask(Path::new(CONTROL_SOCKET), &Request::Window {}, BANNER_DEADLINE).await;
+    if let Ok(Reply::Window(Some(window))) = asked {
+        output.result(&window, || format!("dlan: {}\n", window.text));
+    }
+    EXIT_OK
+}
+
+/// What `dlan confirm` says to programs.
+#[derive(Serialize)]
+struct Kept {
+    confirmed: bool,
+}
+
 /// Prints a reply and returns the exit code it stands for.
 fn print(output: &Output, reply: &Reply) -> u8 {
     match reply {
@@ -142,6 +177,9 @@ fn print(output: &Output, reply: &Reply) -> u8 {
             output.result(report, || show::drain(report));
             return if report.acknowledged { EXIT_OK } else { EXIT_FAILED };
         }
+        Reply::Confirmed => output.result(&Kept { confirmed: true }, || "Confirmed: it stays.\n".to_owned()),
+        Reply::Window(window) => output.result(window, || show::window(window.as_ref())),
+        Reply::History(entries) => output.result(entries, || show::history(entries)),
         Reply::Path(_) | Reply::Stopping | Reply::Refused(_) => return unexpected(output),
     }
     EXIT_OK

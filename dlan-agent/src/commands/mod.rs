@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use crate::causes::with_causes;
 use crate::cli::{
-    Cli, Command, ConfigCommand, EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_OK, EXIT_USAGE,
-    WireguardArgs,
+    ApplyArgs, Cli, Command, ConfigCommand, EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_OK,
+    EXIT_USAGE, WireguardArgs,
 };
 use crate::control::CONTROL_SOCKET;
 use crate::control::client::{self, ClientError};
-use crate::control::protocol::{Refusal, RefusalKind, Reply, Request};
+use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply, Request};
 use crate::daemon::{self, AgentPaths};
 use output::Output;
 
@@ -67,12 +67,30 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Topology(args) => ask::topology(&output, &args).await,
         Command::Path(args) => ask::path(&output, &args).await,
         Command::Plan => ask::plan(&output, &cli.config).await,
-        Command::Apply => ask::simple(&output, Request::Apply {}).await,
+        Command::Apply(args) => ask::simple(&output, Request::Apply(orders(args))).await,
+        Command::Confirm(args) => {
+            ask::simple(&output, Request::Confirm { token: args.token, local: args.local }).await
+        }
+        Command::Rollback { number } => ask::simple(&output, Request::Rollback { number }).await,
+        Command::Window { banner: true } => ask::banner(&output).await,
+        Command::Window { banner: false } => ask::simple(&output, Request::Window {}).await,
+        Command::History { number } => ask::history(&output, number).await,
+        Command::Recover => offline::recover_state(&output, &cli.config),
         Command::Drain => ask::simple(&output, Request::Drain {}).await,
         Command::Undrain => ask::simple(&output, Request::Undrain {}).await,
         Command::Down => offline::down(&output, &cli.config).await,
         // Done before there is a runtime.
         Command::Wireguard(_) => EXIT_FAILED,
+    }
+}
+
+fn orders(args: ApplyArgs) -> ApplyOrders {
+    ApplyOrders {
+        confirm: args.confirm,
+        require: args.require.into_iter().collect(),
+        // The agent works in another directory.
+        stage: args.stage.map(|path| std::path::absolute(&path).unwrap_or(path)),
+        force: args.force,
     }
 }
 
@@ -82,7 +100,7 @@ async fn agent(output: &Output, config: &Path) -> u8 {
     output.error(&with_causes(&error));
     match error {
         AgentError::Start(StartError::Rejected(_) | StartError::NoConfig) => EXIT_CONFIG_REJECTED,
-        AgentError::Start(StartError::System(_))
+        AgentError::Start(StartError::System(_) | StartError::Recovery(_))
         | AgentError::Lock(_)
         | AgentError::Bind(_)
         | AgentError::Signals(_)
@@ -92,7 +110,11 @@ async fn agent(output: &Output, config: &Path) -> u8 {
 
 /// Asks the agent. What goes wrong is printed, and its exit code returned.
 async fn request(output: &Output, request: &Request) -> Result<Reply, u8> {
-    let deadline = if matches!(request, Request::Apply {}) { APPLY_DEADLINE } else { ASK_DEADLINE };
+    let deadline = if matches!(request, Request::Apply(_) | Request::Rollback { .. }) {
+        APPLY_DEADLINE
+    } else {
+        ASK_DEADLINE
+    };
     match client::ask(Path::new(CONTROL_SOCKET), request, deadline).await {
         Ok(Reply::Refused(refusal)) => Err(refused(output, &refusal)),
         Ok(reply) => Ok(reply),

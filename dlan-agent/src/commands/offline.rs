@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::output::Output;
 use super::{ASK_DEADLINE, configuration};
 use crate::causes::with_causes;
-use crate::checkpoint::CHECKPOINT_FILE;
 use crate::cli::{EXIT_FAILED, EXIT_OK};
 use crate::config::{self, Config};
 use crate::control::CONTROL_SOCKET;
@@ -16,7 +17,7 @@ use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Reply, Request};
 use crate::control::report::{PlanReport, Problem, Severity, Status};
 use crate::daemon::snapshot::{self, AgentView};
-use crate::daemon::{last_good, system_config};
+use crate::daemon::{AgentPaths, CHECKPOINT_FILE, last_good, recover, system_config};
 use crate::drain;
 use crate::lock::{AgentLock, RUN_DIRECTORY};
 use crate::reconcile::Reconciler;
@@ -69,6 +70,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
         repaired: None,
         apply_failure: None,
         qualities: BTreeMap::new(),
+        window: None,
         config,
     };
     let mut status = snapshot::status(&view, None);
@@ -144,6 +146,33 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
             EXIT_FAILED
         }
         Err(error) => failed(output, &error.with_causes()),
+    }
+}
+
+/// Returns to the last confirmed state if an apply was cut short.
+pub(super) fn recover_state(output: &Output, file: &Path) -> u8 {
+    // A running agent has its own window.
+    let _lock = match AgentLock::take(Path::new(RUN_DIRECTORY)) {
+        Ok(lock) => lock,
+        Err(error) => return failed(output, &with_causes(&error)),
+    };
+    #[derive(Serialize)]
+    struct Recovered {
+        returned: bool,
+    }
+    match recover(&AgentPaths::new(file)) {
+        Ok(returned) => {
+            output.result(&Recovered { returned }, || {
+                let text = if returned {
+                    "An apply was cut short before it was confirmed: the state before it is back."
+                } else {
+                    "Nothing was cut short."
+                };
+                format!("{text}\n")
+            });
+            EXIT_OK
+        }
+        Err(error) => failed(output, &with_causes(&error)),
     }
 }
 

@@ -229,6 +229,7 @@ fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
         route_protocol: view.value(&mesh::ROUTE_PROTOCOL)?,
         rule_preference: view.value(&mesh::RULE_PREFERENCE)?,
         drift_interval: view.value(&mesh::DRIFT_INTERVAL)?,
+        reload_program: view.value(&mesh::RELOAD_PROGRAM)?,
     })
 }
 

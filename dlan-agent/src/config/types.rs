@@ -118,6 +118,8 @@ pub struct MeshConfig {
     pub rule_preference: u32,
     /// Seconds between looking at the system for drift where no notification tells of it.
     pub drift_interval: Duration,
+    /// What is run when files of others were put in place, or back.
+    pub reload_program: PathBuf,
 }
 
 /// A key of routing packets (RFC 7166 section 3).

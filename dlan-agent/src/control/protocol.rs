@@ -1,14 +1,17 @@
 //! The control protocol: one JSON line asks, one JSON line answers, both of bounded length.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::control::report::{
-    ApplyReport, DrainReport, LinkReport, LsaReport, NeighborsReport, PathReport, PlanReport, RouteReport,
-    Status, Topology,
+    ApplyReport, DrainReport, HistoryReport, LinkReport, LsaReport, NeighborsReport, PathReport, PlanReport,
+    RouteReport, Status, Topology, WindowReport,
 };
 
 /// The version both ends speak. It grows when a request or a reply changes its meaning.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 /// The longest request in octets, line end included.
 pub const REQUEST_MAX: usize = 4096;
 /// The longest reply in octets, line end included: the database of some thousand routers.
@@ -38,13 +41,43 @@ pub enum Request {
     /// What would change.
     Plan {},
     /// Change it.
-    Apply {},
+    Apply(ApplyOrders),
+    /// Keep what an apply brought about.
+    Confirm {
+        /// The token that the apply printed.
+        token: String,
+        /// Whether a caller on the router itself counts.
+        local: bool,
+    },
+    /// Return to an earlier state: out of a window to the one before it, else to an apply of the history.
+    Rollback {
+        /// The apply to return to; the last other one when left out.
+        number: Option<u64>,
+    },
+    /// Whether an apply waits to be confirmed.
+    Window {},
+    /// The last applies.
+    History {},
     /// Keep other routers' traffic away.
     Drain {},
     /// Let it come back.
     Undrain {},
     /// End, leaving everything standing.
     Stop {},
+}
+
+/// How to change the router.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApplyOrders {
+    /// Undo it unless it is confirmed within so many seconds.
+    pub confirm: Option<u64>,
+    /// Links by name and addresses that confirm it by answering, all of them.
+    pub require: BTreeSet<String>,
+    /// A directory that holds files to be put in place with it, each under the path it is to have.
+    pub stage: Option<PathBuf>,
+    /// Whether it may close the path by which the caller came.
+    pub force: bool,
 }
 
 /// What is answered.
@@ -67,10 +100,16 @@ pub enum Reply {
     Path(Vec<PathReport>),
     /// To [`Request::Plan`].
     Plan(PlanReport),
-    /// To [`Request::Apply`].
+    /// To [`Request::Apply`] and [`Request::Rollback`].
     Apply(ApplyReport),
     /// To [`Request::Drain`] and [`Request::Undrain`].
     Drain(DrainReport),
+    /// To [`Request::Confirm`].
+    Confirmed,
+    /// To [`Request::Window`].
+    Window(Option<WindowReport>),
+    /// To [`Request::History`], the oldest first.
+    History(Vec<HistoryReport>),
     /// To [`Request::Stop`]: the agent ends after this line.
     Stopping,
     /// The request was not carried out.
@@ -219,14 +258,14 @@ mod tests {
             "{}",
             "null",
             "[]",
-            r#"{"version":1}"#,
+            r#"{"version":2}"#,
             r#"{"version":"1","request":{"command":"status"}}"#,
-            r#"{"version":1,"request":"status"}"#,
-            r#"{"version":1,"request":{"command":"fly"}}"#,
-            r#"{"version":1,"request":{"command":"path"}}"#,
-            r#"{"version":1,"request":{"command":"status","host":"r2"}}"#,
-            r#"{"version":1,"request":{"command":"status"},"more":1}"#,
-            r#"{"version":1,"request":{"command":"status"}} {"#,
+            r#"{"version":2,"request":"status"}"#,
+            r#"{"version":2,"request":{"command":"fly"}}"#,
+            r#"{"version":2,"request":{"command":"path"}}"#,
+            r#"{"version":2,"request":{"command":"status","host":"r2"}}"#,
+            r#"{"version":2,"request":{"command":"status"},"more":1}"#,
+            r#"{"version":2,"request":{"command":"status"}} {"#,
             "{\"version\":1,\"request\":{\"command\":\"path\",\"host\":\"\u{0}",
         ] {
             assert!(decode_request(line.as_bytes()).is_err(), "{line}");

@@ -448,6 +448,40 @@ pub struct ApplyReport {
     pub done: bool,
     /// What came out, in words.
     pub outcome: String,
+    /// The window in which it waits to be confirmed.
+    pub window: Option<WindowReport>,
+}
+
+/// An apply that waits to be confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowReport {
+    /// What confirms it.
+    pub token: String,
+    /// Seconds until it is undone.
+    pub seconds_left: u64,
+    /// Who opened it.
+    pub by: String,
+    /// What is required to answer and has not.
+    pub waiting_for: Vec<String>,
+    /// All that in a sentence, with the command that keeps it.
+    pub text: String,
+}
+
+/// A remembered apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryReport {
+    /// Its number.
+    pub number: u64,
+    /// When it began, in seconds since 1970 by the router's clock.
+    pub time: u64,
+    /// Who asked.
+    pub by: String,
+    /// What came of it, in words.
+    pub outcome: String,
+    /// Whether its configuration came into force.
+    pub in_force: bool,
+    /// What it changed in the configuration: lines that went and lines that came.
+    pub diff: String,
 }
 
 /// What draining, or its end, came to.

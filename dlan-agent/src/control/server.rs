@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::caller::Caller;
 use crate::control::protocol::{
     ProtocolError, REQUEST_MAX, Refusal, RefusalKind, Reply, Request, decode_request, encode_reply,
 };
@@ -29,6 +30,8 @@ const ACCEPT_REST: Duration = Duration::from_millis(200);
 pub struct Call {
     /// What is asked.
     pub request: Request,
+    /// Who asks.
+    pub caller: Caller,
     /// Where the answer goes; a client that left is no error.
     pub answer: oneshot::Sender<Reply>,
 }
@@ -121,9 +124,13 @@ fn refuse_at_once(stream: &UnixStream) {
 }
 
 async fn serve_client(stream: UnixStream, calls: &mpsc::Sender<Call>, deadline: Duration) -> io::Result<()> {
+    let caller = match stream.peer_cred() {
+        Ok(credentials) => Caller::of(credentials.pid(), credentials.uid()),
+        Err(error) => return Err(error),
+    };
     let (reading, mut writing) = stream.into_split();
     let reply = match timeout(deadline, read_request(reading)).await {
-        Ok(Ok(request)) => answer(request, calls).await,
+        Ok(Ok(request)) => answer(request, caller, calls).await,
         Ok(Err(ReadError::Protocol(error))) => refusal(kind_of(&error), error.to_string()),
         Ok(Err(ReadError::Io(error))) => return Err(error),
         Err(_) => refusal(RefusalKind::Busy, format!("no request came within {} s", deadline.as_secs_f32())),
@@ -152,10 +159,10 @@ async fn read_request(reading: tokio::net::unix::OwnedReadHalf) -> Result<Reques
     decode_request(&line).map_err(ReadError::Protocol)
 }
 
-async fn answer(request: Request, calls: &mpsc::Sender<Call>) -> Reply {
+async fn answer(request: Request, caller: Caller, calls: &mpsc::Sender<Call>) -> Reply {
     let (answer, answered) = oneshot::channel();
     let stopping = || refusal(RefusalKind::Busy, "the agent is ending".to_owned());
-    if calls.send(Call { request, answer }).await.is_err() {
+    if calls.send(Call { request, caller, answer }).await.is_err() {
         return stopping();
     }
     answered.await.unwrap_or_else(|_| stopping())

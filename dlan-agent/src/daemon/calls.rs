@@ -8,34 +8,22 @@ use tracing::{info, warn};
 
 use super::requests::{self, refused};
 use super::snapshot::{self, AgentView};
-use super::work::Preview;
+use super::work::{Checked, Purpose};
 use super::{Daemon, work};
 use crate::addressing;
 use crate::causes::with_causes;
-use crate::checkpoint;
 use crate::config::{self, LinkConfig};
 use crate::control::protocol::{RefusalKind, Reply, Request};
-use crate::control::report::ApplyReport;
 use crate::control::server::Call;
-use crate::plan::Plan;
 use crate::problems::Repaired;
 use crate::reconcile::{Health, Report};
 use crate::routing::{self, WantedInterfaces};
+use crate::store::durable;
 
 /// How long a repair of drift stays a problem to be shown.
 const REPAIR_SHOWN: Duration = Duration::from_secs(600);
 /// How long a refusal counts as lasting, at least; else two RouterDeadIntervals.
 const REFUSED_SHOWN: Duration = Duration::from_secs(20);
-
-/// A client that waits for its apply to be seen to hold.
-pub(super) struct Waiting {
-    pub(super) generation: u64,
-    /// What was done in the kernel for it.
-    pub(super) plan: Plan,
-    /// The OSPF interfaces before it.
-    pub(super) before: WantedInterfaces,
-    pub(super) answer: oneshot::Sender<Reply>,
-}
 
 impl Daemon {
     pub(super) fn handle_call(&mut self, call: Call) {
@@ -43,13 +31,20 @@ impl Daemon {
             Request::Plan {} => match config::load(&self.paths.config) {
                 Ok(loaded) => {
                     let config = self.mtus.effective(&loaded.config);
-                    work::preview((&self.system, &self.done_in), config, call.answer)
+                    work::preview((&self.system, &self.done_in), config, Purpose::Plan(call.answer));
                 }
                 Err(errors) => {
                     let _ = call.answer.send(refused(RefusalKind::ConfigRejected, errors.to_string()));
                 }
             },
-            Request::Apply {} => self.apply(call.answer),
+            Request::Apply(orders) => self.begin_apply(orders, call.caller, call.answer),
+            Request::Rollback { number } => self.begin_rollback(number, call.caller, call.answer),
+            Request::Confirm { token, local } => {
+                let reply = self.confirm(&token, &call.caller, local);
+                let _ = call.answer.send(reply);
+            }
+            Request::Window {} => drop(call.answer.send(Reply::Window(self.window_report()))),
+            Request::History {} => drop(call.answer.send(self.history())),
             Request::Drain {} => self.drain(true, call.answer),
             Request::Undrain {} => self.drain(false, call.answer),
             request => {
@@ -62,36 +57,15 @@ impl Daemon {
         }
     }
 
-    pub(super) fn apply(&mut self, answer: oneshot::Sender<Reply>) {
-        match config::load(&self.paths.config) {
-            Ok(loaded) => {
-                let before = self.interfaces();
-                let generation = self.take_config(loaded);
-                self.waiting.push(Waiting { generation, plan: Plan::default(), before, answer });
-            }
-            Err(errors) => {
-                self.reject_config(&errors);
-                let _ = answer.send(refused(RefusalKind::ConfigRejected, errors.to_string()));
-            }
-        }
-    }
-
     pub(super) fn handle_report(&mut self, report: Report) {
         match report {
             Report::Applied { generation, plan } => {
                 info!(steps = plan.steps().len(), generation, "applied");
-                for waiting in self.waiting.iter_mut().filter(|waiting| waiting.generation <= generation) {
-                    waiting.plan = plan.clone();
-                }
+                self.handle_applied_plan(generation, &plan);
             }
-            Report::Settled { generation } => {
-                let outcome = "Done, and seen to hold.";
-                self.answer_waiting(generation, true, outcome);
-                self.keep_checkpoint();
-            }
+            Report::Settled { generation } => self.handle_settled(generation),
             Report::Failed { generation, error, reverted } => {
-                let after = if reverted { "the configuration before it runs" } else { "it is tried again" };
-                self.answer_waiting(generation, false, &format!("Failed: {error}\n{after}"));
+                self.handle_failed(generation, &error, reverted);
                 self.interfaces_due = true;
             }
             Report::Installed => self.installed_due = true,
@@ -99,30 +73,16 @@ impl Daemon {
         }
     }
 
-    pub(super) fn answer_waiting(&mut self, generation: u64, done: bool, outcome: &str) {
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|waiting| waiting.generation <= generation);
-        self.waiting = later;
-        let after = self.interfaces();
-        for waiting in due {
-            let ospf = routing::describe_changes(&waiting.before, &after);
-            let plan = snapshot::plan(&waiting.plan, ospf);
-            let report = ApplyReport { plan, done, outcome: outcome.to_owned() };
-            let _ = waiting.answer.send(Reply::Apply(report));
-        }
-    }
-
     /// Returns the interfaces that the engines have or are about to have.
-    fn interfaces(&self) -> WantedInterfaces {
+    pub(super) fn interfaces(&self) -> WantedInterfaces {
         let parts = self.reconciler.config().zip(self.reconciler.facts());
         let interfaces = |config| routing::interfaces(&self.round_trips.effective(config), parts?.1).ok();
         parts.and_then(|(config, _)| interfaces(config)).unwrap_or_default()
     }
 
     /// Answers what a configuration would change.
-    pub(super) fn handle_previewed(&self, preview: Preview) {
-        let Preview { config, facts, observed, answer } = preview;
+    pub(super) fn handle_previewed(&self, checked: Checked, answer: oneshot::Sender<Reply>) {
+        let Checked { config, facts, observed, .. } = checked;
         let reply = match self.reconciler.preview(&config, &facts, &observed) {
             Ok(plan) => {
                 let after = self.round_trips.effective(&config);
@@ -140,7 +100,7 @@ impl Daemon {
         if !self.config_errors.is_empty() {
             return;
         }
-        match checkpoint::write(&self.paths.checkpoint, &self.text) {
+        match durable::write(&self.paths.checkpoint, &self.text) {
             Ok(true) => info!("this configuration is the last good one"),
             Ok(false) => {}
             Err(error) => {
@@ -185,6 +145,7 @@ impl Daemon {
             },
             qualities: self.round_trips.qualities(),
             config: self.round_trips.effective(config),
+            window: self.window_report(),
         }
     }
 }

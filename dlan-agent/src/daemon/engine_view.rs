@@ -77,6 +77,13 @@ pub fn read_routes(engines: &Engines) -> EngineRoutes {
     }
 }
 
+/// Returns whether the neighbor on an interface is Full in both families.
+pub fn is_full(engines: &Engines, id: InterfaceId) -> bool {
+    families(engines).all(|(_, engine)| {
+        engine.neighbors().any(|seen| seen.interface == id && seen.state == NeighborState::Full)
+    })
+}
+
 /// Signs of trouble, cheap enough to be looked for every few seconds.
 #[derive(Debug, Clone)]
 pub struct Signs {

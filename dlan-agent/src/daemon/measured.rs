@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tracing::warn;
 
-use crate::checkpoint;
 use crate::round_trips::Settled;
+use crate::system::file;
 
 /// The file in the run directory: another boot measures afresh.
 const FILE: &str = "round-trips.json";
@@ -22,7 +22,7 @@ pub(super) fn read(directory: &Path) -> Settled {
 
 /// Keeps the round-trip times.
 pub(super) fn write(directory: &Path, settled: &Settled) -> io::Result<()> {
-    checkpoint::replace(&directory.join(FILE), &serde_json::to_string(settled)?)
+    file::write_volatile(&directory.join(FILE), serde_json::to_string(settled)?.as_bytes(), file::PRIVATE)
 }
 
 #[cfg(test)]

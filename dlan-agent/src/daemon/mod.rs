@@ -1,6 +1,7 @@
 //! The composition root: builds the parts and ties them together; what to do is decided by the parts.
 
 mod calls;
+mod confirm;
 mod drain;
 mod engine_view;
 mod measured;
@@ -8,6 +9,7 @@ mod ospf;
 mod requests;
 pub mod snapshot;
 mod startup;
+mod transaction;
 mod work;
 
 use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::{error, info, warn};
 
-use self::calls::Waiting;
+use self::transaction::Applying;
 use self::work::Done;
 use crate::config::{self, Config, HostId, Loaded};
 use crate::control::protocol::{Reply, Request};
@@ -39,8 +41,9 @@ use crate::reconcile::Reconciler;
 use crate::round_trips::{Echoes, RoundTrips};
 use crate::routing::InterfaceFeed;
 use crate::system::System;
+use crate::window::OpenWindow;
 
-pub use self::startup::{AgentPaths, StartError, last_good, system_config};
+pub use self::startup::{AgentPaths, CHECKPOINT_FILE, StartError, last_good, recover, system_config};
 
 /// How often WireGuard and the engines are asked how things stand.
 const TICK: Duration = Duration::from_secs(5);
@@ -130,7 +133,10 @@ struct Daemon {
     refusals: RefusalWatch,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
-    waiting: Vec<Waiting>,
+    /// The apply that is not through.
+    applying: Option<Applying>,
+    /// The apply that is not confirmed.
+    window: Option<OpenWindow>,
     is_asking_peers: bool,
     /// Whether WireGuard was asked at all: before that nobody is called, for an adopted device may have its peers.
     has_asked_peers: bool,
@@ -159,6 +165,9 @@ impl Daemon {
     fn new(paths: AgentPaths, start: startup::Start) -> Self {
         let (done_in, done) = mpsc::channel(DONE_MAX);
         let clock = Clock::start();
+        if start.is_recovered {
+            work::reload_system(&done_in, &start.loaded.config.mesh.reload_program);
+        }
         let mut daemon = Self {
             system: Arc::new(start.system),
             paths,
@@ -177,7 +186,8 @@ impl Daemon {
             refusals: RefusalWatch::default(),
             peers: BTreeMap::new(),
             repaired: None,
-            waiting: Vec::new(),
+            applying: None,
+            window: None,
             is_asking_peers: false,
             has_asked_peers: false,
             epoch: start.epoch,
@@ -202,7 +212,7 @@ impl Daemon {
                     return self.end(Some(leaving).filter(|_| self.config.mesh.graceful_restart)).await;
                 }
                 Wake::Reload => self.reload(),
-                Wake::Call(Call { request: Request::Stop {}, answer }) => {
+                Wake::Call(Call { request: Request::Stop {}, answer, .. }) => {
                     // The client may have gone away; the agent ends all the same.
                     let _ = answer.send(Reply::Stopping);
                     self.let_answers_out().await;
@@ -219,11 +229,13 @@ impl Daemon {
 
     async fn wait(&mut self, calls: &mut mpsc::Receiver<Call>, signals: &mut Signals) -> Wake {
         let now = self.clock.now();
+        let window = self.window.as_ref().map(OpenWindow::poll_timeout);
         let deadlines = [
             self.reconciler.poll_timeout(),
             self.endpoints.poll_timeout(),
             self.round_trips.poll_timeout(),
             Some(self.next_tick),
+            window,
         ];
         let rest = deadlines.into_iter().flatten().min().map_or(TICK, |at| at.since(now));
         let event = async {
@@ -278,6 +290,7 @@ impl Daemon {
         if self.round_trips.handle_timeout(now) {
             work::measure(&self.done_in, &self.config, now.as_micros());
         }
+        self.handle_window_timeout();
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.ask_peers();
@@ -327,7 +340,10 @@ impl Daemon {
             }
             Done::Peers(answer) => self.handle_peers(now, answer),
             Done::Echoes(echoes) => self.handle_echoes(now, echoes),
-            Done::Previewed(preview) => self.handle_previewed(*preview),
+            Done::Previewed(checked, answer) => self.handle_previewed(*checked, answer),
+            Done::Checked(checked) => self.handle_checked(checked.map(|checked| *checked)),
+            Done::Required(name) => self.handle_required(&name),
+            Done::Reloaded(result) => self.handle_reloaded(result),
         }
     }
 
@@ -376,6 +392,10 @@ impl Daemon {
     }
 
     fn reload(&mut self) {
+        if self.applying.is_some() || self.window.is_some() {
+            warn!("told to read the configuration while an apply is not through or not confirmed: not read");
+            return;
+        }
         match config::load(&self.paths.config) {
             Ok(loaded) => {
                 self.take_config(loaded);

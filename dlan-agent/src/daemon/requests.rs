@@ -37,7 +37,11 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
         }
         Request::Lsdb {}
         | Request::Plan {}
-        | Request::Apply {}
+        | Request::Apply(_)
+        | Request::Confirm { .. }
+        | Request::Rollback { .. }
+        | Request::Window {}
+        | Request::History {}
         | Request::Drain {}
         | Request::Undrain {}
         | Request::Stop {} => refused(RefusalKind::BadRequest, "this is not a question"),

@@ -15,8 +15,8 @@ use super::engine_view::{EngineView, NeighborSeen, address_family};
 use crate::addressing;
 use crate::config::{Config, HostId, LinkConfig};
 use crate::control::report::{
-    AddressFamily, BfdReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters, LinkReport,
-    NeighborReport, NeighborsReport, PlanReport, RouteReport, RouterReport, Status,
+    AddressFamily, BfdReport, FarEnd, HistoryReport, HopReport, KeptReport, LanReport, LinkCounters,
+    LinkReport, NeighborReport, NeighborsReport, PlanReport, RouteReport, RouterReport, Status, WindowReport,
 };
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
@@ -24,6 +24,7 @@ use crate::round_trips::LinkQuality;
 use crate::routing::{family_of, gateway};
 use crate::state::State;
 use crate::state::facts::{Facts, WireGuardKind};
+use crate::store::history::History;
 use crate::topology::dotted;
 
 /// What is said of a neighbor's state where no engine can be asked.
@@ -60,6 +61,8 @@ pub struct AgentView {
     pub apply_failure: Option<String>,
     /// What echoes over each link came to.
     pub qualities: BTreeMap<HostId, LinkQuality>,
+    /// The apply that waits to be confirmed.
+    pub window: Option<WindowReport>,
 }
 
 impl AgentView {
@@ -318,6 +321,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         embedded_wireguard: facts.is_some_and(|facts| facts.wireguard == WireGuardKind::Embedded),
         repaired: agent.repaired.clone(),
         apply_failure: agent.apply_failure.clone(),
+        window: agent.window.as_ref().map(|window| window.text.clone()),
         links: agent.config.links.iter().map(|link| link_facts(agent, engine, link)).collect(),
         lans: facts.map(|facts| crate::desired::lan_prefixes(&agent.config, facts)).unwrap_or_default(),
         topology: engine.topology.clone(),
@@ -355,6 +359,21 @@ fn link_facts(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> Link
         key: agent.config.ospf_keys.first().map(|key| key.id),
         refused: agent.refused.get(&interface).cloned().unwrap_or_default(),
     }
+}
+
+/// Returns the last applies, the oldest first.
+pub fn history(history: &History) -> Vec<HistoryReport> {
+    let entries = history.entries.iter();
+    entries
+        .map(|entry| HistoryReport {
+            number: entry.number,
+            time: entry.time,
+            by: entry.by.clone(),
+            outcome: entry.outcome.to_string(),
+            in_force: entry.was_in_force(),
+            diff: history.diff(entry.number).unwrap_or_default(),
+        })
+        .collect()
 }
 
 #[cfg(test)]

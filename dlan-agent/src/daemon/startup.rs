@@ -12,13 +12,21 @@ use vxlan::netlink::{LinksConfig, Program};
 
 use super::measured;
 use crate::addressing;
-use crate::checkpoint::{self, CHECKPOINT_FILE};
 use crate::config::{self, Config, ConfigErrors, Loaded, Source};
 use crate::control::CONTROL_SOCKET;
 use crate::drain::{self, DRAINED_FILE};
 use crate::lock::RUN_DIRECTORY;
 use crate::round_trips::Settled;
-use crate::system::{System, SystemConfig, SystemError};
+use crate::store::durable::{self, StoreError};
+use crate::store::history::HISTORY_FILE;
+use crate::store::recovery::{self, Recovered};
+use crate::store::snapshot::{FileContent, FileSnapshot};
+use crate::system::{System, SystemConfig, SystemError, file};
+use crate::window::WINDOW_FILE;
+
+/// Where the last configuration that was brought about whole is kept, for a start with a rejected one: beside the keys, so that it
+/// outlives a reboot.
+pub const CHECKPOINT_FILE: &str = "/etc/dlan/last-good-config";
 
 /// The agent's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +35,10 @@ pub struct AgentPaths {
     pub config: PathBuf,
     /// The last good configuration.
     pub checkpoint: PathBuf,
+    /// The window that is open, if one is.
+    pub window: PathBuf,
+    /// The last applies.
+    pub history: PathBuf,
     /// The mark of a drained router.
     pub drained: PathBuf,
     /// For the lock.
@@ -41,6 +53,8 @@ impl AgentPaths {
         Self {
             config: config.to_owned(),
             checkpoint: CHECKPOINT_FILE.into(),
+            window: WINDOW_FILE.into(),
+            history: HISTORY_FILE.into(),
             drained: DRAINED_FILE.into(),
             run_directory: RUN_DIRECTORY.into(),
             control_socket: CONTROL_SOCKET.into(),
@@ -57,6 +71,9 @@ pub enum StartError {
     /// There is no configuration at all.
     #[error("there is no configuration: write a first one with `dlan init`")]
     NoConfig,
+    /// What was before an unconfirmed apply cannot be brought back.
+    #[error("cannot return to the state before an unconfirmed apply")]
+    Recovery(#[source] StoreError),
     /// The system does not let the agent work.
     #[error("the system does not let the agent work")]
     System(#[source] Box<SystemError>),
@@ -74,10 +91,13 @@ pub(super) struct Start {
     pub(super) is_drained: bool,
     /// The errors of the configuration on disk, when the last good one runs in its place.
     pub(super) errors: Vec<String>,
+    /// Whether files were put back that others have to read again.
+    pub(super) is_recovered: bool,
 }
 
 /// Opens the system, and reads the configuration or, when it is rejected, the last good one.
 pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
+    let is_recovered = recover(paths).map_err(StartError::Recovery)?;
     let (loaded, errors) = configuration(paths)?;
     let system = System::open(system_config()).map_err(|error| StartError::System(Box::new(error)))?;
     let epoch = system.advance_epoch().map_err(|error| StartError::System(Box::new(error)))?;
@@ -86,7 +106,22 @@ pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
         warn!("this router is drained: traffic between others is kept away; `dlan undrain` ends it");
     }
     let round_trips = measured::read(&paths.run_directory);
-    Ok(Start { system, epoch, loaded, round_trips, is_drained, errors })
+    Ok(Start { system, epoch, loaded, round_trips, is_drained, errors, is_recovered })
+}
+
+/// Returns to the last confirmed state if an apply was cut short; returns whether one was.
+pub fn recover(paths: &AgentPaths) -> Result<bool, StoreError> {
+    match recovery::recover(&paths.window, &paths.history)? {
+        Recovered::Nothing => Ok(false),
+        Recovered::Returned(_) => Ok(true),
+        Recovered::Unknown => {
+            if let Some(text) = durable::read(&paths.checkpoint)? {
+                let content = Some(FileContent { text, mode: file::PRIVATE });
+                FileSnapshot { path: paths.config.clone(), content }.put()?;
+            }
+            Ok(true)
+        }
+    }
 }
 
 /// Returns how the system is used: embedded WireGuard is this program again, where it was built in.
@@ -113,7 +148,7 @@ fn configuration(paths: &AgentPaths) -> Result<(Loaded, Vec<String>), StartError
 
 /// Returns the configuration that was last brought about whole, if this version can read it.
 pub fn last_good(path: &Path) -> Option<Loaded> {
-    let text = match checkpoint::read(path) {
+    let text = match durable::read(path) {
         Ok(text) => text?,
         Err(error) => {
             warn!(%error, "the last good configuration is lost");

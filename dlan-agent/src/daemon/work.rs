@@ -1,23 +1,27 @@
 //! What takes time, done in tasks of the main thread beside the main loop: each hands its result back as a [`Done`].
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, SocketAddrV6};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use ospf_lite::driver::DriverHandle;
-use ospf_lite::ids::Family;
+use ospf_lite::ids::{Family, RouterId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 use vxlan::link::LinkName;
 use vxlan::wireguard::{PeerStatus, PublicKey};
 
+use super::engine_view;
 use super::requests::refused;
 use crate::addressing;
 use crate::causes::with_causes;
 use crate::config::{Config, Endpoint, HostId};
 use crate::control::protocol::{RefusalKind, Reply};
+use crate::path;
 use crate::ping;
 use crate::plan::Plan;
 use crate::plan::outcome::Outcome;
@@ -28,13 +32,15 @@ use crate::routing::DeviceSeen;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::state::{LOOPBACK_DEVICE, State};
-use crate::system::{Hint, System};
+use crate::system::{Hint, System, command};
 
 /// How long a name server may take.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long an echo may take; a later answer is none.
 const ECHO_DEADLINE: Duration = Duration::from_secs(2);
+/// How long something that a window requires may take to answer.
+const REQUIRED_DEADLINE: Duration = Duration::from_millis(900);
 
 /// What WireGuard says of its peers.
 pub(super) type Peers = BTreeMap<PublicKey, PeerStatus>;
@@ -60,17 +66,38 @@ pub(super) enum Done {
     Peers(Result<Peers, String>),
     /// What came of asking every neighbor for an echo.
     Echoes(Result<Echoes, String>),
-    /// What it takes to say what a configuration would change.
-    Previewed(Box<Preview>),
+    /// What was found for a configuration whose plan a client asked for.
+    Previewed(Box<Checked>, oneshot::Sender<Reply>),
+    /// What was found for a configuration that is to be applied.
+    Checked(Result<Box<Checked>, String>),
+    /// Something that a window requires has answered.
+    Required(String),
+    /// What became of telling the system that files of others changed.
+    Reloaded(Result<(), String>),
 }
 
-/// What it takes to say what a configuration would change.
+/// What was found and seen for a configuration that may be applied later.
 #[derive(Debug)]
-pub(super) struct Preview {
+pub(super) struct Checked {
     pub(super) config: Config,
     pub(super) facts: Facts,
     pub(super) observed: State,
-    pub(super) answer: oneshot::Sender<Reply>,
+    /// The neighbor towards the client that asked, where the mesh leads to it.
+    pub(super) first_hop: Option<HostId>,
+}
+
+/// What a configuration is looked at for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// To say what it would change.
+    Plan(oneshot::Sender<Reply>),
+    /// To apply it.
+    Apply {
+        /// Who knows the mesh.
+        driver: Option<DriverHandle>,
+        /// Where the operator is.
+        client: Option<IpAddr>,
+    },
 }
 
 /// Does what the reconciler wants done.
@@ -177,29 +204,86 @@ async fn lookup(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, String> {
 }
 
 /// Gathers and observes for a configuration that may be applied later.
-pub(super) fn preview(
-    (system, done): (&Arc<System>, &mpsc::Sender<Done>),
-    config: Config,
-    answer: oneshot::Sender<Reply>,
-) {
+pub(super) fn preview((system, done): (&Arc<System>, &mpsc::Sender<Done>), config: Config, purpose: Purpose) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
-        let looked = async {
-            let facts = system.gather(&config).await.map_err(|error| error.with_causes())?;
-            let marks = Marks::of(&config.mesh);
-            let observed = system.observe(&marks).await.map_err(|error| error.with_causes())?;
-            Ok((facts, observed))
-        };
-        let looked: Result<_, String> = looked.await;
-        match looked {
-            Ok((facts, observed)) => {
-                let preview = Preview { config, facts, observed, answer };
-                let _ = done.send(Done::Previewed(Box::new(preview))).await;
-            }
-            Err(error) => {
+        let looked = look(&system, config).await;
+        let result = match (purpose, looked) {
+            (Purpose::Plan(answer), Ok(checked)) => Done::Previewed(Box::new(checked), answer),
+            (Purpose::Plan(answer), Err(error)) => {
                 let _ = answer.send(refused(RefusalKind::Failed, error));
+                return;
             }
+            (Purpose::Apply { .. }, Err(error)) => Done::Checked(Err(error)),
+            (Purpose::Apply { driver, client }, Ok(checked)) => {
+                let first_hop = match (driver, client) {
+                    (Some(driver), Some(client)) => first_hop(&driver, client).await,
+                    _ => None,
+                };
+                Done::Checked(Ok(Box::new(Checked { first_hop, ..checked })))
+            }
+        };
+        let _ = done.send(result).await;
+    });
+}
+
+async fn look(system: &System, config: Config) -> Result<Checked, String> {
+    let facts = system.gather(&config).await.map_err(|error| error.with_causes())?;
+    let marks = Marks::of(&config.mesh);
+    let observed = system.observe(&marks).await.map_err(|error| error.with_causes())?;
+    Ok(Checked { config, facts, observed, first_hop: None })
+}
+
+/// Returns the neighbor on the way to an address, where the mesh leads there.
+async fn first_hop(driver: &DriverHandle, to: IpAddr) -> Option<HostId> {
+    let read = |engines: &_| engine_view::read(engines, &BTreeMap::new()).topology;
+    let topology = driver.inspect(read).await.ok()?;
+    let hop = path::way(&topology, to).hops.get(1)?.router_id;
+    addressing::host_id(RouterId(hop.into()))
+}
+
+/// Asks something that a window requires to answer: a link's neighbor by its adjacencies and an echo, an address by an echo.
+pub(super) fn ask_required(
+    done: &mpsc::Sender<Done>,
+    driver: Option<DriverHandle>,
+    config: &Config,
+    name: String,
+) {
+    let link = config.links.iter().find(|link| link.name == name);
+    let at = link.and_then(|link| addressing::link(&config.mesh, link.host_id).ok());
+    let done = done.clone();
+    tokio::task::spawn_local(async move {
+        let to = match (at, name.parse::<IpAddr>()) {
+            (Some(at), _) => {
+                let id = at.interface_id;
+                let Some(driver) = driver else { return };
+                let is_full = move |engines: &_| engine_view::is_full(engines, id);
+                match (driver.inspect(is_full).await, if_nametoindex(at.device.as_str())) {
+                    (Ok(true), Ok(scope)) => SocketAddrV6::new(at.neighbor_link_local, 0, 0, scope).into(),
+                    _ => return,
+                }
+            }
+            (None, Ok(address)) => SocketAddr::new(address, 0),
+            (None, Err(_)) => return,
+        };
+        let nonce = RandomState::new().build_hasher().finish();
+        if let Ok(Some(_)) = ping::echo(to, nonce, REQUIRED_DEADLINE).await {
+            let _ = done.send(Done::Required(name)).await;
         }
+    });
+}
+
+/// Tells the system that files of others than dlan changed, where it has this program for that.
+pub(super) fn reload_system(done: &mpsc::Sender<Done>, program: &Path) {
+    let (done, program) = (done.clone(), program.to_owned());
+    tokio::task::spawn_local(async move {
+        let result = if program.exists() {
+            let program = program.display().to_string();
+            command::run(&program, &[], &[]).await.map(drop).map_err(|error| with_causes(&error))
+        } else {
+            Ok(())
+        };
+        let _ = done.send(Done::Reloaded(result)).await;
     });
 }
 

@@ -34,6 +34,8 @@ pub struct Facts {
     pub repaired: Option<Repaired>,
     /// Why the last plan could not be made or applied.
     pub apply_failure: Option<String>,
+    /// What is said of an apply that waits to be confirmed.
+    pub window: Option<String>,
     /// The configured links.
     pub links: Vec<LinkFacts>,
     /// This router's LAN prefixes.
@@ -118,6 +120,12 @@ pub fn find(facts: &Facts) -> Vec<Problem> {
 
 fn router_problems(facts: &Facts) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if let Some(window) = &facts.window {
+        problems.push(error(
+            format!("the last apply is {window}"),
+            "keep it as said, from a new login; or undo it at once with `dlan rollback`",
+        ));
+    }
     if let Some(first) = facts.config_errors.first() {
         let count = facts.config_errors.len();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };

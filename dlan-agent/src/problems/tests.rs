@@ -44,6 +44,7 @@ fn healthy() -> Facts {
         embedded_wireguard: false,
         repaired: None,
         apply_failure: None,
+        window: None,
         links: vec![link()],
         lans: BTreeSet::from(["10.2.0.0/24".parse().unwrap()]),
         topology: reference(),
@@ -65,7 +66,13 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 29] = [
+    (
+        |facts| facts.window = Some("unconfirmed, 63 s left: `dlan confirm abcd-efgh` keeps it".to_owned()),
+        Severity::Error,
+        "unconfirmed, 63 s left",
+        "dlan rollback",
+    ),
     (
         |facts| facts.links[0].mtu_configured = Some(1420),
         Severity::Note,

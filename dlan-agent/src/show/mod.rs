@@ -1,11 +1,13 @@
 //! Replies as text for people: plain, aligned, without colour.
 
+mod history;
 mod lists;
 mod map;
 mod status;
 pub mod table;
 mod way;
 
+pub use history::{history, history_entry, window};
 pub use lists::{links, lsdb, neighbors, routes};
 pub use map::topology;
 pub use status::{problems, status};

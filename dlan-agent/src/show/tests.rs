@@ -226,7 +226,7 @@ fn a_plan_without_steps_is_said_in_one_line() {
     let nothing =
         PlanReport { steps: 0, text: String::new(), plan: serde_json::Value::Null, ospf: Vec::new() };
     assert_eq!(plan(&nothing), "Nothing to do: the router is as configured.\n");
-    let applied = ApplyReport { plan: nothing, done: true, outcome: "applied".to_owned() };
+    let applied = ApplyReport { plan: nothing, done: true, outcome: "applied".to_owned(), window: None };
     assert_eq!(apply(&applied), "Nothing to do: the router is as configured.\n");
 }
 

@@ -17,7 +17,7 @@ pub enum CommandError {
     #[error("cannot run {program}")]
     Run {
         /// The program.
-        program: &'static str,
+        program: String,
         /// Why.
         #[source]
         source: io::Error,
@@ -26,21 +26,21 @@ pub enum CommandError {
     #[error("{program} did not end within {DEADLINE:?}")]
     Late {
         /// The program.
-        program: &'static str,
+        program: String,
     },
     /// It failed.
     #[error("{program} failed: {words}")]
     Failed {
         /// The program.
-        program: &'static str,
+        program: String,
         /// What it said.
         words: String,
     },
 }
 
 /// Runs a program to its end and returns what it wrote.
-pub async fn run(program: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, CommandError> {
-    let failed = |source| CommandError::Run { program, source };
+pub async fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, CommandError> {
+    let failed = |source| CommandError::Run { program: program.to_owned(), source };
     let mut child = Command::new(program)
         .args(arguments)
         .env("LC_ALL", "C")
@@ -58,11 +58,16 @@ pub async fn run(program: &'static str, arguments: &[&str], input: &[u8]) -> Res
         }
     };
     let both = async { tokio::join!(write, child.wait_with_output()).1 };
-    let output = tokio::time::timeout(DEADLINE, both).await.map_err(|_| CommandError::Late { program })?;
+    let output = tokio::time::timeout(DEADLINE, both)
+        .await
+        .map_err(|_| CommandError::Late { program: program.to_owned() })?;
     let Output { status, stdout, stderr } = output.map_err(failed)?;
     if status.success() {
         return Ok(stdout);
     }
     let said = if stderr.is_empty() { stdout } else { stderr };
-    Err(CommandError::Failed { program, words: String::from_utf8_lossy(&said).trim().to_owned() })
+    Err(CommandError::Failed {
+        program: program.to_owned(),
+        words: String::from_utf8_lossy(&said).trim().to_owned(),
+    })
 }

@@ -15,7 +15,14 @@ pub const PUBLIC: u32 = 0o644;
 
 /// Writes a file that is to outlive a power cut, by way of a neighbor that takes its place.
 pub fn write_whole(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    write(path, text, mode, File::sync_all)
+    write(path, text, mode, File::sync_all)?;
+    sync_directory(path)
+}
+
+/// Sees to it that a name put into, or taken out of, the directory of `path` outlives a power cut.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Writes a file of the run directory, which does not outlive the kernel anyway.

@@ -1,13 +1,13 @@
 //! The system itself: the only side effects of the agent. It looks, it makes steps, it tells that something changed.
 
 mod addresses;
-mod command;
+pub mod command;
 mod epoch;
 mod error;
 mod execute;
 mod facts;
 pub mod fake;
-mod file;
+pub mod file;
 pub mod identity;
 mod managed_files;
 mod next_hops;

@@ -3,6 +3,7 @@
 mod agents;
 mod bfd;
 mod bird;
+mod confirm;
 mod costs;
 mod failures;
 mod filters;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Scenario> {
         bfd::SCENARIOS,
         failures::SCENARIOS,
         leaks::SCENARIOS,
+        confirm::SCENARIOS,
         mixed::SCENARIOS,
         plain::SCENARIOS,
     ]

@@ -65,6 +65,7 @@ pub mod mesh {
             &ROUTE_PROTOCOL,
             &RULE_PREFERENCE,
             &DRIFT_INTERVAL,
+            &RELOAD_PROGRAM,
         ],
     };
 
@@ -382,4 +383,9 @@ pub mod mesh {
     )
     .default(Default::Value("30"))
     .summary("How often the router is checked for changes by others where the kernel does not tell of them.");
+
+    /// The program that has changed files of others read again.
+    pub static RELOAD_PROGRAM: TypedOption<PathBuf> = TypedOption::new("reload_program", Kind::File, value::file)
+        .default(Default::Value("/sbin/reload_config"))
+        .summary("The program that is run when `apply --stage` has put other programs' files in place, or back; nothing is run where it is not there.");
 }

@@ -39,6 +39,7 @@ fn agent() -> AgentView {
         repaired: None,
         apply_failure: None,
         qualities: BTreeMap::new(),
+        window: None,
     }
 }
 

@@ -1,0 +1,142 @@
+//! The window in which an apply waits to be confirmed: opened, kept, or ended by what was before it.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::Daemon;
+use super::requests::refused;
+use super::transaction::{Applying, Candidate};
+use super::work;
+use crate::caller::{self, Caller};
+use crate::causes::with_causes;
+use crate::control::protocol::{RefusalKind, Reply};
+use crate::control::report::WindowReport;
+use crate::store::durable;
+use crate::store::history::{ApplyOutcome, ReturnReason};
+use crate::store::recovery;
+use crate::store::snapshot::{FileContent, FileSnapshot};
+use crate::system::file;
+use crate::window::{self, ConfirmError, OpenWindow, Window};
+
+impl Daemon {
+    /// Keeps what the open window tries.
+    pub(super) fn confirm(&mut self, token: &str, by: &Caller, is_local: bool) -> Reply {
+        let checked = match &self.window {
+            Some(open) => open.confirm(token, by, is_local),
+            None => Err(ConfirmError::NoWindow),
+        };
+        match checked.map_err(|error| error.to_string()).and_then(|()| self.keep_window()) {
+            Ok(()) => Reply::Confirmed,
+            Err(why) => refused(RefusalKind::Failed, why),
+        }
+    }
+
+    /// Returns the open window.
+    pub(super) fn window_report(&self) -> Option<WindowReport> {
+        let (open, now) = (self.window.as_ref()?, self.clock.now());
+        Some(WindowReport {
+            token: open.window.token.clone(),
+            seconds_left: open.left(now).as_secs(),
+            by: open.window.by.clone(),
+            waiting_for: open.outstanding().cloned().collect(),
+            text: open.banner(now),
+        })
+    }
+
+    /// Ends the window when its time is over, and asks what is required to answer.
+    pub(super) fn handle_window_timeout(&mut self) {
+        let now = self.clock.now();
+        let Some(open) = &mut self.window else { return };
+        if open.is_over(now) {
+            self.answer_applying(
+                false,
+                "Not through before its window closed: the state before it comes back.",
+            );
+            self.end_window(ApplyOutcome::Returned(ReturnReason::TimeOut));
+            return;
+        }
+        let names = open.poll_requirements(now);
+        let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
+        for name in names {
+            work::ask_required(&self.done_in, driver.clone(), &self.config, name);
+        }
+    }
+
+    /// Takes that something required has answered.
+    pub(super) fn handle_required(&mut self, name: &str) {
+        let is_complete = self.window.as_mut().is_some_and(|open| open.handle_answer(name));
+        if is_complete && let Err(error) = self.keep_window() {
+            error!(%error, "cannot keep what was confirmed");
+        }
+    }
+
+    /// Writes down what was before an apply, and opens a window to confirm it in.
+    pub(super) fn open_window(
+        &mut self,
+        candidate: &Candidate,
+        applying: &Applying,
+        length: Duration,
+    ) -> Result<(), String> {
+        let kept = durable::read(&self.paths.checkpoint).map_err(|error| with_causes(&error))?;
+        let text =
+            kept.ok_or("there is no confirmed state to return to yet: apply without --confirm first")?;
+        // Who may read the configuration does not change with it.
+        let mode = FileSnapshot::take(&self.paths.config).ok().and_then(|file| Some(file.content?.mode));
+        let content = Some(FileContent { text, mode: mode.unwrap_or(file::PRIVATE) });
+        let own = FileSnapshot { path: self.paths.config.clone(), content };
+        let others = applying.before.iter().filter(|file| file.path != own.path).cloned();
+        let window = Window {
+            // The hash of nothing under a key from the system's randomness.
+            token: window::token(RandomState::new().build_hasher().finish()),
+            by: applying.by.to_string(),
+            time: applying.time,
+            tried: applying.text.clone(),
+            confirmed: std::iter::once(own.clone()).chain(others).collect(),
+        };
+        let text = serde_json::to_string(&window).map_err(|error| error.to_string())?;
+        durable::write(&self.paths.window, &text)
+            .map_err(|error| format!("{}: nothing was changed", with_causes(&error)))?;
+        let required = candidate.orders.require.clone();
+        info!(seconds = length.as_secs(), by = %window.by, "a window is open: unconfirmed, this apply is undone");
+        self.window = Some(OpenWindow::open(self.clock.now(), caller::ticks_now(), window, length, required));
+        Ok(())
+    }
+
+    /// Keeps what the window tries: the last good configuration first, for without it a start could not return to it.
+    fn keep_window(&mut self) -> Result<(), String> {
+        let Some(open) = &self.window else { return Ok(()) };
+        durable::write(&self.paths.checkpoint, &open.window.tried)
+            .and_then(|_| durable::remove(&self.paths.window))
+            .map_err(|error| format!("cannot keep it: {}", with_causes(&error)))?;
+        info!("confirmed");
+        let window = &open.window;
+        let what = (window.time, window.tried.as_str());
+        recovery::remember(&self.paths.history, &window.by, what, ApplyOutcome::Confirmed);
+        self.window = None;
+        Ok(())
+    }
+
+    /// Undoes what the window tries, and returns the number of the configuration that comes back.
+    pub(super) fn end_window(&mut self, outcome: ApplyOutcome) -> Option<u64> {
+        let open = self.window.take()?.window;
+        warn!(%outcome, "returning to the state before an unconfirmed apply");
+        match recovery::close(&open, outcome, &self.paths.window, &self.paths.history) {
+            Ok(true) => work::reload_system(&self.done_in, &self.config.mesh.reload_program),
+            Ok(false) => {}
+            Err(error) => {
+                error!(error = with_causes(&error), "files are not all back: the next start tries again");
+            }
+        }
+        // Not read from the disk, which may not have taken it.
+        let text = open.confirmed.into_iter().next()?.content?.text;
+        match self.parse(&text) {
+            Ok(loaded) => Some(self.take_config(loaded)),
+            Err(errors) => {
+                self.reject_config(&errors);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Applies from the first check to the last word: one at a time, with or without a window to confirm it in.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use super::Daemon;
+use super::requests::refused;
+use super::snapshot;
+use super::work::{self, Checked, Purpose};
+use crate::caller::Caller;
+use crate::causes::with_causes;
+use crate::config::{self, Loaded, Source};
+use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply};
+use crate::control::report::ApplyReport;
+use crate::plan::{Plan, callers_path};
+use crate::routing::{self, WantedInterfaces};
+use crate::store::durable;
+use crate::store::history::{ApplyOutcome, History, ReturnReason};
+use crate::store::recovery;
+use crate::store::snapshot::{FileContent, FileSnapshot};
+use crate::store::stage;
+use crate::system::file;
+
+/// An apply, or a return, that a client waits for.
+#[derive(Debug)]
+pub(super) struct Applying {
+    pub(super) by: Caller,
+    /// When it began, in seconds since 1970.
+    pub(super) time: u64,
+    /// What is to be brought about, until it is.
+    candidate: Option<Box<Candidate>>,
+    /// The text of the configuration.
+    pub(super) text: String,
+    /// The staged files as they were.
+    pub(super) before: Vec<FileSnapshot>,
+    /// Whether it returns to what the history has already.
+    is_return: bool,
+    /// The number of the configuration, once the reconciler has it.
+    generation: Option<u64>,
+    /// What was done in the kernel for it.
+    plan: Plan,
+    /// The OSPF interfaces before it.
+    interfaces: WantedInterfaces,
+    answer: oneshot::Sender<Reply>,
+}
+
+/// A configuration with the files that go with it, read and without errors.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    loaded: Loaded,
+    staged: Vec<FileSnapshot>,
+    pub(super) orders: ApplyOrders,
+}
+
+impl Daemon {
+    /// Begins an apply: everything is checked first, and nothing touched.
+    pub(super) fn begin_apply(&mut self, orders: ApplyOrders, by: Caller, answer: oneshot::Sender<Reply>) {
+        match self.refuse_a_second().and_then(|()| self.candidate(orders)) {
+            Ok(candidate) => self.check(candidate, by, answer),
+            // A client that has gone away wants no answer.
+            Err(refusal) => drop(answer.send(Reply::Refused(refusal))),
+        }
+    }
+
+    /// Returns to what was before the open window, else to an apply of the history.
+    pub(super) fn begin_rollback(&mut self, number: Option<u64>, by: Caller, answer: oneshot::Sender<Reply>) {
+        if self.window.is_some() {
+            let interfaces = self.interfaces();
+            self.answer_applying(
+                false,
+                "Undone before it was through: somebody asked for the state before it.",
+            );
+            let generation = self.end_window(ApplyOutcome::Returned(ReturnReason::Asked));
+            let mut applying = self.applying(by, answer, None);
+            applying.is_return = true;
+            applying.generation = generation;
+            applying.interfaces = interfaces;
+            self.applying = Some(applying);
+            return;
+        }
+        match self.refuse_a_second().and_then(|()| self.candidate_of_history(number)) {
+            Ok(candidate) => self.check(candidate, by, answer),
+            Err(refusal) => drop(answer.send(Reply::Refused(refusal))),
+        }
+    }
+
+    /// Returns the last applies, the oldest first.
+    pub(super) fn history(&self) -> Reply {
+        match History::read(&self.paths.history) {
+            Ok(history) => Reply::History(snapshot::history(&history)),
+            Err(error) => refused(RefusalKind::Failed, with_causes(&error)),
+        }
+    }
+
+    /// Takes that the reconciler has made a plan stand.
+    pub(super) fn handle_applied_plan(&mut self, generation: u64, plan: &Plan) {
+        if let Some(applying) = self.applying_of(generation) {
+            applying.plan = plan.clone();
+        }
+    }
+
+    /// Takes that a configuration was brought about, and seen to hold.
+    pub(super) fn handle_settled(&mut self, generation: u64) {
+        let is_ours = self.applying_of(generation).is_some();
+        let now = self.clock.now();
+        if let Some(open) = self.window.as_mut().filter(|_| is_ours) {
+            open.handle_settled(now);
+            let outcome = format!("Done, and seen to hold.\n{}", open.banner(now));
+            self.answer_applying(true, &outcome);
+            return;
+        }
+        if self.window.is_none() {
+            self.keep_checkpoint();
+        }
+        if let Some(applying) = self.applying.as_ref().filter(|_| is_ours) {
+            let outcome = match applying.is_return {
+                true => "The state before it is back.",
+                false => "Done, and seen to hold.",
+            };
+            if !applying.is_return {
+                self.remember(applying, ApplyOutcome::Applied);
+            }
+            self.answer_applying(true, outcome);
+        }
+    }
+
+    /// Takes that a configuration could not be brought about; `reverted` if the one before it is in force.
+    pub(super) fn handle_failed(&mut self, generation: u64, error: &str, reverted: bool) {
+        let Some(applying) = self.applying_of(generation) else { return };
+        let before = std::mem::take(&mut applying.before);
+        let outcome = ApplyOutcome::Failed(error.to_owned());
+        let after = if self.window.is_some() {
+            self.answer_applying(false, &format!("Failed: {error}\nthe state before it comes back"));
+            self.end_window(outcome);
+            return;
+        } else if reverted {
+            "the configuration before it runs"
+        } else {
+            "it is tried again"
+        };
+        put_back(&before);
+        if let Some(applying) = &self.applying {
+            self.remember(applying, outcome);
+        }
+        self.answer_applying(false, &format!("Failed: {error}\n{after}"));
+    }
+
+    /// Takes what a check found, and goes on or refuses.
+    pub(super) fn handle_checked(&mut self, checked: Result<Checked, String>) {
+        let Some(mut applying) = self.applying.take() else { return };
+        let Some(candidate) = applying.candidate.take() else { return };
+        let refusal = match checked {
+            Err(why) => Some(why),
+            Ok(checked) => self.refuse_checked(&candidate, &applying.by, &checked).err(),
+        };
+        let refusal = match refusal {
+            Some(why) => Some(why),
+            None => self.put_in_place(&candidate, &mut applying).err(),
+        };
+        if let Some(why) = refusal {
+            return drop(applying.answer.send(refused(RefusalKind::Failed, why)));
+        }
+        self.bring_about_candidate(*candidate, applying);
+    }
+
+    /// Takes what became of telling the system that files of others changed.
+    pub(super) fn handle_reloaded(&mut self, result: Result<(), String>) {
+        let Err(why) = result else { return };
+        warn!(error = %why, "the system did not take the changed files");
+        if let Some(generation) = self.applying.as_ref().and_then(|applying| applying.generation) {
+            self.handle_failed(generation, &why, false);
+        }
+    }
+
+    /// Refuses an apply while another is not through or not confirmed.
+    fn refuse_a_second(&self) -> Result<(), Refusal> {
+        let busy = |why| Err(refusal(RefusalKind::Busy, why));
+        match (&self.applying, &self.window) {
+            (Some(applying), _) => busy(format!("an apply by {} is under way", applying.by)),
+            (None, Some(open)) => {
+                busy(format!("the apply by {} is {}", open.window.by, open.banner(self.clock.now())))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Reads what is to be brought about.
+    fn candidate(&mut self, orders: ApplyOrders) -> Result<Candidate, Refusal> {
+        let staged = match &orders.stage {
+            Some(directory) => {
+                stage::read(directory).map_err(|error| refusal(RefusalKind::Failed, with_causes(&error)))?
+            }
+            None => Vec::new(),
+        };
+        let own = staged.iter().find(|file| file.path == self.paths.config);
+        let loaded = match own.and_then(|file| file.content.as_ref()) {
+            Some(content) => self.parse(&content.text),
+            None => config::load(&self.paths.config).inspect_err(|errors| self.reject_config(errors)),
+        };
+        let loaded = loaded.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
+        let links: Vec<&str> = loaded.config.links.iter().map(|link| link.name.as_str()).collect();
+        for name in &orders.require {
+            if name.parse::<IpAddr>().is_err() && !links.contains(&name.as_str()) {
+                let why =
+                    format!("{name}: neither an address nor a link; the links are {}", links.join(", "));
+                return Err(refusal(RefusalKind::Failed, why));
+            }
+        }
+        Ok(Candidate { loaded, staged, orders })
+    }
+
+    fn candidate_of_history(&self, number: Option<u64>) -> Result<Candidate, Refusal> {
+        let failed = |why: String| refusal(RefusalKind::Failed, why);
+        let history = History::read(&self.paths.history).map_err(|error| failed(with_causes(&error)))?;
+        let entry = history.config_before(number, &self.text).ok_or_else(|| {
+            failed(match number {
+                Some(number) => {
+                    format!("there is no apply {number} in the history: `dlan history` lists them")
+                }
+                None => "the history has no other configuration to return to".to_owned(),
+            })
+        })?;
+        let loaded = self
+            .parse(&entry.config)
+            .map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
+        let content = Some(FileContent { text: entry.config.clone(), mode: file::PRIVATE });
+        let staged = vec![FileSnapshot { path: self.paths.config.clone(), content }];
+        Ok(Candidate { loaded, staged, orders: ApplyOrders::default() })
+    }
+
+    pub(super) fn parse(&self, text: &str) -> Result<Loaded, config::ConfigErrors> {
+        let file = self.paths.config.display().to_string();
+        config::parse(Source { file: &file, text, hostname: &config::hostname() })
+    }
+
+    /// Has a candidate looked at beside the main loop.
+    fn check(&mut self, candidate: Candidate, by: Caller, answer: oneshot::Sender<Reply>) {
+        let config = self.mtus.effective(&candidate.loaded.config);
+        let client = by.session.as_ref().and_then(|session| session.ends).map(|ends| ends.client);
+        let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
+        work::preview((&self.system, &self.done_in), config, Purpose::Apply { driver, client });
+        self.applying = Some(self.applying(by, answer, Some(Box::new(candidate))));
+    }
+
+    fn applying(
+        &self,
+        by: Caller,
+        answer: oneshot::Sender<Reply>,
+        candidate: Option<Box<Candidate>>,
+    ) -> Applying {
+        Applying {
+            by,
+            time: seconds_now(),
+            text: candidate.as_ref().map(|candidate| candidate.loaded.text.clone()).unwrap_or_default(),
+            candidate,
+            before: Vec::new(),
+            is_return: false,
+            generation: None,
+            plan: Plan::default(),
+            interfaces: self.interfaces(),
+            answer,
+        }
+    }
+
+    /// Refuses what cannot be planned, and what would close the operator's path.
+    fn refuse_checked(&self, candidate: &Candidate, by: &Caller, checked: &Checked) -> Result<(), String> {
+        let Checked { config, facts, observed, first_hop } = checked;
+        self.reconciler.preview(config, facts, observed).map_err(|error| error.to_string())?;
+        let ends = by.session.as_ref().and_then(|session| session.ends);
+        let Some(ends) = ends.filter(|_| !candidate.orders.force) else { return Ok(()) };
+        match callers_path::closes(&self.config, config, ends, *first_hop) {
+            Some(why) => Err(format!(
+                "this would close the path by which you came: {why} (--force does it all the same)"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the window, if one is asked for, and puts the staged files in place.
+    fn put_in_place(&mut self, candidate: &Candidate, applying: &mut Applying) -> Result<(), String> {
+        let paths = candidate.staged.iter().map(|file| FileSnapshot::take(&file.path));
+        let before: Result<Vec<_>, _> = paths.collect();
+        applying.before = before.map_err(|error| with_causes(&error))?;
+        if let Some(seconds) = candidate.orders.confirm {
+            self.open_window(candidate, applying, Duration::from_secs(seconds))?;
+        }
+        for file in &candidate.staged {
+            if let Err(error) = file.put() {
+                put_back(&applying.before);
+                if self.window.take().is_some() {
+                    durable::remove(&self.paths.window).map_err(|error| with_causes(&error))?;
+                }
+                return Err(format!("{}: nothing was changed", with_causes(&error)));
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_about_candidate(&mut self, candidate: Candidate, mut applying: Applying) {
+        if candidate.staged.iter().any(|file| file.path != self.paths.config) {
+            work::reload_system(&self.done_in, &self.config.mesh.reload_program);
+        }
+        applying.generation = Some(self.take_config(candidate.loaded));
+        self.applying = Some(applying);
+    }
+
+    /// Returns the apply that a configuration of this number, or one since, belongs to.
+    fn applying_of(&mut self, generation: u64) -> Option<&mut Applying> {
+        self.applying.as_mut().filter(|applying| applying.generation.is_some_and(|it| it <= generation))
+    }
+
+    pub(super) fn answer_applying(&mut self, done: bool, outcome: &str) {
+        let Some(applying) = self.applying.take() else { return };
+        let ospf = routing::describe_changes(&applying.interfaces, &self.interfaces());
+        let report = ApplyReport {
+            plan: snapshot::plan(&applying.plan, ospf),
+            done,
+            outcome: outcome.to_owned(),
+            window: self.window_report(),
+        };
+        let _ = applying.answer.send(Reply::Apply(report));
+    }
+
+    fn remember(&self, applying: &Applying, outcome: ApplyOutcome) {
+        let what = (applying.time, applying.text.as_str());
+        recovery::remember(&self.paths.history, &applying.by.to_string(), what, outcome);
+    }
+}
+
+fn put_back(files: &[FileSnapshot]) {
+    for file in files {
+        if let Err(error) = file.put() {
+            error!(error = with_causes(&error), "a file is not as it was");
+        }
+    }
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn refusal(kind: RefusalKind, message: String) -> Refusal {
+    Refusal { kind, message }
+}

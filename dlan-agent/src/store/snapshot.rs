@@ -1,0 +1,118 @@
+//! Files as they were: taken before a change, put back after it.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::durable::StoreError;
+use crate::system::file;
+
+/// The longest file that is taken, in octets.
+const OCTETS_MAX: u64 = 1024 * 1024;
+
+/// A file as it was, or that it was not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSnapshot {
+    /// Which file.
+    pub path: PathBuf,
+    /// What was in it; nothing when it was not there.
+    pub content: Option<FileContent>,
+}
+
+/// What is in a file, and who may read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileContent {
+    /// The text.
+    pub text: String,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+impl FileSnapshot {
+    /// Takes a file as it is. What is not a file of text of at most a megabyte is an error.
+    pub fn take(path: &Path) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Io { act: "take a snapshot of", path: path.to_owned(), source };
+        let content = match File::open(path) {
+            Ok(file) => Some(read(&file).map_err(failed)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Self { path: path.to_owned(), content })
+    }
+
+    /// Returns whether the file is like this.
+    pub fn holds(&self) -> bool {
+        Self::take(&self.path).is_ok_and(|seen| seen == *self)
+    }
+
+    /// Makes the file like this, whole or not at all, and returns whether it had to be changed.
+    pub fn put(&self) -> Result<bool, StoreError> {
+        if self.holds() {
+            return Ok(false);
+        }
+        let put = match &self.content {
+            Some(content) => {
+                let directory = self.path.parent().unwrap_or(Path::new("/"));
+                fs::create_dir_all(directory)
+                    .and_then(|()| file::write_whole(&self.path, content.text.as_bytes(), content.mode))
+            }
+            None => file::remove(&self.path).and_then(|()| file::sync_directory(&self.path)),
+        };
+        put.map_err(|source| StoreError::Io { act: "put back", path: self.path.clone(), source })?;
+        Ok(true)
+    }
+}
+
+fn read(file: &File) -> io::Result<FileContent> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    if metadata.len() > OCTETS_MAX {
+        return Err(io::Error::other(format!("it has more than {OCTETS_MAX} octets")));
+    }
+    let mut text = String::new();
+    file.take(OCTETS_MAX).read_to_string(&mut text)?;
+    Ok(FileContent { text, mode: metadata.permissions().mode() & 0o7777 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_put_back_as_they_were_also_those_that_were_not_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (kept, absent) = (root.path().join("kept"), root.path().join("absent"));
+        fs::write(&kept, "as it was").unwrap();
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o640)).unwrap();
+        let before = [FileSnapshot::take(&kept).unwrap(), FileSnapshot::take(&absent).unwrap()];
+        fs::write(&kept, "changed").unwrap();
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&absent, "made").unwrap();
+        for snapshot in &before {
+            assert!(!snapshot.holds());
+            assert!(snapshot.put().unwrap());
+            assert!(snapshot.holds());
+            assert!(!snapshot.put().unwrap());
+        }
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "as it was");
+        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(!absent.exists());
+    }
+
+    #[test]
+    fn what_is_not_a_small_text_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(FileSnapshot::take(root.path()).is_err());
+        let binary = root.path().join("binary");
+        fs::write(&binary, [0xff, 0xfe]).unwrap();
+        assert!(FileSnapshot::take(&binary).is_err());
+        let large = root.path().join("large");
+        File::create(&large).unwrap().set_len(OCTETS_MAX + 1).unwrap();
+        assert!(FileSnapshot::take(&large).is_err());
+    }
+}
