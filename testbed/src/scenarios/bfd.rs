@@ -158,13 +158,14 @@ fn under_load(stage: &mut Stage) -> Result<(), LabError> {
 
 fn bird(stage: &mut Stage) -> Result<(), LabError> {
     wait_for_sessions(stage)?;
+    let links = [("r1", "r4"), ("r2", "r4"), ("r5", "r4")].map(|link| (link, times_up(stage, link)));
     stage.lab.kill_agent("r4")?;
     stage.lab.flush_routes("r4")?;
     let mut plan = stage.lab.foreign_plan("r4")?;
     plan.bfd = Some(Bfd { interval_ms: 100, multiplier: 3 });
     Maker::Bird.start(stage.lab.node("r4")?, &plan)?;
-    for router in ["r1", "r2", "r5"] {
-        wait_for_second_session(stage, (router, "r4"))?;
+    for (link, before) in links {
+        wait_for_next_session(stage, link, before)?;
     }
     stage.saw("r1, r2 and r5 have sessions Up with BIRD, Detection Time 900 ms");
     intervals_change(stage, ("r1", "r4"), 300_000)?;
@@ -182,13 +183,14 @@ fn frr(stage: &mut Stage) -> Result<(), LabError> {
         before.lines().filter(|line| !line.contains("option ospf_secret_file")).collect();
     stage.lab.write_config("r1", &(without_secret.join("\n") + "\n"))?;
     stage.lab.dlan("r1", &["apply"])?;
+    let before_frr = times_up(stage, ("r1", "r2"));
     stage.lab.kill_agent("r2")?;
     stage.lab.flush_routes("r2")?;
     let mut plan = stage.lab.foreign_plan("r2")?;
     plan.bfd = Some(Bfd { interval_ms: 100, multiplier: 3 });
     plan.links.iter_mut().for_each(|link| link.authentication = None);
     Maker::Frr.start(stage.lab.node("r2")?, &plan)?;
-    wait_for_second_session(stage, ("r1", "r2"))?;
+    wait_for_next_session(stage, ("r1", "r2"), before_frr)?;
     stage.saw("r1 has a session Up with FRR, Detection Time 900 ms");
     intervals_change(stage, ("r1", "r2"), 300_000)?;
     loss_is_noticed(stage, ("r1", "r2"))?;
@@ -256,17 +258,19 @@ fn wait_for_detection(stage: &Stage, (router, neighbor): (&str, &str), micros: u
     })
 }
 
-/// Waits until a session that was Up with the agent of a neighbor is Up with the daemon in its place.
-fn wait_for_second_session(stage: &Stage, (router, neighbor): (&str, &str)) -> Result<(), LabError> {
-    wait::until(
-        LIMIT,
-        &format!("{router}'s session with the daemon in {neighbor}"),
-        || match session_field(stage, router, neighbor, "ups").as_ref().and_then(Value::as_u64) {
-            Some(2..) => Ok(()),
-            other => Err(format!("it came up {other:?} times")),
-        },
-    )?;
-    wait_for_detection(stage, (router, neighbor), 900_000)
+/// Waits until a session that came up `before` times with the agent of a neighbor is Up with the daemon in its place: until it has
+/// noticed, it still shows the one before.
+fn wait_for_next_session(stage: &Stage, link: (&str, &str), before: u64) -> Result<(), LabError> {
+    wait::until(LIMIT, &format!("{}'s session with the daemon in {}", link.0, link.1), || {
+        let seen = times_up(stage, link);
+        if seen > before { Ok(()) } else { Err(format!("it came up {seen} times")) }
+    })?;
+    wait_for_detection(stage, link, 900_000)
+}
+
+/// Returns how often a session came up.
+fn times_up(stage: &Stage, (router, neighbor): (&str, &str)) -> u64 {
+    session_field(stage, router, neighbor, "ups").as_ref().and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// Waits until every session of every router is Up.
