@@ -61,7 +61,7 @@ fn unconfirmed(stage: &mut Stage) -> Result<(), LabError> {
         let text = broken(&good);
         claim(text != good, || format!("{what}: nothing to change in\n{good}"))?;
         stage.lab.write_config(ROUTER, &text)?;
-        try_unconfirmed(stage, what, &good, &["apply", "--confirm", "8s", "--force"])?;
+        try_unconfirmed(stage, what, &good, &["apply", "--confirm", "6s", "--force"])?;
     }
     // The operator's own files go back as well, and are read again.
     let staged = stage.lab.node(ROUTER)?.path("/etc/staged");
@@ -71,7 +71,7 @@ fn unconfirmed(stage: &mut Stage) -> Result<(), LabError> {
         stage,
         "a firewall that lets nobody in",
         &good,
-        &["apply", "--confirm", "8s", "--stage", "/etc/staged"],
+        &["apply", "--confirm", "6s", "--stage", "/etc/staged"],
     )?;
     claim(!stage.lab.node(ROUTER)?.path(FIREWALL).exists(), || format!("{FIREWALL} is still there"))?;
     clean_up(stage)
