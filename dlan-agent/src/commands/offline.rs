@@ -17,7 +17,7 @@ use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Reply, Request};
 use crate::control::report::{PlanReport, Problem, Severity, Status};
 use crate::daemon::snapshot::{self, AgentView};
-use crate::daemon::{AgentPaths, CHECKPOINT_FILE, last_good, recover, system_config};
+use crate::daemon::{AgentPaths, CHECKPOINT_FILE, forget_round_trips, last_good, recover, system_config};
 use crate::drain;
 use crate::lock::{AgentLock, RUN_DIRECTORY};
 use crate::reconcile::Reconciler;
@@ -130,6 +130,9 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
     };
     match system.down(marks.as_ref()).await {
         Ok(outcome) if outcome.is_success() => {
+            if let Err(error) = forget_round_trips(Path::new(RUN_DIRECTORY)) {
+                return failed(output, &format!("cannot forget the round-trip times: {error}"));
+            }
             if let Err(error) = lock.remove() {
                 return failed(output, &with_causes(&error));
             }

@@ -25,6 +25,11 @@ pub(super) fn write(directory: &Path, settled: &Settled) -> io::Result<()> {
     file::write_volatile(&directory.join(FILE), serde_json::to_string(settled)?.as_bytes(), file::PRIVATE)
 }
 
+/// Removes what was kept.
+pub fn forget(directory: &Path) -> io::Result<()> {
+    file::remove(&directory.join(FILE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +42,8 @@ mod tests {
         let settled = Settled::from([(HostId(4), 12_345), (HostId(5), 1)]);
         write(directory.path(), &settled).unwrap();
         assert_eq!(read(directory.path()), settled);
+        forget(directory.path()).unwrap();
+        assert!(read(directory.path()).is_empty());
         std::fs::write(directory.path().join(FILE), "{\"4\": -1}").unwrap();
         assert!(read(directory.path()).is_empty());
     }

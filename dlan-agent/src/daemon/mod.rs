@@ -43,6 +43,7 @@ use crate::routing::InterfaceFeed;
 use crate::system::System;
 use crate::window::OpenWindow;
 
+pub use self::measured::forget as forget_round_trips;
 pub use self::startup::{AgentPaths, CHECKPOINT_FILE, StartError, last_good, recover, system_config};
 
 /// How often WireGuard and the engines are asked how things stand.
