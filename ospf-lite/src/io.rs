@@ -95,6 +95,11 @@ pub enum Event {
     RoutesChanged,
     /// The content of the database changed.
     DatabaseChanged,
+    /// The link to a neighbor counts no longer: what leads by it has to go another way. Not raised for one that is helped.
+    NeighborLost {
+        /// The interface it was heard on.
+        interface: InterfaceId,
+    },
     /// A neighbor changed state.
     NeighborChanged {
         /// The interface it is heard on.

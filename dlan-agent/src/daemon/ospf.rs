@@ -5,7 +5,6 @@ use std::time::Duration;
 use ospf_lite::driver::DriverEvent;
 use ospf_lite::ids::Family;
 use ospf_lite::io::Event;
-use ospf_lite::ospf::neighbor::NeighborState;
 use tracing::{error, info, warn};
 use vxlan::link::LinkName;
 
@@ -36,13 +35,14 @@ impl Daemon {
     /// Logs what a person may want to know, and returns whether the routes may be others.
     pub(super) fn note_driver_event(&mut self, event: DriverEvent) -> bool {
         match event {
-            DriverEvent::Engine(_, Event::NeighborChanged { interface, to, .. }) => {
-                if to == NeighborState::Down
-                    && let Some(device) =
-                        self.feed.device(interface).and_then(|name| LinkName::new(name).ok())
-                {
+            DriverEvent::Engine(_, Event::NeighborLost { interface }) => {
+                let device = self.feed.device(interface).and_then(|name| LinkName::new(name).ok());
+                if let Some(device) = device {
                     self.handle_lost(&device, Loss::Neighbor);
                 }
+                false
+            }
+            DriverEvent::Engine(_, Event::NeighborChanged { .. }) => {
                 // An MTU that differs shows up here first.
                 self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AFTER);
                 false

@@ -52,7 +52,7 @@ fn look_again(event: &DriverEvent) -> Option<(Family, LookAgain)> {
     match event {
         DriverEvent::Engine(family, Event::RoutesChanged) => Some((*family, LookAgain::Routes)),
         DriverEvent::Engine(family, Event::DatabaseChanged) => Some((*family, LookAgain::Database)),
-        DriverEvent::Engine(_, Event::NeighborChanged { .. })
+        DriverEvent::Engine(_, Event::NeighborChanged { .. } | Event::NeighborLost { .. })
         | DriverEvent::SocketNotOpened(..)
         | DriverEvent::SocketFailed(..) => None,
     }

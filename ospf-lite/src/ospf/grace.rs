@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::ids::InterfaceId;
-use crate::io::Reachability;
+use crate::io::{Event, Reachability};
 use crate::ospf::area::Area;
 use crate::ospf::install::LS_REFRESH_TIME;
 use crate::ospf::lsa::{LsaBody, LsaHeader};
@@ -188,6 +188,7 @@ fn end(area: &mut Area, id: InterfaceId, why: &str, cx: &mut Cx<'_>) {
         if neighbor.state == NeighborState::Down {
             interface.neighbor = None;
         }
+        cx.outbox.raise(Event::NeighborLost { interface: id });
         area.due.origination = true;
         area.due.topology = true;
     }

@@ -44,7 +44,7 @@ impl Outbox {
     pub fn raise(&mut self, event: Event) {
         let is_repeated = match event {
             Event::RoutesChanged | Event::DatabaseChanged => self.events.contains(&event),
-            Event::NeighborChanged { .. } => false,
+            Event::NeighborChanged { .. } | Event::NeighborLost { .. } => false,
         };
         if is_repeated {
             return;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ospf_lite::ids::{Family, InterfaceId};
-use ospf_lite::io::{InterfaceEvent, Reachability};
+use ospf_lite::io::{Event, InterfaceEvent, Reachability};
 use ospf_lite::ospf::lsa::{GraceLsa, LsType, Lsa, LsaBody, MAX_AGE, RestartReason, SequenceNumber};
 use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::packet::PacketBody;
@@ -199,6 +199,19 @@ fn s3_silent_a_silent_neighbor_that_forwards_is_kept_past_the_dead_interval_and_
         let kept = net.run_until(seconds(200), |net| !is_undisturbed(net));
         assert!((seconds(120)..seconds(122)).contains(&kept), "{family}: {kept:?}");
     }
+}
+
+#[test]
+fn s3_silent_is_not_lost_before_the_help_is_over() {
+    let is_lost = |net: &Net| net.events.iter().any(|(_, event)| matches!(event, Event::NeighborLost { .. }));
+    let mut net = ring(Family::Ipv6);
+    net.engines.remove(&2);
+    net.run(seconds(1));
+    tell(&mut net, Reachability::Forwarding);
+    net.run(seconds(100));
+    assert!(!is_lost(&net));
+    net.run_until(seconds(30), |net| !is_undisturbed(net));
+    assert!(is_lost(&net));
 }
 
 #[test]

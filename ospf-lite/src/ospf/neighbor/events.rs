@@ -109,6 +109,9 @@ fn note_adjacency(area: &mut Area, id: InterfaceId, was_adjacent: bool, cx: &mut
         None => cx.timers.disarm(TimerKey::Help(id)),
     }
     if neighbor.is_some_and(Neighbor::is_adjacent) != was_adjacent {
+        if was_adjacent {
+            cx.outbox.raise(Event::NeighborLost { interface: id });
+        }
         area.due.origination = true;
         area.due.topology = true;
     }
