@@ -30,6 +30,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const TRANSFER_LIMIT: Duration = Duration::from_secs(150);
 
 fn kill_r4(stage: &mut Stage) -> Result<(), LabError> {
+    // A scenario before this one may have had traffic go another way.
+    wait_for_way(stage)?;
     let mut transfers = Vec::new();
     for is_ipv6 in [true, false] {
         transfers.push((is_ipv6, Transfer::start(&stage.lab, "s1", "s3", is_ipv6, u64::MAX)?));
@@ -57,7 +59,7 @@ fn kill_r4(stage: &mut Stage) -> Result<(), LabError> {
     stage.lab.start_agent("r4")?;
     stage.lab.wait_for_routes(LIMIT)?;
     stage.lab.wait_for_adjacencies(LIMIT)?;
-    wait_for_way_back(stage)?;
+    wait_for_way(stage)?;
     for pings in pings {
         for (what, ping) in pings? {
             let count = ping.stop()?;
@@ -93,8 +95,8 @@ fn wait_for_more(transfer: &Transfer, octets: u64) -> Result<(), LabError> {
     })
 }
 
-fn wait_for_way_back(stage: &Stage) -> Result<(), LabError> {
-    wait::until(LIMIT, "r1 to send by r4 again", || {
+fn wait_for_way(stage: &Stage) -> Result<(), LabError> {
+    wait::until(LIMIT, "r1 to send by r4", || {
         let seen = stage.lab.route_devices("r1", "10.2.2.0/24").map_err(|error| error.with_causes())?;
         if seen == ["dlan-vx4"] { Ok(()) } else { Err(format!("it sends by {}", seen.join(" and "))) }
     })
