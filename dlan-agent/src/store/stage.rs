@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 8;
 /// Where files may be put.
 const ALLOWED: &str = "/etc";
 /// Where they may not: the agent's own notes live there, and only secrets may be put beside them.
-const OWN: [&str; 5] = ["window", "history", "last-good-config", "boots", "starts"];
+const OWN: [&str; 5] = ["window", "history", "last-good-config", "boots", "drained"];
 
 /// Returns the files below `directory` as they are to be, in order of their paths.
 pub fn read(directory: &Path) -> Result<Vec<FileSnapshot>, StoreError> {
