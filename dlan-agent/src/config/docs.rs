@@ -22,7 +22,8 @@ with the value that holds and where it comes from. A file with an error changes 
 const SYNTAX: &str = "\
 ## How the file is read
 
-- `config KIND 'NAME'` begins a section, `option NAME 'VALUE'` sets one of its options. Indentation does not matter.
+- `config KIND 'NAME'` begins a section, `option NAME 'VALUE'` sets one of its options, `list NAME 'VALUE'` adds a value
+  to one that takes several. Indentation does not matter.
 - A value stands in single or double quotes, or without any if it has no blanks. A single quote within single quotes is
   written `'\\''`; a backslash outside single quotes takes the next character as it is.
 - `#` begins a comment, outside quotes also right after a word. `uci commit` drops comments.
@@ -85,7 +86,7 @@ fn section(text: &mut String, schema: &SectionSchema) {
         let option = option.schema();
         let cells = [
             format!("`{}`", option.name),
-            option.kind.allowed(),
+            if option.is_list { format!("list: {}", option.kind.allowed()) } else { option.kind.allowed() },
             default(option),
             option.since.to_owned(),
             option.summary.to_owned(),

@@ -18,6 +18,8 @@ pub struct EffectiveOption {
     pub section: String,
     /// The option's name.
     pub option: &'static str,
+    /// Whether it is a list, which has an entry here for each of its values.
+    pub is_list: bool,
     /// The value; `None` where nothing holds.
     pub value: Option<String>,
     /// Where it comes from.
@@ -73,7 +75,7 @@ pub fn effective(loaded: &Loaded) -> Vec<EffectiveOption> {
     let views = Views::new(&loaded.document, true);
     let options = views.all().flat_map(|view| {
         let option = |option: &OptionSchema| effective_option(loaded, &views, view, option);
-        view.options().map(|any| option(any.schema())).collect::<Vec<_>>()
+        view.options().flat_map(|any| option(any.schema())).collect::<Vec<_>>()
     });
     options.collect()
 }
@@ -94,7 +96,9 @@ pub fn effective_text(loaded: &Loaded) -> String {
         let origin = option.origin.describe();
         let _ = match &option.value {
             Some(value) => {
-                writeln!(text, "\t{:<48} # {origin}", format!("option {} {}", option.option, quote(value)))
+                let keyword = if option.is_list { "list" } else { "option" };
+                let words = format!("{keyword} {} {}", option.option, quote(value));
+                writeln!(text, "\t{words:<48} # {origin}")
             }
             None => writeln!(text, "\t{:<48} # {origin}", format!("# {}", option.option)),
         };
@@ -107,12 +111,27 @@ fn effective_option(
     views: &Views<'_>,
     view: &View<'_>,
     option: &OptionSchema,
-) -> EffectiveOption {
-    let (value, origin) = match view.entry(option.name) {
-        Some(entry) => (Some(entry.value.clone()), Origin::File { line: entry.line }),
-        None => unwritten(loaded, views, view, option),
+) -> Vec<EffectiveOption> {
+    let written: Vec<_> = match option.is_list {
+        true => view.entries(option.name).collect(),
+        false => view.entry(option.name).into_iter().collect(),
     };
-    EffectiveOption { kind: view.schema.kind, section: view.name(), option: option.name, value, origin }
+    let mut values: Vec<_> = written
+        .into_iter()
+        .map(|entry| (Some(entry.value.clone()), Origin::File { line: entry.line }))
+        .collect();
+    if values.is_empty() {
+        values.push(unwritten(loaded, views, view, option));
+    }
+    let effective = |(value, origin)| EffectiveOption {
+        kind: view.schema.kind,
+        section: view.name(),
+        option: option.name,
+        is_list: option.is_list,
+        value,
+        origin,
+    };
+    values.into_iter().map(effective).collect()
 }
 
 fn unwritten(

@@ -130,13 +130,14 @@ fn validate_options(view: &View<'_>, is_readable: bool, errors: &mut Vec<ConfigE
             continue;
         };
         let twin = entries.iter().take(index).find(|other| other.name == entry.name);
-        if entry.is_list {
-            refuse(Problem::ListForOption);
-        } else if let Some(twin) = twin {
+        let schema = option.schema();
+        if entry.is_list != schema.is_list {
+            refuse(if entry.is_list { Problem::ListForOption } else { Problem::OptionForList });
+        } else if let Some(twin) = twin.filter(|twin| !schema.is_list || twin.value == entry.value) {
             refuse(Problem::DuplicateOption { first: twin.line });
         }
         if let Err(rejection) = option.check(&entry.value) {
-            let allowed = option.schema().kind.allowed();
+            let allowed = schema.kind.allowed();
             refuse(Problem::BadValue { value: entry.value.clone(), allowed, rejection });
         }
     }
@@ -297,4 +298,45 @@ fn link_config(view: &View<'_>, mesh: &View<'_>) -> Option<LinkConfig> {
         bfd_interval: view.value_or_mesh(&link::BFD_INTERVAL, mesh, &mesh::BFD_INTERVAL)?,
         bfd_multiplier: view.value_or_mesh(&link::BFD_MULTIPLIER, mesh, &mesh::BFD_MULTIPLIER)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::{SectionSchema, TypedOption};
+
+    static PORTS: TypedOption<u16> =
+        TypedOption::new("port", Kind::Integer { min: 1, max: 9, unit: "" }, value::integer_u16).list();
+    static SECTION: SectionSchema = SectionSchema {
+        kind: "test",
+        occurrence: Occurrence::Any,
+        example: "config test",
+        summary: "",
+        options: &[&PORTS],
+    };
+
+    /// Returns the values of a list, and what is wrong with it.
+    fn ports(lines: &str) -> (Option<Vec<u16>>, Vec<String>) {
+        let (document, _) = uci::decode(&format!("config test\n{lines}"));
+        let view = View { schema: &SECTION, section: &document.sections[0], index: 0 };
+        let mut errors = Vec::new();
+        validate_options(&view, true, &mut errors);
+        (view.list(&PORTS), errors.iter().map(ConfigError::message).collect())
+    }
+
+    #[test]
+    fn a_list_takes_any_number_of_values_in_their_order() {
+        assert_eq!(ports("list port 7\nlist port 3\n"), (Some(vec![7, 3]), vec![]));
+        let (none, errors) = ports("");
+        assert_eq!(none, Some(vec![]));
+        assert!(errors[0].contains("it is missing"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_list_is_written_as_a_list_with_each_value_once() {
+        assert!(ports("option port 7\n").1[0].contains("write list, not option"));
+        assert!(ports("list port 7\nlist port 7\n").1[0].contains("it is written twice"));
+        let (values, errors) = ports("list port 7\nlist port 70\n");
+        assert_eq!((values, errors.len()), (None, 1));
+    }
 }

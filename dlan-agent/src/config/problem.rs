@@ -161,6 +161,9 @@ pub enum Problem {
     /// `list` for an option with one value.
     #[error("this takes one value: write option, not list")]
     ListForOption,
+    /// `option` for a list.
+    #[error("this takes any number of values: write list, not option, once for each of them")]
+    OptionForList,
     /// An option twice in a section.
     #[error("it is written twice; the first is on line {first}")]
     DuplicateOption {

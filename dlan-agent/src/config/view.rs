@@ -36,6 +36,11 @@ impl<'a> View<'a> {
         self.section.entries.iter().rfind(|entry| entry.name == name)
     }
 
+    /// Returns all entries of that name, in their order.
+    pub fn entries(&self, name: &str) -> impl Iterator<Item = &'a Entry> {
+        self.section.entries.iter().filter(move |entry| entry.name == name)
+    }
+
     /// Returns whether the option is written.
     pub fn has<T>(&self, option: &TypedOption<T>) -> bool {
         self.entry(option.schema.name).is_some()
@@ -58,6 +63,11 @@ impl<'a> View<'a> {
             (None, Default::Value(text)) => option.decode(text).ok(),
             (None, _) => None,
         }
+    }
+
+    /// Returns the values of a list option, in their order: none when it is not written; nothing when one is no value.
+    pub fn list<T>(&self, option: &TypedOption<T>) -> Option<Vec<T>> {
+        self.entries(option.schema.name).map(|entry| option.decode(&entry.value).ok()).collect()
     }
 
     /// Returns the value of this section's option, else that of the mesh section's.

@@ -58,6 +58,8 @@ pub struct OptionSchema {
     pub name: &'static str,
     /// Which texts are values of it.
     pub kind: Kind,
+    /// Whether it takes any number of values, each written as a `list` line.
+    pub is_list: bool,
     /// What holds when it is not written.
     pub default: Default,
     /// The version that first knew it.
@@ -91,9 +93,22 @@ pub struct TypedOption<T: 'static> {
 
 impl<T> TypedOption<T> {
     /// Describes a required option, known since version 0.1.
-    const fn new(name: &'static str, kind: Kind, decode: fn(&str, Kind) -> Result<T, Rejection>) -> Self {
-        let schema = OptionSchema { name, kind, default: Default::Required, since: "0.1", summary: "" };
+    pub const fn new(name: &'static str, kind: Kind, decode: fn(&str, Kind) -> Result<T, Rejection>) -> Self {
+        let schema = OptionSchema {
+            name,
+            kind,
+            is_list: false,
+            default: Default::Required,
+            since: "0.1",
+            summary: "",
+        };
         Self { schema, decode }
+    }
+
+    /// Lets the option take any number of values, which [`super::view::View::list`] reads.
+    pub const fn list(mut self) -> Self {
+        self.schema.is_list = true;
+        self
     }
 
     /// Sets what holds when the option is not written.
