@@ -31,6 +31,7 @@ pub mod scenarios;
 pub mod signals;
 pub mod snapshot;
 pub mod speaker;
+pub mod standstill;
 pub mod topology;
 pub mod transfer;
 pub mod wait;

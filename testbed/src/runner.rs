@@ -10,7 +10,11 @@ use crate::observe::COLD_START_LIMIT;
 use crate::report::{self, Outcome};
 use crate::scenarios::{self, Scenario, Stage};
 use crate::signals;
+use crate::standstill::Watch;
 use crate::topology::Topology;
+
+/// How often a scenario is tried at most when the machine stood still while it ran.
+const TRIES: usize = 3;
 
 /// What to run and where to report.
 #[derive(Debug, Clone)]
@@ -44,20 +48,13 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
         return signals::supervise(&labs);
     }
     let begun = Instant::now();
+    let watch = Watch::start();
     let mut stage: Option<Stage> = None;
     let mut outcomes = Vec::new();
     for (number, scenario) in chosen.iter().enumerate() {
         let title = format!("[{}/{}] {}", number + 1, chosen.len(), scenario.name);
         console.line(format!("{}  {}", console.bold(&title), console.faint(scenario.claim)));
-        let outcome = run_one(console, scenario, &orders.lab_of(scenario), &mut stage);
-        show(console, &outcome);
-        if outcome.failure.is_some()
-            && let Some(failed) = stage.take()
-        {
-            leave_trace(console, &orders.traces, &outcome, &failed.lab);
-            Lab::down(&failed.lab.topology.name)?;
-        }
-        outcomes.push(outcome);
+        outcomes.push(try_one(console, scenario, orders, (&watch, &mut stage))?);
     }
     if let Some(stage) = stage.take() {
         Lab::down(&stage.lab.topology.name)?;
@@ -66,14 +63,14 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
         report::write(path, &outcomes)?;
         console.line(format!("report: {}", path.display()));
     }
-    let failed: Vec<_> =
-        outcomes.iter().filter(|outcome| outcome.failure.is_some()).map(|outcome| outcome.name).collect();
     console.line(format!("took {:.0} s", begun.elapsed().as_secs_f64()));
-    if !failed.is_empty() {
-        console.line(format!("failed: {}", failed.join(" ")));
+    for outcome in &outcomes {
+        if let Some(why) = &outcome.failure {
+            console.line(format!("failed: {}: {why}", outcome.name));
+        }
     }
     console.line(report::summary(&outcomes));
-    Ok(u8::from(!failed.is_empty()))
+    Ok(u8::from(outcomes.iter().any(|outcome| outcome.failure.is_some())))
 }
 
 /// Lists the scenarios.
@@ -95,6 +92,36 @@ fn choose(names: &[String]) -> Result<Vec<Scenario>, LabError> {
         }
     }
     Ok(all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect())
+}
+
+/// Runs a scenario; again, on a lab made anew, when it fails while the machine stood still.
+fn try_one(
+    console: Console,
+    scenario: &Scenario,
+    orders: &Orders,
+    (watch, stage): (&Watch, &mut Option<Stage>),
+) -> Result<Outcome, LabError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        watch.take();
+        let outcome = run_one(console, scenario, &orders.lab_of(scenario), stage);
+        show(console, &outcome);
+        if outcome.failure.is_none() {
+            return Ok(outcome);
+        }
+        if let Some(failed) = stage.take() {
+            leave_trace(console, &orders.traces, &outcome, &failed.lab);
+            Lab::down(&failed.lab.topology.name)?;
+        }
+        match watch.take() {
+            Some(stood) if tries < TRIES => console.line(format!(
+                "      the machine itself stood still for {} ms meanwhile: once more",
+                stood.as_millis()
+            )),
+            _ => return Ok(outcome),
+        }
+    }
 }
 
 fn run_one(console: Console, scenario: &Scenario, lab: &str, stage: &mut Option<Stage>) -> Outcome {

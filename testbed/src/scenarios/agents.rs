@@ -30,7 +30,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 /// How long a killed agent stays dead: within RouterDeadInterval, which is 4 s.
 const DEAD_TIME: Duration = Duration::from_secs(2);
 /// How long one is away that its neighbors wait for.

@@ -18,7 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[Scenario {
 /// How many flows show that both ways are used.
 const FLOWS: u32 = 60;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn costs(stage: &mut Stage) -> Result<(), LabError> {
     wait_for_way(stage, &["dlan-vx4"])?;

@@ -16,7 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[Scenario {
     run: key_rollover,
 }];
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 const SECOND_FILE: &str = "/etc/dlan/ospf.2.secret";
 const FIRST_OPTION: &str = "\toption ospf_secret_file '/etc/dlan/ospf.secret'\n";
 

@@ -14,7 +14,7 @@ pub const SCENARIOS: &[Scenario] = &[Scenario {
     run: no_leak,
 }];
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn no_leak(stage: &mut Stage) -> Result<(), LabError> {
     let internal = "dst net 10.0.0.0/8 or dst net fc00::/7";

@@ -46,7 +46,7 @@ const HOST_ID: &str = "option host_id '3'";
 const HOST_ID_FREE: &str = "option host_id '7'";
 const ROUTER_ID_FREE: &str = "0.0.0.7";
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Things of somebody else's that look as much like dlan's as they may.
 const FOREIGN: &str = "link add foreign0 type bridge

@@ -18,7 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[Scenario {
     run: drain,
 }];
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long it is listened for traffic that should have gone another way: every agent looks at its routes meanwhile.
 const LISTENED: Duration = Duration::from_secs(6);
