@@ -27,6 +27,14 @@ pub struct Area {
 }
 
 impl Area {
+    /// Routers 1, 2 and 3 in a row, each link at cost 10.
+    pub fn row() -> Self {
+        let mut area = Self::default();
+        area.link(1, 2, 10);
+        area.link(2, 3, 10);
+        area
+    }
+
     /// Returns what the router says of itself, which starts as a forwarding router without links.
     pub fn router(&mut self, id: u32) -> &mut RouterLsa {
         self.routers.entry(id).or_insert_with(|| RouterLsa {

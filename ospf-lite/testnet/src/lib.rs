@@ -8,8 +8,8 @@ mod neighbor;
 mod net;
 
 pub use make::{
-    ALL, altered, description, foreign, hello, interface, key, link_local, packet_of_two, prefix, seconds,
-    secret, stub, update,
+    ALL, PRIVATE, STRANGE, altered, description, foreign, hello, interface, key, link_local, packet_of_two,
+    prefix, seconds, secret, stub, update,
 };
 pub use neighbor::WANTED;
-pub use net::{DELAY, End, Net, Sent};
+pub use net::{DELAY, End, Net, Sent, is_acknowledgment, is_update};

@@ -116,6 +116,11 @@ pub fn altered(family: Family, change: impl FnOnce(&mut Packet)) -> Vec<u8> {
     packet::encode(&packet, Protection::Checksum { source: link_local((2, 1)), destination: ALL })
 }
 
+/// An LS type nobody knows, with the U-bit: passed on throughout the area.
+pub const PRIVATE: LsType = LsType::from_bits(0xbff0);
+/// An LS type nobody knows, without the U-bit: it stays on its link.
+pub const STRANGE: LsType = LsType::from_bits(0x3ff0);
+
 /// An LSA of router 99, which is not there, with a body of eight octets.
 pub fn foreign(ls_type: LsType, id: u32, sequence: i32, content: u8) -> Lsa {
     let sequence = SequenceNumber(SequenceNumber::INITIAL.0 + sequence);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ospf_lite::config::{Config, InterfaceConfig, InterfaceKind, PointToPointConfig};
 use ospf_lite::engine::Engine;
-use ospf_lite::ids::{AreaId, Family, InterfaceId, RouterId};
+use ospf_lite::ids::{AreaId, Cost, Family, InterfaceId, RouterId};
 use ospf_lite::io::{Event, InterfaceEvent, Received, Transmit};
 use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, LsaKey, RouterLsa};
 use ospf_lite::ospf::lsdb::Domain;
@@ -16,7 +16,7 @@ use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::time::Instant;
 use ospf_lite::wire::packet::{self, Protection};
 
-use crate::make::{ALL, interface, key, link_local, seconds};
+use crate::make::{ALL, interface, key, link_local, prefix, seconds, stub};
 
 /// How long a packet is on its way.
 pub const DELAY: Duration = Duration::from_millis(5);
@@ -74,6 +74,50 @@ impl Net {
         net.run_until(seconds(10), Self::is_equal);
         net.run(seconds(20));
         net
+    }
+
+    /// Routers 1 - 2 - 3 in a line, Full for a while: interface 1 of router 2 leads to router 1, its interface 2 to router 3.
+    pub fn line() -> Self {
+        let mut net = Self::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
+        net.run_until(seconds(10), Self::is_equal);
+        net.run(seconds(20));
+        net
+    }
+
+    /// 1 - 2 - 3 is the way, 1 - 4 - 3 the longer one; interfaces are numbered by the router they lead to, and some routers have a
+    /// LAN at their interface 9.
+    pub fn ring(family: Family, with_lan: &[u32]) -> Self {
+        let mut net = Self::new(family)
+            .routers(&[1, 2, 3, 4])
+            .link((1, 2), (2, 1))
+            .link((2, 3), (3, 2))
+            .link((1, 4), (4, 1))
+            .link((4, 3), (3, 4));
+        for end in [(1, 4), (3, 4)] {
+            net.set_cost(end, 50);
+        }
+        for router in with_lan {
+            net.configure(*router, stub((*router, 9), family));
+            net.interface(*router, InterfaceEvent::Up(InterfaceId(9)));
+        }
+        net.run(seconds(30));
+        assert!(net.is_equal());
+        net
+    }
+
+    /// Gives an interface, otherwise with the default configuration, a cost.
+    pub fn set_cost(&mut self, end: End, cost: u16) {
+        let mut config = interface(end, self.family);
+        if let InterfaceKind::PointToPoint(link) = &mut config.kind {
+            link.cost = Cost::new(cost).unwrap();
+        }
+        self.configure(end.0, config);
+    }
+
+    /// Returns the interfaces over which a router reaches the LAN of another.
+    pub fn hops(&self, router: u32, far: u32) -> Vec<u32> {
+        let route = self.engines[&router].routes().get(&prefix((far, 9), self.family).prefix);
+        route.map(|route| route.next_hops.iter().map(|hop| hop.interface.0).collect()).unwrap_or_default()
     }
 
     /// Adds routers that do nothing yet.
@@ -305,4 +349,14 @@ impl Net {
     pub fn count_sent(&self, since: Instant, filter: impl Fn(&Sent, &Packet) -> bool) -> usize {
         self.sent.iter().filter(|sent| sent.at >= since && filter(sent, &sent.packet(self.family))).count()
     }
+}
+
+/// Returns whether it is a Link State Update, for [`Net::count_sent`].
+pub fn is_update(_: &Sent, packet: &Packet) -> bool {
+    matches!(packet.body, PacketBody::LinkStateUpdate(_))
+}
+
+/// Returns whether it is a Link State Acknowledgment, for [`Net::count_sent`].
+pub fn is_acknowledgment(_: &Sent, packet: &Packet) -> bool {
+    matches!(packet.body, PacketBody::LinkStateAcknowledgment(_))
 }

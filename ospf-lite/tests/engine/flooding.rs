@@ -8,29 +8,13 @@ use ospf_lite::ospf::lsa::{LsType, LsaBody, SequenceNumber};
 use ospf_lite::ospf::packet::{Packet, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
 
-use ospf_testnet::{DELAY, Net, Sent, foreign, key, seconds, stub, update};
-
-const PRIVATE: LsType = LsType::from_bits(0xbff0);
-const STRANGE: LsType = LsType::from_bits(0x3ff0);
-
-fn line() -> Net {
-    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
-    net.run_until(seconds(10), Net::is_equal);
-    net.run(seconds(20));
-    net
-}
-
-fn is_update(_: &Sent, packet: &Packet) -> bool {
-    matches!(packet.body, PacketBody::LinkStateUpdate(_))
-}
-
-fn is_acknowledgment(_: &Sent, packet: &Packet) -> bool {
-    matches!(packet.body, PacketBody::LinkStateAcknowledgment(_))
-}
+use ospf_testnet::{
+    DELAY, Net, PRIVATE, STRANGE, Sent, foreign, is_acknowledgment, is_update, key, seconds, stub, update,
+};
 
 #[test]
 fn private_content_reaches_every_router_and_goes_again() {
-    let mut net = line();
+    let mut net = Net::line();
     let now = net.now;
     let parts = vec![b"{\"name\":\"r1\"}".to_vec(), vec![7; 1080]];
     net.engine(1).handle_private(now, PrivateContent { ls_type: PRIVATE, parts });
@@ -49,7 +33,7 @@ fn private_content_reaches_every_router_and_goes_again() {
 
 #[test]
 fn content_of_a_known_type_is_no_private_content() {
-    let mut net = line();
+    let mut net = Net::line();
     let now = net.now;
     for ls_type in [LsType::ROUTER, STRANGE, LsType::from_bits(0x9ff0), LsType::from_bits(0xdff0)] {
         net.engine(1).handle_private(now, PrivateContent { ls_type, parts: vec![vec![1; 8]] });
@@ -60,7 +44,7 @@ fn content_of_a_known_type_is_no_private_content() {
 
 #[test]
 fn a_burst_of_lsas_is_passed_on_in_few_packets() {
-    let mut net = line();
+    let mut net = Net::line();
     let start = net.now;
     for id in 0..10 {
         let lsas = (0..10).map(|part| foreign(PRIVATE, id * 10 + part, 0, 1));
@@ -77,7 +61,7 @@ fn a_burst_of_lsas_is_passed_on_in_few_packets() {
 
 #[test]
 fn an_lsa_that_follows_an_answered_request_is_sent_again_after_min_ls_arrival() {
-    let mut net = line();
+    let mut net = Net::line();
     net.loses = |_, sent| sent.from == (3, 1);
     net.inject_body((2, 2), PacketBody::LinkStateRequest(vec![key(LsType::ROUTER, 0, 1)]));
     net.run(DELAY);
@@ -116,7 +100,7 @@ fn an_answer_that_its_way_made_as_old_as_the_own_copy_does_not_restart_the_excha
 
 #[test]
 fn a_refresh_without_a_change_calculates_nothing() {
-    let mut net = line();
+    let mut net = Net::line();
     net.configure(3, stub((3, 9), Family::Ipv6));
     net.interface(3, InterfaceEvent::Up(InterfaceId(9)));
     net.run(seconds(20));
@@ -128,7 +112,7 @@ fn a_refresh_without_a_change_calculates_nothing() {
 
 #[test]
 fn routes_follow_a_failure_and_its_repair() {
-    let mut net = line();
+    let mut net = Net::line();
     net.configure(3, stub((3, 9), Family::Ipv6));
     net.interface(3, InterfaceEvent::Up(InterfaceId(9)));
     net.join((1, 2), (3, 2), |link| link.cost = ospf_lite::ids::Cost::new(100).unwrap());

@@ -2,21 +2,12 @@
 
 use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::{InterfaceEvent, PrivateContent};
-use ospf_lite::ospf::lsa::{LsType, MAX_AGE};
-use ospf_testnet::{DELAY, Net, foreign, key, seconds, update};
-
-const PRIVATE: LsType = LsType::from_bits(0xbff0);
-
-fn line() -> Net {
-    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
-    net.run_until(seconds(10), Net::is_equal);
-    net.run(seconds(20));
-    net
-}
+use ospf_lite::ospf::lsa::MAX_AGE;
+use ospf_testnet::{DELAY, Net, PRIVATE, foreign, key, seconds, update};
 
 #[test]
 fn s13_3_age_grows_by_inf_trans_delay_on_every_link_and_with_the_time() {
-    let mut net = line();
+    let mut net = Net::line();
     let now = net.now;
     net.engine(1).handle_private(now, PrivateContent { ls_type: PRIVATE, parts: vec![vec![1; 8]] });
     net.interface(1, InterfaceEvent::Up(InterfaceId(1)));
@@ -30,7 +21,7 @@ fn s13_3_age_grows_by_inf_trans_delay_on_every_link_and_with_the_time() {
 
 #[test]
 fn s14_max_age_ends_an_lsa_that_nobody_refreshes() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
     net.run(seconds(u64::from(MAX_AGE) - 60));
     assert!(net.lsa(3, key(PRIVATE, 1, 99)).is_some());
@@ -43,7 +34,7 @@ fn s14_max_age_ends_an_lsa_that_nobody_refreshes() {
 
 #[test]
 fn s13_3_age_never_grows_past_max_age() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE - 1)]));
     net.run(DELAY * 3);
     // Router 3 gets it with InfTransDelay added: that is MaxAge, and no more.
@@ -63,7 +54,7 @@ fn age_of(sent: &ospf_testnet::Sent) -> Option<u16> {
 
 #[test]
 fn s14_max_age_lsa_is_flooded_at_the_moment_it_has_that_age() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE - 30)]));
     net.run(seconds(10));
     let start = net.now;
@@ -74,7 +65,7 @@ fn s14_max_age_lsa_is_flooded_at_the_moment_it_has_that_age() {
 
 #[test]
 fn s14_removal_waits_until_every_neighbor_has_acknowledged() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
     net.run(seconds(5));
     net.loses = |_, sent| sent.from == (3, 1);
@@ -121,7 +112,7 @@ fn s14_removal_waits_while_a_database_is_compared() {
 
 #[test]
 fn s14_1_premature_aging_is_for_own_lsas_alone() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
     net.run(seconds(5));
     let now = net.now;

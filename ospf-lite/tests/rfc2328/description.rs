@@ -5,12 +5,10 @@ use ospf_lite::ospf::lsa::{LsType, LsaHeader, SequenceNumber};
 use ospf_lite::ospf::neighbor::NeighborState::{self, ExStart, Exchange, Full, Init, Loading};
 use ospf_lite::ospf::packet::{DatabaseDescription, Hello, Options, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
-use ospf_testnet::{End, Net, description, foreign, hello, key, seconds, update};
+use ospf_testnet::{End, Net, PRIVATE, description, foreign, hello, key, seconds, update};
 
 const FOLLOWER: End = (1, 1);
 const LEADER: End = (3, 1);
-const STRANGE: LsType = LsType::from_bits(0xbff0);
-
 fn family_first(sequence: u32) -> DatabaseDescription {
     DatabaseDescription { init: true, ..description(Family::Ipv6, sequence) }
 }
@@ -75,7 +73,7 @@ fn s10_6_negotiation_is_won_by_the_higher_router_id() {
 #[test]
 fn s10_6_negotiation_ignores_what_neither_begins_nor_answers() {
     let wrong: [fn(&mut DatabaseDescription); 4] = [
-        |first| first.headers = vec![foreign(STRANGE, 1, 0, 1).header],
+        |first| first.headers = vec![foreign(PRIVATE, 1, 0, 1).header],
         |first| first.more = false,
         |first| first.master = false,
         |first| first.init = false,
@@ -193,11 +191,11 @@ fn s10_6_bad_header_starts_the_exchange_again() {
 fn s10_6_requests_are_made_for_what_is_missing_or_newer_and_for_nothing_else() {
     for (offered, wanted) in [(None, 1), (Some(4), 0), (Some(5), 0), (Some(6), 1)] {
         let mut net = at(FOLLOWER, Full);
-        net.inject_body(FOLLOWER, update([foreign(STRANGE, 1, 5, 1)]));
+        net.inject_body(FOLLOWER, update([foreign(PRIVATE, 1, 5, 1)]));
         net.describe(FOLLOWER, family_first(50));
         let header = match offered {
-            None => foreign(STRANGE, 2, 0, 1).header,
-            Some(sequence) => foreign(STRANGE, 1, sequence, 1).header,
+            None => foreign(PRIVATE, 2, 0, 1).header,
+            Some(sequence) => foreign(PRIVATE, 1, sequence, 1).header,
         };
         let next = net.next_description(FOLLOWER);
         net.describe(FOLLOWER, DatabaseDescription { headers: vec![header], ..next });
@@ -273,7 +271,7 @@ fn s10_1_outstanding_is_one_description_at_a_time() {
     let mut net = Net::leading(Family::Ipv6);
     net.bring(LEADER, Full);
     for id in 0..200 {
-        net.inject_body(LEADER, update([foreign(STRANGE, id, 0, 1)]));
+        net.inject_body(LEADER, update([foreign(PRIVATE, id, 0, 1)]));
     }
     net.describe(LEADER, family_first(99));
     let ours = net.last_description(LEADER).sequence;

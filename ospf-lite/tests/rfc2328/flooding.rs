@@ -5,30 +5,15 @@ use std::time::Duration;
 use ospf_lite::ids::Family;
 use ospf_lite::ospf::lsa::{LsType, LsaHeader, MAX_AGE, SequenceNumber};
 use ospf_lite::ospf::neighbor::NeighborState;
-use ospf_lite::ospf::packet::{Packet, PacketBody};
+use ospf_lite::ospf::packet::PacketBody;
 use ospf_lite::ospf::refusal::Refusal;
-use ospf_testnet::{DELAY, End, Net, Sent, foreign, key, seconds, update};
-
-const PRIVATE: LsType = LsType::from_bits(0xbff0);
-
-fn line() -> Net {
-    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
-    net.run_until(seconds(10), Net::is_equal);
-    net.run(seconds(20));
-    net
-}
-
-fn is_update(_: &Sent, packet: &Packet) -> bool {
-    matches!(packet.body, PacketBody::LinkStateUpdate(_))
-}
-
-fn is_acknowledgment(_: &Sent, packet: &Packet) -> bool {
-    matches!(packet.body, PacketBody::LinkStateAcknowledgment(_))
-}
+use ospf_testnet::{
+    DELAY, End, Net, PRIVATE, Sent, foreign, is_acknowledgment, is_update, key, seconds, update,
+};
 
 #[test]
 fn s13_older_instance_is_answered_with_the_newer_one_at_most_once_a_second() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 5, 1)]));
     net.run(seconds(5));
     let start = net.now;
@@ -41,7 +26,7 @@ fn s13_older_instance_is_answered_with_the_newer_one_at_most_once_a_second() {
 
 #[test]
 fn s13_min_ls_arrival_refuses_the_fourth_instance_in_a_row_without_acknowledgment() {
-    let mut net = line();
+    let mut net = Net::line();
     let mut flood_next = |number: i32| {
         net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, number, u8::try_from(number).unwrap())]));
         let installed = net.lsa(2, key(PRIVATE, 1, 99)).unwrap().0.sequence.0 - SequenceNumber::INITIAL.0;
@@ -60,7 +45,7 @@ fn s13_min_ls_arrival_refuses_the_fourth_instance_in_a_row_without_acknowledgmen
 
 #[test]
 fn s13_unknown_max_age_lsa_is_acknowledged_and_not_kept() {
-    let mut net = line();
+    let mut net = Net::line();
     let start = net.now;
     net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE)]));
     assert!(net.lsa(2, key(PRIVATE, 1, 99)).is_none());
@@ -70,7 +55,7 @@ fn s13_unknown_max_age_lsa_is_acknowledged_and_not_kept() {
 
 #[test]
 fn s13_6_retransmission_comes_every_rxmt_interval_until_acknowledged() {
-    let mut net = line();
+    let mut net = Net::line();
     net.loses = |_, sent| sent.from == (3, 1);
     let start = net.now;
     net.inject_body((2, 1), update(vec![foreign(PRIVATE, 1, 0, 1)]));
@@ -147,7 +132,7 @@ fn s13_unknown_max_age_lsa_is_kept_while_a_neighbor_is_being_synchronized() {
 
 #[test]
 fn s13_newer_instance_is_installed_and_the_older_one_taken_off_the_lists() {
-    let mut net = line();
+    let mut net = Net::line();
     net.loses = |_, sent| sent.from == (3, 1);
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
     net.run(seconds(2));
@@ -187,7 +172,7 @@ fn s13_bad_answer_starts_the_exchange_again() {
 
 #[test]
 fn s13_used_up_sequence_numbers_being_flushed_answer_nothing() {
-    let mut net = line();
+    let mut net = Net::line();
     let last = |age| {
         let body = ospf_lite::ospf::lsa::LsaBody::Unknown(vec![1; 8]);
         ospf_lite::ospf::lsa::Lsa::originate(key(PRIVATE, 1, 99), SequenceNumber::MAX, age, body)
@@ -229,7 +214,7 @@ fn s13_1_recency_is_told_by_sequence_then_checksum_then_max_age_then_much_younge
 
 #[test]
 fn s13_2_recalculation_is_for_other_contents_alone() {
-    let mut net = line();
+    let mut net = Net::line();
     net.events.clear();
     let (_, lsa) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
     let next = SequenceNumber(lsa.header.sequence.0 + 1);
@@ -247,7 +232,7 @@ fn s13_2_recalculation_is_for_other_contents_alone() {
 
 #[test]
 fn s13_3_sender_does_not_get_its_lsa_back() {
-    let mut net = line();
+    let mut net = Net::line();
     let start = net.now;
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
     net.run(seconds(20));
@@ -290,7 +275,7 @@ fn s13_3_request_list_loses_what_another_neighbor_has_brought() {
 #[test]
 fn s13_7_acknowledgment_ends_the_retransmission_of_this_instance_alone() {
     for (sequence, again) in [(0, 0), (-1, 1), (1, 1)] {
-        let mut net = line();
+        let mut net = Net::line();
         net.loses = |_, sent| sent.from == (3, 1);
         net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
         let start = net.now + Duration::from_millis(100);
@@ -346,7 +331,7 @@ fn s13_5_duplicate_is_acknowledged_directly() {
 
 #[test]
 fn s13_5_implied_acknowledgment_is_not_acknowledged() {
-    let mut net = line();
+    let mut net = Net::line();
     net.loses = |_, sent| sent.from == (3, 1);
     net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
     net.run(Duration::from_millis(100));

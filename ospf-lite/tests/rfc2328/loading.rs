@@ -5,11 +5,9 @@ use ospf_lite::ospf::lsa::{LsType, LsaKey};
 use ospf_lite::ospf::neighbor::NeighborState::{self, ExStart, Exchange, Full, Loading};
 use ospf_lite::ospf::packet::{LinkStateUpdate, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
-use ospf_testnet::{End, Net, WANTED, foreign, key, seconds, update};
+use ospf_testnet::{End, Net, PRIVATE, WANTED, foreign, key, seconds, update};
 
 const AT: End = (1, 1);
-const STRANGE: LsType = LsType::from_bits(0xbff0);
-
 fn at(state: NeighborState) -> Net {
     let mut net = Net::following(Family::Ipv6);
     net.bring(AT, state);
@@ -39,10 +37,10 @@ fn requests(net: &Net) -> Vec<Vec<LsaKey>> {
 #[test]
 fn s10_7_answer_to_a_request_is_an_update_with_the_lsas() {
     let mut net = at(Full);
-    net.inject_body(AT, update([foreign(STRANGE, 1, 0, 1), foreign(STRANGE, 2, 0, 1)]));
+    net.inject_body(AT, update([foreign(PRIVATE, 1, 0, 1), foreign(PRIVATE, 2, 0, 1)]));
     net.run(seconds(10));
     let start = net.now;
-    let keys = vec![key(STRANGE, 1, 99), key(STRANGE, 2, 99)];
+    let keys = vec![key(PRIVATE, 1, 99), key(PRIVATE, 2, 99)];
     net.inject_body(AT, PacketBody::LinkStateRequest(keys.clone()));
     let sent: Vec<LsaKey> =
         updates(&net, start).iter().flat_map(|update| &update.lsas).map(|aged| aged.lsa.header.key).collect();
@@ -58,7 +56,7 @@ fn s10_7_answer_to_a_request_is_an_update_with_the_lsas() {
 fn s10_7_bad_request_starts_the_exchange_again() {
     let mut net = at(Full);
     let start = net.now;
-    net.inject_body(AT, PacketBody::LinkStateRequest(vec![key(LsType::ROUTER, 0, 1), key(STRANGE, 77, 99)]));
+    net.inject_body(AT, PacketBody::LinkStateRequest(vec![key(LsType::ROUTER, 0, 1), key(PRIVATE, 77, 99)]));
     assert_eq!((net.state(AT), net.refusals(AT, Refusal::BadRequest)), (Some(ExStart), 1));
     assert_eq!(updates(&net, start).len(), 0);
 }

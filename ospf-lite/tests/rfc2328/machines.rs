@@ -4,7 +4,7 @@ use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::InterfaceEvent;
 use ospf_lite::ospf::interface::InterfaceState::{self, Down as Off, PointToPoint, Stub};
 use ospf_lite::ospf::interface::{InterfaceInput, InterfaceState as Interface};
-use ospf_lite::ospf::lsa::{LsType, MAX_AGE};
+use ospf_lite::ospf::lsa::MAX_AGE;
 use ospf_lite::ospf::lsdb::Domain;
 use ospf_lite::ospf::neighbor::Facts;
 use ospf_lite::ospf::neighbor::NeighborInput as Event;
@@ -12,11 +12,9 @@ use ospf_lite::ospf::neighbor::NeighborState::{
     self, Attempt, Down, ExStart, Exchange, Full, Init, Loading, TwoWay,
 };
 use ospf_lite::ospf::packet::{Hello, PacketBody};
-use ospf_testnet::{End, Net, foreign, hello, key, seconds, update};
+use ospf_testnet::{End, Net, PRIVATE, foreign, hello, key, seconds, update};
 
 const AT: End = (1, 1);
-const STRANGE: LsType = LsType::from_bits(0xbff0);
-
 #[test]
 fn s9_3_table_of_the_interface_has_every_pair() {
     let expected: [(InterfaceState, InterfaceInput, bool, InterfaceState); 12] = [
@@ -143,7 +141,7 @@ fn s10_3_inactivity_is_not_put_off_by_anything_but_hellos() {
     net.bring(AT, Full);
     for number in 0..39 {
         net.run(seconds(1));
-        net.inject_body(AT, update([foreign(STRANGE, 1, number, 1)]));
+        net.inject_body(AT, update([foreign(PRIVATE, 1, number, 1)]));
     }
     net.run(seconds(1));
     assert_eq!(net.state(AT), None);
@@ -154,17 +152,17 @@ fn s10_3_inactivity_is_not_put_off_by_anything_but_hellos() {
 fn s10_3_max_age_lsas_are_flooded_and_not_described() {
     let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
     net.run_until(seconds(10), Net::is_equal);
-    net.inject_body((2, 1), update([foreign(STRANGE, 1, 0, 1)]));
+    net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
     net.run(seconds(5));
     // Router 3 acknowledges nothing, so router 2 keeps what is flushed while router 4 comes.
     net.loses = |_, sent| sent.from == (3, 1);
-    net.inject_body((2, 1), update([foreign(STRANGE, 1, 0, 1).aged(MAX_AGE)]));
+    net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE)]));
     net.run(seconds(5));
     net.start(4);
     let start = net.now;
     net.join((2, 3), (4, 1), |_| {});
     net.run_until(seconds(5), |net| net.is_full((4, 1)));
-    let of = key(STRANGE, 1, 99);
+    let of = key(PRIVATE, 1, 99);
     let told = net.bodies((2, 3), start);
     let is_described = |body: &PacketBody| match body {
         PacketBody::DatabaseDescription(description) => description.headers.iter().any(|one| one.key == of),

@@ -6,13 +6,6 @@ use ospf_lite::ospf::lsa::{LsType, Lsa};
 use ospf_lite::ospf::spf::shortest_paths;
 use ospf_testnet::area::{Area, graph, table_of, way};
 
-fn row() -> Area {
-    let mut area = Area::default();
-    area.link(1, 2, 10);
-    area.link(2, 3, 10);
-    area
-}
-
 #[test]
 fn s16_1_1_next_hop_of_a_router_behind_others_is_the_first_of_them() {
     let mut area = Area::default();
@@ -102,7 +95,7 @@ fn s16_1_networks_come_first_among_vertices_as_far() {
 
 #[test]
 fn s16_1_max_age_prefix_lsas_are_ignored() {
-    let mut area = row();
+    let mut area = Area::row();
     area.prefix(2, "fd00:2::/64", 0);
     let lsas: Vec<Lsa> = area
         .lsas()

@@ -10,14 +10,13 @@ use ospf_lite::ospf::packet::PacketBody;
 use ospf_testnet::{Net, key, seconds, stub, update};
 
 use crate::{
-    FAMILIES, PERIOD, grace_lsa, help, hops, is_helped, is_undisturbed, ring, sequences, set_cost,
-    start_again, stop, tell,
+    FAMILIES, PERIOD, grace_lsa, help, is_helped, is_undisturbed, sequences, start_again, stop, tell,
 };
 
 #[test]
 fn s3_helped_neighbors_stay_in_the_router_lsa_whatever_their_state() {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         let before = sequences(&net, 1);
         stop(&mut net);
         net.run(seconds(50));
@@ -39,13 +38,13 @@ fn s3_1_conditions_full_a_neighbor_that_is_not_full_is_not_helped() {
 #[test]
 fn s3_1_conditions_unchanged_a_neighbor_that_has_missed_a_change_is_not_helped() {
     for is_refresh in [true, false] {
-        let mut net = ring(Family::Ipv6);
+        let mut net = Net::ring(Family::Ipv6, &[1, 3]);
         // Router 2 dies; 1 has something for it that it will never acknowledge.
         net.engines.remove(&2);
         if is_refresh {
             net.run(Duration::from_millis(1));
         } else {
-            set_cost(&mut net, (1, 4), 51);
+            net.set_cost((1, 4), 51);
             net.run(seconds(2));
         }
         net.inject_body(
@@ -85,7 +84,7 @@ fn s3_1_conditions_policy_nobody_is_helped_where_it_is_turned_off() {
 
 #[test]
 fn s3_1_conditions_restarting_a_router_that_restarts_itself_helps_nobody() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     net.loses = |_, sent| sent.from == (3, 2) || sent.from == (2, 3);
     start_again(&mut net);
@@ -121,31 +120,31 @@ fn s3_2_ends_when_the_grace_lsa_is_flushed() {
 
 #[test]
 fn s3_2_ends_when_the_grace_period_is_over() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     net.run(seconds(118));
     assert!(is_undisturbed(&net));
     net.run(seconds(3));
-    assert_eq!((hops(&net, 1), hops(&net, 3)), (vec![4], vec![4]));
+    assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
     assert_eq!(net.state((1, 2)), None);
 }
 
 #[test]
 fn s3_2_ends_with_any_change_of_topology() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     net.run(seconds(50));
     assert!(is_undisturbed(&net));
     // Far from router 2, and not on its way.
-    set_cost(&mut net, (4, 1), 11);
+    net.set_cost((4, 1), 11);
     net.run(seconds(1));
-    assert_eq!((hops(&net, 1), hops(&net, 3)), (vec![4], vec![4]));
+    assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
     assert_eq!((net.state((1, 2)), net.state((3, 2))), (None, None));
 }
 
 #[test]
 fn s3_2_ends_with_a_change_of_prefixes_as_they_were_router_lsas_in_ospfv2() {
-    let mut net = ring(Family::Ipv4);
+    let mut net = Net::ring(Family::Ipv4, &[1, 3]);
     stop(&mut net);
     net.run(seconds(50));
     net.configure(4, stub((4, 9), Family::Ipv4));
@@ -156,7 +155,7 @@ fn s3_2_ends_with_a_change_of_prefixes_as_they_were_router_lsas_in_ospfv2() {
 
 #[test]
 fn s3_2_ends_not_with_a_refresh() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     // To shortly before the first refresh, which comes up to 300 s early.
     net.run(seconds(1_460));
     let count = net.sent.len();
@@ -176,23 +175,23 @@ fn s3_2_ends_not_with_a_refresh() {
 
 #[test]
 fn s3_2_ends_and_the_link_counts_by_the_state_of_the_neighbor() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     // Router 2 has been silent for less than RouterDeadInterval: it is Full to its neighbors.
     net.run(seconds(5));
-    set_cost(&mut net, (4, 1), 11);
+    net.set_cost((4, 1), 11);
     net.run(seconds(1));
     assert_eq!(help(&net, (1, 2)), None);
     assert!(is_undisturbed(&net));
     net.run(seconds(40));
-    assert_eq!((hops(&net, 1), hops(&net, 3)), (vec![4], vec![4]));
+    assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
 }
 
 #[test]
 fn s3_silent_a_silent_neighbor_that_forwards_is_kept_past_the_dead_interval_and_no_longer_than_the_grace_period()
  {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         net.engines.remove(&2);
         net.run(seconds(1));
         tell(&mut net, Reachability::Forwarding);
@@ -204,7 +203,7 @@ fn s3_silent_a_silent_neighbor_that_forwards_is_kept_past_the_dead_interval_and_
 #[test]
 fn s3_silent_is_not_lost_before_the_help_is_over() {
     let is_lost = |net: &Net| net.events.iter().any(|(_, event)| matches!(event, Event::NeighborLost { .. }));
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     net.run(seconds(1));
     tell(&mut net, Reachability::Forwarding);
@@ -216,27 +215,27 @@ fn s3_silent_is_not_lost_before_the_help_is_over() {
 
 #[test]
 fn s3_silent_ends_with_a_change_of_topology_and_when_nothing_gets_through() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     tell(&mut net, Reachability::Forwarding);
     net.run(seconds(50));
     assert!(is_undisturbed(&net));
-    set_cost(&mut net, (4, 1), 11);
+    net.set_cost((4, 1), 11);
     net.run(seconds(1));
-    assert_eq!((hops(&net, 1), hops(&net, 3)), (vec![4], vec![4]));
+    assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
 
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     tell(&mut net, Reachability::Forwarding);
     net.run(seconds(50));
     tell(&mut net, Reachability::Unreachable);
-    assert_eq!((hops(&net, 1), net.state((1, 2))), (vec![4], None));
+    assert_eq!((net.hops(1, 3), net.state((1, 2))), (vec![4], None));
 }
 
 #[test]
 fn s3_silent_a_crash_longer_than_the_dead_interval_loses_nothing() {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         net.engines.remove(&2);
         net.run(seconds(1));
         tell(&mut net, Reachability::Forwarding);
@@ -255,7 +254,7 @@ fn s3_silent_a_crash_longer_than_the_dead_interval_loses_nothing() {
 
 #[test]
 fn s3_silent_a_false_alarm_changes_nothing() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     let before = sequences(&net, 1);
     tell(&mut net, Reachability::Forwarding);
     assert!(is_helped(&net, HelpReason::Forwarding));

@@ -11,54 +11,19 @@
 mod helping;
 mod restarting;
 
-use ospf_lite::config::InterfaceKind;
-use ospf_lite::ids::{Cost, Family, InterfaceId};
+use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::{InterfaceEvent, Leaving, Reachability};
 use ospf_lite::ospf::lsa::{GraceLsa, LsType, Lsa, LsaBody, RestartReason, SequenceNumber};
 use ospf_lite::ospf::neighbor::HelpReason;
 use ospf_lite::ospf::packet::Packet;
-use ospf_testnet::{End, Net, interface, key, prefix, seconds, stub};
+use ospf_testnet::{End, Net, key, seconds};
 
 pub const FAMILIES: [Family; 2] = [Family::Ipv6, Family::Ipv4];
 /// The grace period by default.
 pub const PERIOD: u32 = 120;
 
-/// 1 - 2 - 3 is the way, 1 - 4 - 3 the longer one; 1 and 3 have a LAN.
-pub fn ring(family: Family) -> Net {
-    let mut net = Net::new(family)
-        .routers(&[1, 2, 3, 4])
-        .link((1, 2), (2, 1))
-        .link((2, 3), (3, 2))
-        .link((1, 4), (4, 1))
-        .link((4, 3), (3, 4));
-    for end in [(1, 4), (3, 4)] {
-        set_cost(&mut net, end, 50);
-        net.configure(end.0, stub((end.0, 9), family));
-        net.interface(end.0, InterfaceEvent::Up(InterfaceId(9)));
-    }
-    net.run(seconds(30));
-    assert!(net.is_equal());
-    assert_eq!(hops(&net, 1), [2]);
-    net
-}
-
-pub fn set_cost(net: &mut Net, end: End, cost: u16) {
-    let mut config = interface(end, net.family);
-    if let InterfaceKind::PointToPoint(link) = &mut config.kind {
-        link.cost = Cost::new(cost).unwrap();
-    }
-    net.configure(end.0, config);
-}
-
-/// The interfaces over which router 1 or 3 reaches the LAN of the other.
-pub fn hops(net: &Net, router: u32) -> Vec<u32> {
-    let far = if router == 1 { 3 } else { 1 };
-    let route = net.engines[&router].routes().get(&prefix((far, 9), net.family).prefix);
-    route.map(|route| route.next_hops.iter().map(|hop| hop.interface.0).collect()).unwrap_or_default()
-}
-
 pub fn is_undisturbed(net: &Net) -> bool {
-    hops(net, 1) == [2] && hops(net, 3) == [2]
+    net.hops(1, 3) == [2] && net.hops(3, 1) == [2]
 }
 
 /// Router 2 starts again as one that has gone on forwarding.

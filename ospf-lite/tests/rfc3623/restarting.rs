@@ -9,14 +9,12 @@ use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::packet::{Packet, PacketBody};
 use ospf_testnet::{Net, key, prefix, seconds, stub};
 
-use crate::{
-    FAMILIES, PERIOD, help, hops, is_helped, is_undisturbed, ring, said, sequences, start_again, stop,
-};
+use crate::{FAMILIES, PERIOD, help, is_helped, is_undisturbed, said, sequences, start_again, stop};
 
 #[test]
 fn s2_lsas_are_not_originated_nor_flushed_before_the_adjacencies_are_back() {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         let before = sequences(&net, 2);
         stop(&mut net);
         net.run(seconds(2));
@@ -30,7 +28,7 @@ fn s2_lsas_are_not_originated_nor_flushed_before_the_adjacencies_are_back() {
 
 #[test]
 fn s2_routes_of_the_time_before_are_not_replaced_until_the_restart_is_over() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     start_again(&mut net);
     net.run_until(seconds(10), |net| {
@@ -44,7 +42,7 @@ fn s2_routes_of_the_time_before_are_not_replaced_until_the_restart_is_over() {
 #[test]
 fn s2_1_planned_asks_every_neighbor_for_grace_and_flushes_nothing() {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         let before = sequences(&net, 2);
         stop(&mut net);
         assert!(is_helped(&net, HelpReason::Announced));
@@ -59,7 +57,7 @@ fn s2_1_planned_asks_every_neighbor_for_grace_and_flushes_nothing() {
 
 #[test]
 fn s2_1_planned_is_acknowledged_at_once_even_when_a_packet_is_lost() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.loses = |_, sent| sent.from == (2, 3) && sent.octets[1] == 4 && sent.at.as_micros() % 1_000_000 == 0;
     let now = net.now;
     net.engine(2).handle_leaving(now, Leaving::Restart(RestartReason::SoftwareRestart));
@@ -71,7 +69,7 @@ fn s2_1_planned_is_acknowledged_at_once_even_when_a_packet_is_lost() {
 #[test]
 fn s2_1_planned_loses_no_packet_though_it_takes_longer_than_the_dead_interval() {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         stop(&mut net);
         for _ in 0..1_000 {
             net.run(Duration::from_millis(100));
@@ -91,7 +89,7 @@ fn s2_1_planned_loses_no_packet_though_it_takes_longer_than_the_dead_interval() 
 
 #[test]
 fn s2_2_exit_when_every_adjacency_of_the_time_before_is_full() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     // The link to router 3 loses everything for a while.
     net.loses = |_, sent| sent.from == (3, 2) || sent.from == (2, 3);
@@ -110,11 +108,11 @@ fn s2_2_exit_when_every_adjacency_of_the_time_before_is_full() {
 
 #[test]
 fn s2_2_exit_when_a_neighbor_does_not_list_this_router() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     // Nobody was asked for grace: routers 1 and 3 give the links up.
     net.run(seconds(60));
-    assert_eq!((hops(&net, 1), hops(&net, 3)), (vec![4], vec![4]));
+    assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
     start_again(&mut net);
     let elapsed = net.run_until(seconds(20), |net| net.engines[&2].restart_left().is_none());
     assert!(elapsed < seconds(3), "{elapsed:?}");
@@ -123,7 +121,7 @@ fn s2_2_exit_when_a_neighbor_does_not_list_this_router() {
 
 #[test]
 fn s2_2_exit_when_the_grace_period_is_over() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     // Router 3 hears router 2, and is heard, but its Database Descriptions are lost.
     net.loses = |_, sent| (sent.from == (3, 2) || sent.from == (2, 3)) && sent.octets[1] == 2;
@@ -134,12 +132,12 @@ fn s2_2_exit_when_the_grace_period_is_over() {
     net.run(seconds(12));
     assert!(net.engines[&2].restart_left().is_none());
     assert!(net.engines[&2].is_settled());
-    assert_eq!((hops(&net, 1), hops(&net, 3)), (vec![4], vec![4]));
+    assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
 }
 
 #[test]
 fn s2_2_exit_when_who_is_missing_is_not_heard_for_the_dead_interval() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     net.engines.remove(&3);
     start_again(&mut net);
@@ -150,7 +148,7 @@ fn s2_2_exit_when_who_is_missing_is_not_heard_for_the_dead_interval() {
 
 #[test]
 fn s2_3_afterwards_the_grace_lsas_are_flushed_and_the_own_lsas_follow_from_what_is() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
     start_again(&mut net);
     // It comes back with a prefix more.
@@ -168,7 +166,7 @@ fn s2_3_afterwards_the_grace_lsas_are_flushed_and_the_own_lsas_follow_from_what_
 #[test]
 fn s5_before_any_hello_grace_lsas_go_out_and_a_crash_loses_nothing() {
     for family in FAMILIES {
-        let mut net = ring(family);
+        let mut net = Net::ring(family, &[1, 3]);
         let before = sequences(&net, 2);
         net.engines.remove(&2);
         net.run(seconds(2));
@@ -198,7 +196,7 @@ fn s5_before_any_hello_grace_lsas_go_out_and_a_crash_loses_nothing() {
 
 #[test]
 fn s5_before_any_hello_the_grace_lsa_is_repeated_until_it_is_acknowledged() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     net.run(seconds(2));
     net.loses = |count, sent| sent.from.0 == 2 && sent.octets[1] == 4 && count % 3 != 0;
@@ -224,7 +222,7 @@ fn s5_before_any_hello_a_neighbor_that_does_not_answer_is_waited_for_a_second() 
 
 #[test]
 fn s5_off_a_router_that_has_nothing_to_preserve_sends_no_grace_lsa() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     net.run(seconds(2));
     let since = net.now;
@@ -244,7 +242,7 @@ fn s5_off_a_router_that_has_nothing_to_preserve_sends_no_grace_lsa() {
 
 #[test]
 fn s2_1_age_runs_and_is_not_reset_when_the_grace_lsa_is_repeated() {
-    let mut net = ring(Family::Ipv6);
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     net.run(seconds(2));
     net.loses = |_, sent| sent.from.0 != 2 && sent.octets[1] == 5;

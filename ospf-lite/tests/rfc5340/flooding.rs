@@ -1,24 +1,14 @@
 //! Sections 4.5 and A.4.2.1: what the LS type says of handling and scope.
 
-use ospf_lite::ids::{Family, InterfaceId};
+use ospf_lite::ids::InterfaceId;
 use ospf_lite::ospf::lsa::{LsType, Scope};
 use ospf_lite::ospf::lsdb::Domain;
 use ospf_lite::ospf::refusal::Refusal;
-use ospf_testnet::{Net, foreign, key, seconds, update};
-
-const PRIVATE: LsType = LsType::from_bits(0xbff0);
-const STRANGE: LsType = LsType::from_bits(0x3ff0);
-
-fn line() -> Net {
-    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3]).link((1, 1), (2, 1)).link((2, 2), (3, 1));
-    net.run_until(seconds(10), Net::is_equal);
-    net.run(seconds(20));
-    net
-}
+use ospf_testnet::{Net, PRIVATE, STRANGE, foreign, key, seconds, update};
 
 #[test]
 fn s4_5_1_u_bit_lets_an_unknown_type_cross_and_without_it_stays_on_its_link() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((1, 1), update(vec![foreign(PRIVATE, 1, 0, 1), foreign(STRANGE, 1, 0, 1)]));
     net.run(seconds(2));
     let other = key(PRIVATE, 1, 99);
@@ -32,14 +22,14 @@ fn s4_5_1_u_bit_lets_an_unknown_type_cross_and_without_it_stays_on_its_link() {
 
 #[test]
 fn s4_5_2_link_scope_lsas_stay_on_their_link() {
-    let net = line();
+    let net = Net::line();
     assert!(net.lsa(2, key(LsType::LINK, 1, 1)).is_some());
     assert!(net.lsa(3, key(LsType::LINK, 1, 1)).is_none());
 }
 
 #[test]
 fn s4_5_1_reserved_scope_is_refused() {
-    let mut net = line();
+    let mut net = Net::line();
     net.inject_body((1, 1), update(vec![foreign(LsType::from_bits(0xe001), 1, 0, 1)]));
     assert_eq!(net.refusals((1, 1), Refusal::LsaScope), 1);
 }
@@ -47,7 +37,7 @@ fn s4_5_1_reserved_scope_is_refused() {
 #[test]
 fn s4_5_1_u_bit_decides_for_as_scope_too() {
     for (bits, crosses) in [(0xdff0, true), (0x5ff0, false)] {
-        let mut net = line();
+        let mut net = Net::line();
         let ls_type = LsType::from_bits(bits);
         net.inject_body((2, 1), update([foreign(ls_type, 1, 0, 1)]));
         net.run(seconds(5));
@@ -59,7 +49,7 @@ fn s4_5_1_u_bit_decides_for_as_scope_too() {
 
 #[test]
 fn s4_5_2_link_scope_lsas_of_two_links_are_apart_though_their_keys_are_equal() {
-    let mut net = line();
+    let mut net = Net::line();
     let ls_type = LsType::from_bits(0x9ff0);
     net.inject_body((2, 1), update([foreign(ls_type, 1, 5, 1)]));
     net.inject_body((2, 2), update([foreign(ls_type, 1, 2, 2)]));
@@ -73,7 +63,7 @@ fn s4_5_2_link_scope_lsas_of_two_links_are_apart_though_their_keys_are_equal() {
 
 #[test]
 fn s4_5_2_known_types_are_flooded_in_their_scope() {
-    let mut net = line();
+    let mut net = Net::line();
     let external = ospf_lite::ospf::lsa::LsaBody::AsExternal(ospf_lite::ospf::lsa::AsExternalLsa {
         type2: false,
         metric: 1,

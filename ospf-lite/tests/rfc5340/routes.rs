@@ -11,16 +11,9 @@ use ospf_lite::ospf::packet::Options;
 use ospf_testnet::area::{Area, brief_of, graph, key, net, table, way};
 use ospf_testnet::{Net, link_local, seconds, stub, update};
 
-fn row() -> Area {
-    let mut area = Area::default();
-    area.link(1, 2, 10);
-    area.link(2, 3, 10);
-    area
-}
-
 #[test]
 fn s4_8_1_nu_bit_keeps_a_prefix_out() {
-    let mut area = row();
+    let mut area = Area::row();
     area.prefix_with(2, "fd00:2::/64", 0, PrefixOptions::NU);
     area.prefix_with(2, "fd00:2::1/128", 0, PrefixOptions::LA);
     assert_eq!(table(&area).into_keys().collect::<Vec<_>>(), [net("fd00:2::1/128")]);
@@ -28,7 +21,7 @@ fn s4_8_1_nu_bit_keeps_a_prefix_out() {
 
 #[test]
 fn s4_8_1_prefixes_of_a_router_are_announced_by_itself_alone() {
-    let mut area = row();
+    let mut area = Area::row();
     let prefixes = vec![(Prefix { net: net("fd00:3::/64"), options: PrefixOptions::default() }, 0)];
     let referenced = key(LsType::ROUTER, 3, 0);
     area.add(2, 1, LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes }));
@@ -37,7 +30,7 @@ fn s4_8_1_prefixes_of_a_router_are_announced_by_itself_alone() {
 
 #[test]
 fn s4_8_1_prefixes_of_a_router_that_is_not_reached_are_left_out() {
-    let mut area = row();
+    let mut area = Area::row();
     area.router(3).links.clear();
     area.prefix(3, "fd00:3::/64", 0);
     assert!(table(&area).is_empty());
@@ -45,7 +38,7 @@ fn s4_8_1_prefixes_of_a_router_that_is_not_reached_are_left_out() {
 
 #[test]
 fn s4_8_1_prefixes_of_a_transit_network_lie_on_the_network() {
-    let mut area = row();
+    let mut area = Area::row();
     area.network(&[3, 4], 5);
     let referenced =
         LsaKey { ls_type: LsType::NETWORK, link_state_id: LinkStateId(100), advertising_router: RouterId(3) };
@@ -86,7 +79,7 @@ fn sa_2_r_bit_off_at_the_root_does_not_keep_it_from_sending() {
 
 #[test]
 fn sa_4_3_options_of_the_part_with_the_lowest_link_state_id_count() {
-    let mut area = row();
+    let mut area = Area::row();
     area.link(3, 4, 10);
     let mut lsas = area.lsas();
     let other = lsas.iter().find(|lsa| lsa.header.key == key(LsType::ROUTER, 2, 0)).unwrap().clone();
@@ -113,7 +106,7 @@ fn sa_4_3_options_of_the_part_with_the_lowest_link_state_id_count() {
 
 #[test]
 fn sa_2_v6_bit_off_takes_a_router_out_of_the_ipv6_routes_of_others() {
-    let mut area = row();
+    let mut area = Area::row();
     area.router(2).options = Options::R.with(Options::E);
     assert_eq!(way(&graph(&area), 3), None);
 }

@@ -8,17 +8,9 @@ use ospf_lite::ospf::spf::shortest_paths;
 
 use crate::area::{Area, brief, brief_of, net, resolve, table};
 
-/// Routers 1, 2 and 3 in a row.
-fn row() -> Area {
-    let mut area = Area::default();
-    area.link(1, 2, 10);
-    area.link(2, 3, 10);
-    area
-}
-
 #[test]
 fn a_prefix_adds_its_metric_to_the_distance() {
-    let mut area = row();
+    let mut area = Area::row();
     area.prefix(3, "fd00:3::/64", 7);
     let table = table(&area);
     let route = table.get(&net("fd00:3::/64")).unwrap();
@@ -29,7 +21,7 @@ fn a_prefix_adds_its_metric_to_the_distance() {
 
 #[test]
 fn every_lsa_of_a_router_counts() {
-    let mut area = row();
+    let mut area = Area::row();
     for part in 0..20 {
         area.prefix(3, &format!("fd00:{part}::/64"), 0);
     }
@@ -38,14 +30,14 @@ fn every_lsa_of_a_router_counts() {
 
 #[test]
 fn an_own_prefix_has_no_next_hop() {
-    let mut area = row();
+    let mut area = Area::row();
     area.prefix(1, "fd00:1::/64", 3);
     assert_eq!(brief_of(&area, "fd00:1::/64"), Some((PathKind::IntraArea, 3, vec![])));
 }
 
 #[test]
 fn a_prefix_announced_here_and_elsewhere_at_the_same_distance_is_an_own_one() {
-    let mut area = row();
+    let mut area = Area::row();
     area.prefix(1, "fd00:1::/64", 20);
     area.prefix(2, "fd00:1::/64", 10);
     assert_eq!(brief_of(&area, "fd00:1::/64"), Some((PathKind::IntraArea, 20, vec![])));
@@ -53,7 +45,7 @@ fn a_prefix_announced_here_and_elsewhere_at_the_same_distance_is_an_own_one() {
 
 #[test]
 fn of_two_routers_with_a_prefix_the_closer_one_gets_it() {
-    let mut area = row();
+    let mut area = Area::row();
     area.link(1, 4, 11);
     area.prefix(2, "fd00:9::/64", 0);
     area.prefix(4, "fd00:9::/64", 0);
@@ -62,7 +54,7 @@ fn of_two_routers_with_a_prefix_the_closer_one_gets_it() {
 
 #[test]
 fn two_routers_as_far_share_their_prefix() {
-    let mut area = row();
+    let mut area = Area::row();
     area.link(1, 4, 10);
     area.prefix(4, "fd00:9::/64", 0);
     area.prefix(2, "fd00:9::/64", 0);
@@ -74,7 +66,7 @@ fn two_routers_as_far_share_their_prefix() {
 
 #[test]
 fn next_hops_without_an_address_are_left_out() {
-    let mut area = row();
+    let mut area = Area::row();
     area.link(1, 4, 10);
     area.prefix(2, "fd00:9::/64", 0);
     area.prefix(4, "fd00:9::/64", 0);
