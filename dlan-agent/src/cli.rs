@@ -1,5 +1,6 @@
 //! The command line as types: every command, its options and the exit codes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -100,6 +101,9 @@ pub enum Command {
     /// Carry a WireGuard device in user space until told to end; started by the agent
     #[command(hide = true)]
     Wireguard(WireguardArgs),
+    /// Become another program, in a session of its own; started by the agent
+    #[command(hide = true)]
+    RunProgram(RunProgramArgs),
 }
 
 /// Options of `dlan agent`.
@@ -214,6 +218,14 @@ pub struct WireguardArgs {
     /// Its MTU in octets, fixed for the device's life.
     #[arg(long)]
     pub mtu: u32,
+}
+
+/// Arguments of the process that becomes another program.
+#[derive(Debug, Clone, Args)]
+pub struct RunProgramArgs {
+    /// The program's file and its arguments.
+    #[arg(required = true, last = true)]
+    pub command: Vec<OsString>,
 }
 
 /// Reads the length of a window, such as 90s or 5m, in seconds.

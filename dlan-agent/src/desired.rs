@@ -72,6 +72,7 @@ pub fn desired(
         settings: settings(facts, &devices),
         ruleset: Some(nftables::render(config, facts, &links, &guarded)),
         files: files(mesh),
+        programs: BTreeMap::new(),
         links: devices,
     })
 }

@@ -6,6 +6,7 @@ mod first;
 mod offline;
 mod output;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use crate::causes::with_causes;
 use crate::cli::{
     ApplyArgs, Cli, Command, ConfigCommand, EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_OK,
-    EXIT_USAGE, WireguardArgs,
+    EXIT_USAGE, RunProgramArgs, WireguardArgs,
 };
 use crate::control::CONTROL_SOCKET;
 use crate::control::client::{self, ClientError};
@@ -28,8 +29,10 @@ const APPLY_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Carries out a command and returns the process's exit code.
 pub fn run(cli: Cli) -> u8 {
-    if let Command::Wireguard(args) = &cli.command {
-        return wireguard(args);
+    match &cli.command {
+        Command::Wireguard(args) => return wireguard(args),
+        Command::RunProgram(args) => return run_program(args),
+        _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -80,7 +83,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Undrain => ask::simple(&output, Request::Undrain {}).await,
         Command::Down => offline::down(&output, &cli.config).await,
         // Done before there is a runtime.
-        Command::Wireguard(_) => EXIT_FAILED,
+        Command::Wireguard(_) | Command::RunProgram(_) => EXIT_FAILED,
     }
 }
 
@@ -147,6 +150,16 @@ fn refused(output: &Output, refusal: &Refusal) -> u8 {
         | RefusalKind::Unknown
         | RefusalKind::Failed => EXIT_FAILED,
     }
+}
+
+/// Becomes another program, which goes on when the agent and its terminal are gone.
+fn run_program(args: &RunProgramArgs) -> u8 {
+    // Refused where this process leads a group, as when a person types the command.
+    let _ = nix::unistd::setsid();
+    let Some((program, arguments)) = args.command.split_first() else { return EXIT_USAGE };
+    let error = std::process::Command::new(program).args(arguments).exec();
+    Output::new(false).error(&format!("cannot run {}: {error}", program.to_string_lossy()));
+    EXIT_FAILED
 }
 
 #[cfg(feature = "userspace-wireguard")]

@@ -134,6 +134,7 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
         let mut hints = system.watch();
+        let mut ends = system.program_ends();
         let mut settings = tokio::time::interval(SETTINGS_INTERVAL);
         settings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -142,6 +143,7 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
                     Hint::Look => Done::Hint,
                     Hint::Down(device) => Done::DeviceDown(device),
                 },
+                () = ends.next() => Done::Hint,
                 _ = settings.tick() => {
                     if !system.have_settings_drifted().await {
                         continue;

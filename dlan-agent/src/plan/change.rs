@@ -9,6 +9,7 @@ use vxlan::change::LinkChange;
 use crate::state::DeviceAddress;
 use crate::state::managed_file::ManagedFile;
 use crate::state::next_hop::{NextHop, NextHopId};
+use crate::state::program::{Program, ProgramName};
 use crate::state::route::{Route, RouteKey};
 use crate::state::rule::Rule;
 use crate::state::ruleset::Ruleset;
@@ -45,6 +46,8 @@ pub enum Change {
     Ruleset(Edit<(), Ruleset>),
     /// A managed file, replaced whole.
     File(Edit<PathBuf, ManagedFile>),
+    /// A program with its files: started, ended, or told to read them again.
+    Program(Edit<ProgramName, Program>),
 }
 
 /// What a step does to its thing.
@@ -115,6 +118,7 @@ impl Change {
             Self::Setting(edit) => Self::Setting(edit.inverse()),
             Self::Ruleset(edit) => Self::Ruleset(edit.inverse()),
             Self::File(edit) => Self::File(edit.inverse()),
+            Self::Program(edit) => Self::Program(edit.inverse()),
         }
     }
 
@@ -131,6 +135,7 @@ impl Change {
             Self::Setting(edit) => edit.act(),
             Self::Ruleset(edit) => edit.act(),
             Self::File(edit) => edit.act(),
+            Self::Program(edit) => edit.act(),
         }
     }
 }
@@ -154,6 +159,7 @@ impl ChangeView {
             Change::Setting(edit) => Self::full("setting", edit.key.to_string(), edit),
             Change::Ruleset(edit) => Self::full("nftables", "table inet dlan".to_owned(), edit),
             Change::File(edit) => Self::full("file", edit.key.display().to_string(), edit),
+            Change::Program(edit) => Self::full("program", edit.key.to_string(), edit),
         }
     }
 

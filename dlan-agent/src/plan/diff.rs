@@ -25,6 +25,8 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
     }
     changes.extend(maps(&observed.files, &desired.files, |_, from, to| from == to).map(Change::File));
     changes
+        .extend(maps(&observed.programs, &desired.programs, |_, from, to| from == to).map(Change::Program));
+    changes
 }
 
 /// Returns what has to be done to the routes and the next hop objects that they refer to.

@@ -31,6 +31,8 @@ enum Phase {
     Routes,
     GroupsThatRoutesLeave,
     Rules,
+    Programs,
+    ProgramsGo,
     RulesGo,
     RoutesGo,
     GroupsGo,
@@ -108,5 +110,6 @@ fn phase(step: &Change, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
         }
         Change::NextHop(edit) => next_hop_phase(edit, upset, left),
         Change::Rule(_) => pick(Phase::Rules, Phase::RulesGo),
+        Change::Program(_) => pick(Phase::Programs, Phase::ProgramsGo),
     }
 }

@@ -3,6 +3,7 @@
 mod adoption;
 mod failover;
 mod pace;
+mod programs;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +17,7 @@ use vxlan::link::LinkName;
 use self::adoption::{Adoption, Installed};
 use self::failover::Failover;
 use self::pace::Pace;
+use self::programs::Programs;
 pub use self::report::{Health, Report};
 use crate::addressing::AddressingError;
 use crate::config::{Config, HostId};
@@ -26,6 +28,7 @@ use crate::plan::{Plan, PlanError, endpoint};
 use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
+use crate::state::program::ProgramName;
 
 /// What the reconciler wants done. One is out at a time; its answer comes by the handlers named with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +68,7 @@ pub struct Reconciler {
     /// Which routes are in use, as far as it was told.
     installed: Installed,
     failover: Failover,
+    programs: Programs,
     /// The system as last seen, brought forward by what was applied since.
     known: Option<State>,
     /// The action that is out.
@@ -117,6 +121,7 @@ impl Reconciler {
         self.health = Health::Working;
         self.given_up = None;
         self.pace.forget_failures();
+        self.programs.forget();
         self.look();
         self.generation
     }
@@ -187,6 +192,7 @@ impl Reconciler {
         self.adoption.adopt(now, &observed, config);
         self.pace.handle_observed(now, config.mesh.drift_interval);
         self.note_adopted();
+        self.programs.handle_observed(now, self.known.as_ref(), &observed);
         let verifying = std::mem::take(&mut self.verifying);
         let strayed = match &self.known {
             Some(known) => Plan::new(&observed, known).unwrap_or_default(),
@@ -231,19 +237,21 @@ impl Reconciler {
                 }
             }
             (Scope::Full, true) => {
+                self.programs.handle_success();
                 self.known = Some(*target);
                 self.note_installed();
                 self.verifying = !is_stale;
                 self.observe_due = true;
                 self.report(Report::Applied { generation: self.generation, plan });
             }
-            (Scope::Full, false) => self.handle_full_failure(now, &outcome),
+            (Scope::Full, false) => self.handle_full_failure(now, &plan, &outcome),
         }
     }
 
     /// Takes that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.routes_due |= self.adoption.handle_timeout(now);
+        self.compare_due |= self.programs.handle_timeout(now);
         if self.pace.handle_timeout(now) {
             self.look();
         }
@@ -279,12 +287,19 @@ impl Reconciler {
 
     /// Returns when `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.pace.poll_timeout(), self.adoption.poll_timeout()].into_iter().flatten().min()
+        let deadlines =
+            [self.pace.poll_timeout(), self.adoption.poll_timeout(), self.programs.poll_timeout()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Returns how things stand.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Returns which programs cannot be brought about, and why.
+    pub fn program_errors(&self) -> BTreeMap<ProgramName, String> {
+        self.programs.errors()
     }
 
     /// Returns the configuration in force.
@@ -325,9 +340,10 @@ impl Reconciler {
             ways.hops.retain(|hop| is_there(known, &hop.device));
             ways.alternate.take_if(|hop| !is_there(known, &hop.device));
         }
-        let target = desired(config, facts, &routing, known).map_err(WorkError::from);
-        if let Ok(target) = &target {
+        let mut target = desired(config, facts, &routing, known).map_err(WorkError::from);
+        if let Ok(target) = &mut target {
             self.failover.handle_target(target, &routing);
+            self.programs.amend(target, known);
         }
         Some(target)
     }
@@ -435,7 +451,7 @@ impl Reconciler {
     }
 
     /// A configuration that cannot be brought about gives way to the one before it.
-    fn handle_full_failure(&mut self, now: Instant, outcome: &Outcome) {
+    fn handle_full_failure(&mut self, now: Instant, plan: &Plan, outcome: &Outcome) {
         let reverted = self.good.is_some() && self.good != self.config;
         let error = outcome.to_string();
         if reverted {
@@ -444,6 +460,8 @@ impl Reconciler {
             warn!(%error, "configuration not applied: the one before it stays in force");
             self.health = Health::Reverted(error.clone());
             self.given_up = Some(error);
+        } else if self.programs.handle_failure(now, plan, outcome) {
+            warn!(%error, "a program is left as it is");
         } else {
             self.fail(now, error);
         }

@@ -4,6 +4,7 @@ pub mod facts;
 pub mod managed_file;
 pub mod marks;
 pub mod next_hop;
+pub mod program;
 pub mod route;
 pub mod rule;
 pub mod ruleset;
@@ -19,6 +20,7 @@ use vxlan::link::{Link, LinkKind, LinkName};
 
 use self::managed_file::ManagedFile;
 use self::next_hop::{NextHop, NextHopId};
+use self::program::{Program, ProgramName};
 use self::route::{Route, RouteAction, RouteHop, RouteKey};
 use self::rule::Rule;
 use self::ruleset::Ruleset;
@@ -46,6 +48,8 @@ pub struct State {
     pub ruleset: Option<Ruleset>,
     /// Whole files that are ours.
     pub files: BTreeMap<PathBuf, ManagedFile>,
+    /// The programs beside the agent, with the files that they read.
+    pub programs: BTreeMap<ProgramName, Program>,
 }
 
 impl State {

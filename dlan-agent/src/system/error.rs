@@ -8,6 +8,7 @@ use vxlan::netlink::LinksError;
 use super::epoch::EpochError;
 use super::managed_files::ManagedFileError;
 use super::nftables::NftablesError;
+use super::programs::ProgramError;
 use super::rtnl::RtnlError;
 use super::settings::SettingError;
 
@@ -53,6 +54,9 @@ pub enum SystemError {
     /// Managed files.
     #[error(transparent)]
     ManagedFile(#[from] ManagedFileError),
+    /// Programs.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// The count of starts.
     #[error(transparent)]
     Epoch(#[from] EpochError),

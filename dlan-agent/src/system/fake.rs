@@ -219,6 +219,7 @@ impl Executor for FakeSystem {
                 self.state.ruleset.clone_from(&edit.to);
             }
             Change::File(edit) => edit_map(&mut self.state.files, edit)?,
+            Change::Program(edit) => edit_map(&mut self.state.programs, edit)?,
         }
         Ok(())
     }

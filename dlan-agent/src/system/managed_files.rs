@@ -86,7 +86,8 @@ fn remove_directories(path: &Path, record: &mut Record) {
     }
 }
 
-fn place(root: &Path, path: &Path) -> PathBuf {
+/// Returns where a path is under a root.
+pub(super) fn place(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 

@@ -12,6 +12,8 @@ pub mod identity;
 mod managed_files;
 mod next_hops;
 mod nftables;
+mod process;
+mod programs;
 mod record;
 mod reroute;
 mod routes;
@@ -24,7 +26,7 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch as watched};
 use tracing::warn;
 use vxlan::netlink::{Links, LinksConfig};
 
@@ -32,6 +34,8 @@ pub use self::epoch::EpochError;
 pub use self::error::SystemError;
 use self::execute::Executor;
 pub use self::facts::FactsError;
+use self::process::Process;
+pub use self::programs::ProgramEnds;
 use self::record::Record;
 use self::rtnl::{Devices, Rtnl};
 pub use self::watch::{Hint, Hints};
@@ -53,6 +57,8 @@ pub struct SystemConfig {
     pub state_dir: PathBuf,
     /// How link devices are made.
     pub links: LinksConfig,
+    /// The `dlan` program, by which other programs are started.
+    pub own_program: PathBuf,
 }
 
 impl Default for SystemConfig {
@@ -62,6 +68,7 @@ impl Default for SystemConfig {
             run_dir: "/run/dlan".into(),
             state_dir: "/etc/dlan".into(),
             links: LinksConfig::default(),
+            own_program: "/proc/self/exe".into(),
         }
     }
 }
@@ -73,6 +80,8 @@ pub struct System {
     links: Links,
     rtnl: Rtnl,
     record: Mutex<Record>,
+    /// The processes of programs.
+    processes: watched::Sender<BTreeSet<Process>>,
 }
 
 impl System {
@@ -83,9 +92,11 @@ impl System {
                 .map_err(|source| SystemError::Directory { path: path.clone(), source })
         };
         directory(&config.run_dir)?;
-        let record = Mutex::new(Record::read(&config.run_dir));
+        let record = Record::read(&config.run_dir);
+        let processes = watched::Sender::new(programs::processes(&record));
         let rtnl = Rtnl::open().map_err(SystemError::Open)?;
-        Ok(Self { links: Links::new(config.links.clone()), rtnl, record, config })
+        let links = Links::new(config.links.clone());
+        Ok(Self { links, rtnl, record: Mutex::new(record), processes, config })
     }
 
     /// Counts a start of the OSPF engines and returns its authentication epoch, higher than those of all earlier ones.
@@ -152,6 +163,11 @@ impl System {
         Hints::start()
     }
 
+    /// Tells of programs whose process ends.
+    pub fn program_ends(&self) -> ProgramEnds {
+        ProgramEnds::new(self.processes.subscribe())
+    }
+
     /// Returns how many packets each of the filter's counters has counted.
     pub async fn filter_counters(&self) -> Result<BTreeMap<String, u64>, SystemError> {
         Ok(nftables::counters().await?)
@@ -182,6 +198,7 @@ impl System {
             settings: settings::observe(&self.config.root, record),
             ruleset: nftables::observe(record.ruleset.as_ref()).await?,
             files: managed_files::observe(&self.config.root),
+            programs: programs::observe(&self.config.root, record),
         })
     }
 
@@ -234,8 +251,12 @@ impl Executor for Hands<'_> {
     type Error = SystemError;
 
     async fn check(&mut self, change: &Change) -> Result<(), SystemError> {
-        if let Change::Ruleset(Edit { to: Some(ruleset), .. }) = change {
-            nftables::check(ruleset).await?;
+        match change {
+            Change::Ruleset(Edit { to: Some(ruleset), .. }) => nftables::check(ruleset).await?,
+            Change::Program(Edit { key, to: Some(program), .. }) => {
+                programs::check(&self.system.config.root, *key, program).await?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -269,6 +290,11 @@ impl Executor for Hands<'_> {
             Change::File(edit) => {
                 managed_files::apply(&system.config.root, &mut self.record, edit)?;
                 system.persist(&self.record)?;
+            }
+            Change::Program(edit) => {
+                let made = programs::apply((&system.config, &mut self.record), edit).await;
+                system.processes.send_replace(programs::processes(&self.record));
+                made?;
             }
         }
         Ok(())

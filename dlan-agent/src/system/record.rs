@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file;
+use super::process::Process;
 use crate::state::DeviceAddress;
 use crate::state::marks::Marks;
+use crate::state::program::{Program, ProgramName};
 use crate::state::ruleset::Ruleset;
 use crate::state::setting::{Setting, SettingValue};
 
@@ -31,6 +33,17 @@ pub struct Record {
     pub ruleset: Option<AppliedRuleset>,
     /// The directories that we made.
     pub directories: BTreeSet<PathBuf>,
+    /// The programs that were started.
+    pub programs: BTreeMap<ProgramName, Recorded>,
+}
+
+/// A program as it was given, and its process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// As it was given.
+    pub given: Program,
+    /// Its process; none while it is ended or started.
+    pub process: Option<Process>,
 }
 
 /// A setting's value before us, and the one we left.
