@@ -141,7 +141,8 @@ impl Lab {
 
     /// Writes a router's configuration with another cost of one link and has it applied.
     pub fn set_cost(&self, router: &str, neighbor: &str, cost: u16) -> Result<(), LabError> {
-        let text = agent_config::with_cost(&self.read_config(router)?, neighbor, cost);
+        let text =
+            agent_config::with_link_option(&self.read_config(router)?, neighbor, ("cost", &cost.to_string()));
         self.write_config(router, &text)?;
         self.dlan(router, &["apply"]).map(drop)
     }

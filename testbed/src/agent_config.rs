@@ -49,16 +49,16 @@ pub fn render(topology: &Topology, router: &Router, keys: &BTreeMap<String, Stri
     text
 }
 
-/// Returns a configuration with the cost of the link to `neighbor` replaced.
-pub fn with_cost(text: &str, neighbor: &str, cost: u16) -> String {
+/// Returns a configuration with an option that stands in the link to `neighbor` given another value.
+pub fn with_link_option(text: &str, neighbor: &str, (name, value): (&str, &str)) -> String {
     let mut inside = false;
     let mut out = String::new();
     for line in text.lines() {
         if line.starts_with("config ") {
             inside = line == format!("config link '{neighbor}'");
         }
-        if inside && line.trim_start().starts_with("option cost ") {
-            let _ = writeln!(out, "\toption cost '{cost}'");
+        if inside && line.trim_start().starts_with(&format!("option {name} ")) {
+            let _ = writeln!(out, "\toption {name} '{value}'");
         } else {
             let _ = writeln!(out, "{line}");
         }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_cost_is_replaced_in_its_own_section_only() {
         let before = rendered("r1");
-        let after = with_cost(&before, "r4", 77);
+        let after = with_link_option(&before, "r4", ("cost", "77"));
         let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
         assert_eq!(changed, [("\toption cost '10'", "\toption cost '77'")]);
     }

@@ -24,6 +24,7 @@ pub mod observe;
 pub mod picture;
 pub mod ping;
 pub mod probe;
+pub mod relay;
 pub mod report;
 pub mod run;
 pub mod runner;
