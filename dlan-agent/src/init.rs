@@ -82,6 +82,7 @@ pub fn answers(
             zone: ZONE_DEFAULT.to_owned(),
             ipv4: ipv4.map(|net| LanAddress { address: net.addr(), prefix_len: net.prefix_len() }),
             ipv6: ipv6.map(|net| LanAddress { address: net.addr(), prefix_len: net.prefix_len() }),
+            dns64: false,
         }
     });
     Ok(Answers {

@@ -20,6 +20,7 @@ pub mod init;
 pub mod lock;
 pub mod logging;
 pub mod mtu;
+pub mod names;
 pub mod next_hops;
 pub mod path;
 pub mod ping;

@@ -176,6 +176,7 @@ fn lan(index: u8) -> impl Strategy<Value = LanConfig> {
         prefix_len: 64,
     });
     (option::of(ipv4), option::of(ipv6)).prop_map(move |(ipv4, ipv6)| LanConfig {
+        dns64: false,
         name: format!("lan{index}"),
         device: LinkName::new(&format!("br-lan{index}")).unwrap(),
         zone: "internal".to_owned(),

@@ -9,7 +9,7 @@ use vxlan::mtu::OuterFamily;
 
 use super::error::ConfigError;
 use super::problem::{Place, Problem};
-use super::schema::{TypedOption, lan, link, mesh, ospf_key, wan};
+use super::schema::{TypedOption, delegate, lan, link, mesh, ospf_key, record, wan};
 use super::types::HostId;
 use super::view::{View, Views};
 use crate::addressing::{self, LINK_DEVICE_PREFIX, Pair};
@@ -29,6 +29,7 @@ pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     check_overlaps(views, errors);
     check_endpoints(views, errors);
     check_ospf_keys(views, errors);
+    check_records(views, errors);
 }
 
 fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {
@@ -248,6 +249,29 @@ fn check_ospf_keys(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     if let Some(id) = mesh.written(&mesh::OSPF_KEY_ACTIVE).filter(|id| views.is_readable && !ids.contains(id))
     {
         errors.push(mesh.error(&mesh::OSPF_KEY_ACTIVE, Problem::NoSuchKey { id, ids }));
+    }
+}
+
+/// Notes names of which nothing is said, or more than an alias allows, and delegations of nothing.
+fn check_records(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
+    let said = ["address", "cname", "srv", "txt", "ptr"];
+    let count = |view: &View<'_>| said.iter().map(|option| view.entries(option).count()).sum::<usize>();
+    for view in views.records.iter().filter(|view| views.is_readable && count(view) == 0) {
+        errors.push(view.section_error(Problem::EmptyRecord));
+    }
+    for (index, view) in views.records.iter().enumerate() {
+        let Some(name) = view.written(&record::NAME) else { continue };
+        let same = |other: &&View<'_>| other.written(&record::NAME).as_ref() == Some(&name);
+        let others = views.records.iter().enumerate().filter(|(other, view)| *other != index && same(view));
+        let others: usize = others.map(|(_, view)| count(view)).sum();
+        if view.has(&record::CNAME) && count(view) + others > 1 {
+            let (name, line) = (name.to_string(), view.line(&record::CNAME));
+            errors.push(view.error(&record::CNAME, Problem::AliasWithMore { name, line }));
+        }
+    }
+    let delegates = views.delegates.iter().filter(|_| views.is_readable);
+    for view in delegates.filter(|view| !view.has(&delegate::ZONE) && !view.has(&delegate::REVERSE)) {
+        errors.push(view.section_error(Problem::EmptyDelegate));
     }
 }
 

@@ -49,6 +49,7 @@ pub fn example() -> String {
         name: "lan0".to_owned(),
         device,
         zone: "internal".to_owned(),
+        dns64: false,
         ipv4: Some(LanAddress { address: Ipv4Addr::new(10, 2, 0, 1), prefix_len: 24 }),
         ipv6: Some(LanAddress {
             address: Ipv6Addr::new(0xfd79, 0x2de7, 0xdb86, 0, 0, 0, 0, 1),
@@ -77,6 +78,7 @@ pub fn example() -> String {
 fn section(text: &mut String, schema: &SectionSchema) {
     let often = match schema.occurrence {
         Occurrence::Once => "Exactly one in a file.",
+        Occurrence::AtMostOnce => "One or none in a file.",
         Occurrence::AtLeastOnce => "At least one in a file.",
         Occurrence::Any => "None, one or several in a file.",
     };

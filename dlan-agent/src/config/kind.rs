@@ -54,6 +54,16 @@ pub enum Kind {
     PublicKey,
     /// A name or address with a port.
     Endpoint,
+    /// A DNS name of a record or zone.
+    RecordName,
+    /// An address.
+    Address,
+    /// A network of either family.
+    Prefix,
+    /// A host and port, and if need be priority and weight.
+    Service,
+    /// A text of a record.
+    Text,
 }
 
 impl Kind {
@@ -96,6 +106,15 @@ impl Kind {
             Self::Endpoint => {
                 "a name or address with a port, such as r4.example.org:51820, 192.0.2.4:51820 or [2001:db8::4]:51820"
             }
+            Self::RecordName => {
+                "a domain name such as www.example.com or _sip._udp.lan: labels of letters, digits, '-' and '_', joined by dots"
+            }
+            Self::Address => "an address such as 10.2.0.2 or fd79:2de7:db86::2",
+            Self::Prefix => "a network such as 10.2.0.0/24 or fd79:2de7:db86::/64",
+            Self::Service => {
+                "a host and port, and if need be priority and weight, such as 'nas.r1.lan 5060' or 'nas.r1.lan 5060 10 0'"
+            }
+            Self::Text => "a text of at most 255 octets without control characters",
         };
         fixed.to_owned()
     }

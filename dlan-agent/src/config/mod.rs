@@ -7,6 +7,7 @@
 pub mod docs;
 pub mod error;
 pub mod kind;
+pub mod names;
 pub mod problem;
 pub mod schema;
 pub mod secret;
@@ -27,6 +28,6 @@ pub use error::{ConfigError, ConfigErrors};
 pub use load::{CONFIG_FILE, hostname, load};
 pub use parse::{Loaded, Source, name_from_hostname, parse};
 pub use types::{
-    Config, DeviceSource, Endpoint, HOST_ID_LIMIT, HostId, LISTEN_PORT_DEFAULT, LanAddress, LanConfig,
-    LinkConfig, LinkCost, MeshConfig, OspfKeyConfig, WanConfig,
+    Config, DelegateConfig, DeviceSource, Endpoint, HOST_ID_LIMIT, HostId, LISTEN_PORT_DEFAULT, LanAddress,
+    LanConfig, LinkConfig, LinkCost, MeshConfig, NamesConfig, OspfKeyConfig, WanConfig,
 };

@@ -1,17 +1,22 @@
 //! Turns a text into a configuration, or into every error it has.
 
+use std::collections::BTreeSet;
+
 use super::check;
 use super::error::{ConfigError, ConfigErrors};
 use super::problem::Problem;
-use super::schema::{self, Default, Kind, Occurrence, SECTIONS, lan, link, mesh, ospf_key, wan};
+use super::schema::{
+    self, Default, Kind, Occurrence, SECTIONS, delegate, lan, link, mesh, names, ospf_key, record, wan,
+};
 use super::suggest::nearest;
 use super::types::{
-    Config, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, LinkCost, MeshConfig, OspfKeyConfig,
-    WanConfig,
+    Config, DelegateConfig, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, LinkCost, MeshConfig,
+    NamesConfig, OspfKeyConfig, WanConfig,
 };
 use super::uci::{self, Document, FILE_OCTETS_MAX, Section};
 use super::value;
 use super::view::{View, Views};
+use crate::names::record::{Record, RecordData};
 
 /// A text with what is needed to read it.
 #[derive(Debug, Clone, Copy)]
@@ -95,11 +100,15 @@ fn validate_sections(document: &Document, is_readable: bool, errors: &mut Vec<Co
     for schema in SECTIONS {
         let mut of_kind = known().filter(|section| section.kind == schema.kind);
         match (of_kind.next(), of_kind.next()) {
-            (None, _) if is_readable && schema.occurrence != Occurrence::Any => {
+            (None, _)
+                if is_readable && matches!(schema.occurrence, Occurrence::Once | Occurrence::AtLeastOnce) =>
+            {
                 let problem = Problem::MissingSection { kind: schema.kind, example: schema.example };
                 errors.push(ConfigError::file(problem));
             }
-            (Some(first), Some(second)) if schema.occurrence == Occurrence::Once => {
+            (Some(first), Some(second))
+                if matches!(schema.occurrence, Occurrence::Once | Occurrence::AtMostOnce) =>
+            {
                 errors.push(section_error(second, Problem::SecondSection { first: first.line }));
             }
             _ => {}
@@ -190,6 +199,9 @@ fn config(views: &Views<'_>, hostname: &str) -> Option<Config> {
         lans: views.lans.iter().map(lan_config).collect::<Option<_>>()?,
         links: views.links.iter().map(|view| link_config(view, mesh)).collect::<Option<_>>()?,
         ospf_keys: ospf_keys(&views.ospf_keys, mesh)?,
+        names: names_config(views.names.as_ref())?,
+        records: records(&views.records)?,
+        delegates: views.delegates.iter().map(delegate_config).collect::<Option<_>>()?,
     })
 }
 
@@ -253,6 +265,45 @@ fn lan_config(view: &View<'_>) -> Option<LanConfig> {
         zone: view.value(&lan::ZONE)?,
         ipv4: view.value(&lan::IPV4),
         ipv6: view.value(&lan::IPV6),
+        dns64: view.value(&lan::DNS64)?,
+    })
+}
+
+fn names_config(written: Option<&View<'_>>) -> Option<NamesConfig> {
+    let nothing = Section::default();
+    let nothing = View { schema: &names::SECTION, section: &nothing, index: 0 };
+    let view = written.unwrap_or(&nothing);
+    Some(NamesConfig {
+        port: view.value(&names::PORT)?,
+        stale_time: view.value(&names::STALE_TIME)?,
+        cache: view.value(&names::CACHE)?,
+        rate: view.value(&names::RATE)?,
+        dns64_prefix: view.value(&names::DNS64_PREFIX)?,
+        upstreams: view.list(&names::UPSTREAM)?,
+    })
+}
+
+fn records(views: &[View<'_>]) -> Option<BTreeSet<Record>> {
+    let mut records = BTreeSet::new();
+    for view in views {
+        let name = view.value(&record::NAME)?;
+        let addresses = view.list(&record::ADDRESS)?.into_iter().map(RecordData::address);
+        let alias = view.value(&record::CNAME).map(RecordData::Cname);
+        let data = addresses
+            .chain(alias)
+            .chain(view.list(&record::SRV)?)
+            .chain(view.list(&record::TXT)?)
+            .chain(view.list(&record::PTR)?);
+        records.extend(data.map(|data| Record { name: name.clone(), data }));
+    }
+    Some(records)
+}
+
+fn delegate_config(view: &View<'_>) -> Option<DelegateConfig> {
+    Some(DelegateConfig {
+        zone: view.value(&delegate::ZONE),
+        reverse: view.list(&delegate::REVERSE)?,
+        servers: view.list(&delegate::SERVER)?,
     })
 }
 

@@ -353,6 +353,20 @@ pub enum Problem {
         /// The name.
         device: String,
     },
+    /// A record section without a record.
+    #[error("nothing is said of the name: write a list address, an option cname, or a list srv, txt or ptr")]
+    EmptyRecord,
+    /// An alias of which more is said.
+    #[error("{name} is an alias (line {line}): nothing else can be said of it")]
+    AliasWithMore {
+        /// The name.
+        name: String,
+        /// Where it is made one.
+        line: usize,
+    },
+    /// A delegate section that delegates nothing.
+    #[error("neither option zone nor list reverse is written: nothing is delegated")]
+    EmptyDelegate,
     /// An endpoint that only the mesh itself reaches.
     #[error(
         "{host} lies in {network}, the pool {pool} of the mesh itself: a neighbor is called at its address outside the mesh"

@@ -1,17 +1,21 @@
 //! The configuration's types: valid by construction, every default filled in.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ospf_lite::config::HmacAlgorithm;
 use ospf_lite::ids::Cost;
 use serde::{Deserialize, Serialize};
 use vxlan::key::PublicKey;
 use vxlan::link::LinkName;
+
+use crate::names::domain::DomainName;
+use crate::names::record::Record;
 
 /// The largest host id there can be: with one more, a VNI (`max_hosts` x lower + higher) would need more than 24 bits.
 pub const HOST_ID_LIMIT: u16 = 4095;
@@ -43,6 +47,40 @@ pub struct Config {
     pub links: Vec<LinkConfig>,
     /// The keys of routing packets: the first signs, all are accepted. None leaves them without authentication.
     pub ospf_keys: Vec<OspfKeyConfig>,
+    /// The name server.
+    pub names: NamesConfig,
+    /// This router's records for the whole mesh.
+    pub records: BTreeSet<Record>,
+    /// Who answers for what nobody announces.
+    pub delegates: Vec<DelegateConfig>,
+}
+
+/// The agent's name server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamesConfig {
+    /// Its port on this router.
+    pub port: u16,
+    /// How long answers are given whose owner is away.
+    pub stale_time: Duration,
+    /// How many answers are kept.
+    pub cache: u16,
+    /// How many questions one host may ask in a second; 0 sets no limit.
+    pub rate: u16,
+    /// The /96 of the addresses that stand for IPv4 ones.
+    pub dns64_prefix: Ipv6Net,
+    /// Who is asked about names outside the mesh; nobody written leaves this router's own dnsmasq.
+    pub upstreams: Vec<IpAddr>,
+}
+
+/// Who answers for names that no router announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelegateConfig {
+    /// The zone.
+    pub zone: Option<DomainName>,
+    /// The networks whose reverse names are delegated.
+    pub reverse: Vec<IpNet>,
+    /// Where they are asked.
+    pub servers: Vec<IpAddr>,
 }
 
 /// What holds for the whole router, most of it equal on all routers of the mesh.
@@ -168,6 +206,8 @@ pub struct LanConfig {
     pub ipv4: Option<LanAddress<Ipv4Addr>>,
     /// The same for IPv6.
     pub ipv6: Option<LanAddress<Ipv6Addr>>,
+    /// Whether its hosts are given IPv6 addresses for names that have only IPv4 ones.
+    pub dns64: bool,
 }
 
 /// An address with the length of its prefix.

@@ -25,7 +25,7 @@ pub struct Document {
 }
 
 /// One `config` command with the options below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Section {
     /// The kind of section: the first word after `config`.
     pub kind: String,

@@ -32,11 +32,11 @@ impl Rejection {
         Self::default()
     }
 
-    fn because(reason: impl Into<String>) -> Self {
+    pub(super) fn because(reason: impl Into<String>) -> Self {
         Self { because: Some(reason.into()), ..Self::default() }
     }
 
-    fn suggesting(mut self, suggestion: impl Into<String>) -> Self {
+    pub(super) fn suggesting(mut self, suggestion: impl Into<String>) -> Self {
         self.suggestion = Some(suggestion.into());
         self
     }

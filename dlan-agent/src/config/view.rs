@@ -128,6 +128,12 @@ pub struct Views<'a> {
     pub links: Vec<View<'a>>,
     /// The `ospf_key` sections.
     pub ospf_keys: Vec<View<'a>>,
+    /// The first `names` section.
+    pub names: Option<View<'a>>,
+    /// The `record` sections.
+    pub records: Vec<View<'a>>,
+    /// The `delegate` sections.
+    pub delegates: Vec<View<'a>>,
 }
 
 impl<'a> Views<'a> {
@@ -145,11 +151,15 @@ impl<'a> Views<'a> {
             lans: of(&schema::lan::SECTION),
             links: of(&schema::link::SECTION),
             ospf_keys: of(&schema::ospf_key::SECTION),
+            names: of(&schema::names::SECTION).into_iter().next(),
+            records: of(&schema::record::SECTION),
+            delegates: of(&schema::delegate::SECTION),
         }
     }
 
     /// Returns all of them in the order of the document.
     pub fn all(&self) -> impl Iterator<Item = &View<'a>> {
-        self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.links).chain(&self.ospf_keys)
+        let before = self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.links);
+        before.chain(&self.ospf_keys).chain(&self.names).chain(&self.records).chain(&self.delegates)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ospf_lite::bfd::io::SessionView;
@@ -12,9 +13,10 @@ use ospf_lite::io::Route;
 use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE, RestartReason};
 use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::refusal::Refusal;
-use ospf_lite::query::MtuMismatch;
+use ospf_lite::query::{LsaView, MtuMismatch};
 
 use crate::control::report::{AddressFamily, LsaReport, Topology};
+use crate::names::announcement::{Announcement, NAMES};
 use crate::router_information::{ROUTER_INFORMATION, RouterInformation};
 use crate::routing::EngineRoutes;
 use crate::topology::{TopologyBuilder, dotted};
@@ -209,6 +211,19 @@ fn living(engine: &Engine) -> impl Iterator<Item = (LsaHeader, &Lsa)> {
     engine.database().filter(|view| view.header.age < MAX_AGE).map(|view| (view.header, view.lsa.as_ref()))
 }
 
+/// Returns the LSAs in which routers tell about names, those of the IPv6 family first.
+pub fn announcements(engines: &Engines) -> impl Iterator<Item = &Arc<Lsa>> {
+    [&engines.ipv6, &engines.ipv4]
+        .into_iter()
+        .flat_map(Engine::database)
+        .filter(is_announcement)
+        .map(|view| view.lsa)
+}
+
+fn is_announcement(view: &LsaView<'_>) -> bool {
+    view.header.key.ls_type == NAMES && view.header.age < MAX_AGE && !view.is_self_originated
+}
+
 /// The type alone marks a dlan router: this is asked at each change of the database.
 fn dlan_routers(engine: &Engine) -> impl Iterator<Item = RouterId> {
     let keys = living(engine).map(|(header, _)| header.key);
@@ -246,6 +261,7 @@ fn type_name(ls_type: LsType) -> String {
         LsType::INTRA_AREA_PREFIX => "Intra-Area-Prefix",
         LsType::GRACE => "Grace",
         ROUTER_INFORMATION => "dlan router",
+        NAMES => "dlan names",
         other => return format!("0x{:04X}", other.bits()),
     };
     name.to_owned()
@@ -275,9 +291,18 @@ fn content(lsa: &Lsa, names: &BTreeMap<RouterId, String>) -> String {
             Some(information) => {
                 format!("{} {} host id {}", information.name, information.version, information.host_id)
             }
-            None => format!("{} octets", octets.len()),
+            None => announced(lsa).unwrap_or_else(|| format!("{} octets", octets.len())),
         },
     }
+}
+
+/// Says what a part of an announcement says.
+fn announced(lsa: &Lsa) -> Option<String> {
+    let told = Announcement::decode(lsa)?.ok()?;
+    let zones = told.zones.iter().map(|zone| format!("zone {zone}"));
+    let reverse = told.reverse.iter().map(|prefix| format!("reverse {prefix}"));
+    let records = told.records.iter().map(|record| format!("{} {}", record.name, record.data.type_name()));
+    Some(joined(zones.chain(reverse).chain(records)))
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

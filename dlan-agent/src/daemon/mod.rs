@@ -5,6 +5,7 @@ mod confirm;
 mod drain;
 mod engine_view;
 mod measured;
+mod names;
 mod ospf;
 mod requests;
 pub mod snapshot;
@@ -27,6 +28,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::{error, info, warn};
 
+use self::names::Names;
 use self::transaction::Applying;
 use self::work::Done;
 use crate::config::{self, Config, HostId, Loaded};
@@ -132,6 +134,7 @@ struct Daemon {
     mtus: MtuFollower,
     round_trips: RoundTrips,
     refusals: RefusalWatch,
+    names: Names,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
     /// The apply that is not through.
@@ -185,6 +188,7 @@ impl Daemon {
             mtus: MtuFollower::default(),
             round_trips: RoundTrips::adopt(&start.round_trips),
             refusals: RefusalWatch::default(),
+            names: Names::default(),
             peers: BTreeMap::new(),
             repaired: None,
             applying: None,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ospf_lite::driver::DriverEvent;
+use ospf_lite::driver::{DriverEvent, Engines};
 use ospf_lite::ids::Family;
 use ospf_lite::io::Event;
 use tracing::{error, info, warn};
 use vxlan::link::LinkName;
 
-use super::{AgentError, Daemon, Engine, engine_view, startup, work};
+use super::{AgentError, Daemon, Engine, engine_view, names, startup, work};
 use crate::causes::with_causes;
 use crate::plan::reroute::Loss;
 use crate::router_information::RouterInformation;
@@ -73,7 +73,9 @@ impl Daemon {
 
     pub(super) async fn read_routes(&mut self) -> Result<(), AgentError> {
         let Some(engine) = &self.engine else { return Ok(()) };
-        let routes = engine.driver.inspect(engine_view::read_routes).await?;
+        let read = |engines: &Engines| (engine_view::read_routes(engines), names::read(engines));
+        let (routes, lsas) = engine.driver.inspect(read).await?;
+        self.handle_names(lsas);
         self.reconciler.handle_routes(self.clock.now(), routing::routing_input(&routes, &self.feed));
         Ok(())
     }
@@ -97,6 +99,7 @@ impl Daemon {
             return Ok(());
         }
         self.ensure_engine().await?;
+        self.tell_names().await?;
         let (Some(engine), Some(facts), Some(_), Some(config)) =
             (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
         else {
@@ -146,6 +149,7 @@ impl Daemon {
             }
             None => {}
         }
+        self.names.forget_told();
         if self.engine.is_some() {
             self.feed = InterfaceFeed::default();
             self.reconciler.handle_routing_restarted(self.clock.now());

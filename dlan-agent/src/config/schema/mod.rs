@@ -1,17 +1,27 @@
 //! The one table of every section and option, from which the parser, the errors, `--effective` and the document come.
 
 mod mesh_options;
+mod names_options;
 mod section_options;
 
 pub use mesh_options::mesh;
+pub use names_options::{delegate, names, record};
 pub use section_options::{lan, link, ospf_key, wan};
 
 pub use super::kind::Kind;
 use super::value::Rejection;
 
 /// Every kind of section, in the order of the document.
-pub static SECTIONS: [&SectionSchema; 5] =
-    [&mesh::SECTION, &wan::SECTION, &lan::SECTION, &link::SECTION, &ospf_key::SECTION];
+pub static SECTIONS: [&SectionSchema; 8] = [
+    &mesh::SECTION,
+    &wan::SECTION,
+    &lan::SECTION,
+    &link::SECTION,
+    &ospf_key::SECTION,
+    &names::SECTION,
+    &record::SECTION,
+    &delegate::SECTION,
+];
 
 /// One kind of section.
 pub struct SectionSchema {
@@ -32,6 +42,8 @@ pub struct SectionSchema {
 pub enum Occurrence {
     /// Exactly once.
     Once,
+    /// Once or not at all.
+    AtMostOnce,
     /// At least once.
     AtLeastOnce,
     /// Any number of times.

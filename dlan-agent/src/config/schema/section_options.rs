@@ -58,7 +58,7 @@ pub mod lan {
         occurrence: Occurrence::Any,
         example: "config lan 'lan0'",
         summary: "A side of the router with hosts; its networks are announced to the mesh.",
-        options: &[&DEVICE, &ZONE, &IPV4, &IPV6],
+        options: &[&DEVICE, &ZONE, &IPV4, &IPV6, &DNS64],
     };
 
     /// The Linux device.
@@ -81,6 +81,12 @@ pub mod lan {
         TypedOption::new("ipv6", Kind::Ipv6Address, value::ipv6_address)
             .default(Default::Unset(ADOPT))
             .summary("This router's IPv6 address on the LAN and the length of the LAN's prefix.");
+
+    /// Whether its hosts reach IPv4 by IPv6.
+    pub static DNS64: TypedOption<bool> =
+        TypedOption::new("dns64", Kind::OneOf(&["0", "1"]), value::switch)
+            .default(Default::Value("0"))
+            .summary("Whether its hosts are given IPv6 addresses for names that have only IPv4 ones, for a LAN behind NAT64; answers are left alone for who asks with CD set.");
 }
 
 /// The section `config link`.
