@@ -1,39 +1,20 @@
 //! The database: LSAs of the links, the area and the AS, with the age and the deadline of each.
 
+mod key;
+mod usage;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::key::{Domain, LsdbKey};
+use self::usage::Usage;
 use crate::config::Limits;
 use crate::ids::{InterfaceId, LinkStateId, RouterId};
-use crate::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey, MAX_AGE, Scope};
+use crate::ospf::lsa::{LsType, Lsa, LsaHeader, LsaKey, MAX_AGE};
 use crate::ospf::refusal::Refusal;
 use crate::ospf::shared::SharedMap;
 use crate::time::Instant;
-
-/// Who owns the scope an LSA is flooded in: LSAs with equal keys on two links are two LSAs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Domain {
-    /// The link of this interface.
-    Link(InterfaceId),
-    /// The area.
-    Area,
-    /// The autonomous system.
-    As,
-}
-
-impl Domain {
-    /// Returns where an LSA that arrives over `interface` belongs, or nothing for the reserved scope. An unknown type
-    /// without the U-bit stays on its link (RFC 5340 section 4.5.1).
-    pub const fn of(key: &LsaKey, interface: InterfaceId) -> Option<Self> {
-        match key.ls_type.flooding_scope() {
-            Scope::Link => Some(Self::Link(interface)),
-            Scope::Area => Some(Self::Area),
-            Scope::As => Some(Self::As),
-            Scope::Reserved => None,
-        }
-    }
-}
 
 /// MinLSArrival: how far apart instances of one LSA that are flooded arrive at least, but for [`EARLY_MAX`] (RFC 2328
 /// appendix B).
@@ -42,15 +23,6 @@ pub const MIN_LS_ARRIVAL: Duration = Duration::from_secs(1);
 /// refused comes again after RxmtInterval only. While many routers start, the ways of two instances differ by more than
 /// their originations do, so the limit is kept over several and not for each.
 const EARLY_MAX: u8 = 3;
-
-/// What identifies an LSA in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LsdbKey {
-    /// Where it belongs.
-    pub domain: Domain,
-    /// Which LSA.
-    pub lsa: LsaKey,
-}
 
 /// How an instance came into the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,52 +116,6 @@ pub struct Installation {
     pub deadline: Option<Instant>,
 }
 
-/// Of what the database holds only so much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    /// A link's own LSAs.
-    Link(InterfaceId),
-    /// What a router originates for the area or the AS.
-    Router(RouterId),
-}
-
-impl Part {
-    const fn of(key: &LsdbKey) -> Self {
-        match key.domain {
-            Domain::Link(id) => Self::Link(id),
-            Domain::Area | Domain::As => Self::Router(key.lsa.advertising_router),
-        }
-    }
-}
-
-/// How much there is in the database.
-#[derive(Debug, Clone)]
-struct Usage {
-    octets: usize,
-    /// No part is listed that has none.
-    lsas: SharedMap<Part, usize>,
-}
-
-impl Usage {
-    fn count(&mut self, key: &LsdbKey) {
-        let part = Part::of(key);
-        match self.lsas.get_mut(&part) {
-            Some(lsas) => *lsas += 1,
-            None => _ = self.lsas.insert(part, 1),
-        }
-    }
-
-    fn discount(&mut self, key: &LsdbKey) {
-        let part = Part::of(key);
-        if let Some(lsas) = self.lsas.get_mut(&part) {
-            *lsas -= 1;
-            if *lsas == 0 {
-                self.lsas.remove(&part);
-            }
-        }
-    }
-}
-
 /// The database of one router.
 #[derive(Debug)]
 pub struct Lsdb {
@@ -210,7 +136,7 @@ impl Lsdb {
             deadlines: SharedMap::new(),
             flushed: BTreeSet::new(),
             own: BTreeSet::new(),
-            usage: Usage { octets: 0, lsas: SharedMap::new() },
+            usage: Usage::new(),
         }
     }
 
@@ -296,7 +222,7 @@ impl Lsdb {
             Domain::Link(_) => (limits.lsas_per_link, Refusal::LinkFull),
             Domain::Area | Domain::As => (limits.lsas_per_router, Refusal::RouterFull),
         };
-        if self.usage.lsas.get(&Part::of(key)).is_some_and(|lsas| *lsas >= max) {
+        if self.usage.beside(key) >= max {
             Err(refusal)
         } else if self.len() >= limits.lsas {
             Err(Refusal::DatabaseFull)
@@ -507,18 +433,5 @@ mod tests {
         let entry = lsdb.get_mut(&key).unwrap();
         let second = Duration::from_secs(1);
         assert_eq!([at(5), at(5), at(6)].map(|now| entry.send_back(now, second)), [true, false, true]);
-    }
-
-    #[test]
-    fn an_unknown_type_without_the_u_bit_belongs_to_its_link() {
-        let domain = |bits| {
-            let lsa = LsaKey { ls_type: LsType::from_bits(bits), ..key(Domain::Area, 2).lsa };
-            Domain::of(&lsa, InterfaceId(7))
-        };
-        let link = Some(Domain::Link(InterfaceId(7)));
-        assert_eq!([domain(0x3ff0), domain(0x5ff0), domain(0x0008)], [link; 3]);
-        assert_eq!([domain(0xbff0), domain(0x2001)], [Some(Domain::Area); 2]);
-        assert_eq!([domain(0xdff0), domain(0x4005)], [Some(Domain::As); 2]);
-        assert_eq!([domain(0xe001), domain(0x6001)], [None; 2]);
     }
 }
