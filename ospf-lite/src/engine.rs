@@ -145,9 +145,7 @@ impl Engine {
         }
         routing.handle_changes(area, cx);
         routing.handle_settling(area, cx);
-        for interface in area.interfaces.values_mut() {
-            flood::send_flooded(interface, &area.lsdb, cx);
-        }
+        flood::send_due(area, cx);
         outcome
     }
 
@@ -288,8 +286,9 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),
         TimerKey::Originate => area.due.origination = true,
         TimerKey::Transit => originate::handle_installed(area),
+        TimerKey::Flood(id) => _ = area.due.sending.insert(id),
         // Looked at after every input; the deadline only makes sure that there is one.
-        TimerKey::Settle | TimerKey::Flood(_) => {}
+        TimerKey::Settle => {}
         TimerKey::Alternates => routing.handle_alternates_timeout(cx),
         TimerKey::ShortestPaths | TimerKey::Learn | TimerKey::Holddown => {
             routing.handle_timeout(area, key, cx);

@@ -35,6 +35,8 @@ pub struct Area {
     pub originations: Originations,
     /// What the present input has left to do.
     pub due: Due,
+    /// The interfaces with whose neighbors the database is being compared.
+    pub synchronizing: BTreeSet<InterfaceId>,
     /// Since when the first database is in.
     settled: Option<Instant>,
     patience: Patience,
@@ -62,6 +64,8 @@ pub struct Due {
     pub lsas: BTreeSet<LsaKey>,
     /// The content of an LSA that tells of the topology changed: neighbors are helped no longer.
     pub news: bool,
+    /// The interfaces over which LSAs or acknowledgments may have to be sent.
+    pub sending: BTreeSet<InterfaceId>,
 }
 
 impl Area {
@@ -72,6 +76,7 @@ impl Area {
             lsdb: Lsdb::new(router_id),
             originations: Originations::default(),
             due: Due::default(),
+            synchronizing: BTreeSet::new(),
             settled: None,
             patience: Patience { first_up: None, patience_until: now + SETTLE_ALONE },
         }
@@ -125,7 +130,7 @@ impl Area {
 
     /// Returns whether the database is being compared with that of any neighbor.
     pub fn is_synchronizing(&self) -> bool {
-        self.neighbor_states().any(|(state, _)| state.is_synchronizing())
+        !self.synchronizing.is_empty()
     }
 
     /// Notes that the content of this LSA changed in the database.

@@ -179,13 +179,13 @@ fn take(area: &mut Area, id: InterfaceId, (key, aged, source): (LsdbKey, AgedLsa
 }
 
 /// Passes the installed instance on to all but the neighbor that it came from (RFC 2328 section 13.3); the Updates go
-/// out with [`send_flooded`]. Returns whether anybody gets it.
+/// out with [`send_due`]. Returns whether anybody gets it.
 pub fn flood(area: &mut Area, key: &LsdbKey, from: Option<InterfaceId>, cx: &mut Cx<'_>) -> bool {
     let served = match key.domain {
         Domain::Link(_) => BTreeSet::new(),
         Domain::Area | Domain::As => mesh::served(area, from),
     };
-    let Area { interfaces, lsdb, .. } = area;
+    let Area { interfaces, lsdb, due, .. } = area;
     let Some(entry) = lsdb.get(key) else {
         return false;
     };
@@ -208,8 +208,9 @@ pub fn flood(area: &mut Area, key: &LsdbKey, from: Option<InterfaceId>, cx: &mut
         let neighbor = interface.neighbor.as_ref().map(|neighbor| neighbor.router_id);
         if neighbor.is_some_and(|neighbor| served.contains(&neighbor)) {
             is_passed_on |= withhold(interface, (key, &header, is_news), cx);
-        } else {
-            is_passed_on |= flood_over(interface, (key, &header, is_news), cx);
+        } else if flood_over(interface, (key, &header, is_news), cx) {
+            is_passed_on = true;
+            due.sending.insert(interface.config.id);
         }
     }
     is_passed_on
@@ -277,8 +278,17 @@ fn list(
     true
 }
 
-/// Sends the acknowledgments and the flooded LSAs that an input has left to send over an interface.
-pub fn send_flooded(interface: &mut Interface, lsdb: &Lsdb, cx: &mut Cx<'_>) {
+/// Sends the acknowledgments and the flooded LSAs that an input has left to send, over the interfaces that have any: to look
+/// through all of them after each input would cost a router its neighbors squared.
+pub fn send_due(area: &mut Area, cx: &mut Cx<'_>) {
+    for id in std::mem::take(&mut area.due.sending) {
+        if let Some(interface) = area.interfaces.get_mut(&id) {
+            send_flooded(interface, &area.lsdb, cx);
+        }
+    }
+}
+
+fn send_flooded(interface: &mut Interface, lsdb: &Lsdb, cx: &mut Cx<'_>) {
     let direct = std::mem::take(&mut interface.direct_acknowledgments);
     send_acknowledgments(interface, &direct, cx);
     if interface.flooding.is_empty() {
@@ -420,6 +430,7 @@ fn take_off_list(area: &mut Area, id: InterfaceId, key: &LsdbKey) -> bool {
 fn acknowledge_directly(area: &mut Area, id: InterfaceId, header: LsaHeader) {
     if let Some(interface) = area.interfaces.get_mut(&id) {
         interface.direct_acknowledgments.push(header);
+        area.due.sending.insert(id);
     }
 }
 

@@ -90,8 +90,11 @@ impl Routing {
             self.has_database = true;
             cx.outbox.raise(Event::RoutesChanged);
         }
-        let is_linked =
-            || next_hops(area, cx.config.family).iter().all(|hop| self.has_link(cx.config.router_id, hop));
+        let is_linked = || {
+            let links = self.links(cx.config.router_id);
+            let hops = next_hops(area, cx.config.family);
+            hops.iter().all(|hop| links.contains(&(hop.interface, hop.neighbor)))
+        };
         let patience_until = since + SETTLE_LINKS;
         if cx.now < patience_until && (is_pending || !is_linked()) {
             cx.timers.arm(TimerKey::Settle, patience_until);
@@ -106,13 +109,16 @@ impl Routing {
         cx.outbox.raise(Event::RoutesChanged);
     }
 
-    fn has_link(&self, router_id: RouterId, hop: &NextHop) -> bool {
-        let leads_there = |edge: &Edge| {
-            edge.interface_id == hop.interface
-                && self.calculation.graph().find(VertexId::Router(hop.neighbor)) == Some(edge.to)
+    /// Returns the links of a router to others that both ends say are there, as the graph has them.
+    fn links(&self, router_id: RouterId) -> BTreeSet<(InterfaceId, RouterId)> {
+        let graph = self.calculation.graph();
+        let root = graph.find(VertexId::Router(router_id));
+        let edges = root.map(|root| graph.edges(root)).unwrap_or_default();
+        let link = |edge: &Edge| match graph.vertex(edge.to).map(|vertex| vertex.id) {
+            Some(VertexId::Router(neighbor)) => Some((edge.interface_id, neighbor)),
+            _ => None,
         };
-        let root = self.calculation.graph().find(VertexId::Router(router_id));
-        root.is_some_and(|root| self.calculation.graph().edges(root).iter().any(leads_there))
+        edges.iter().filter_map(link).collect()
     }
 
     /// Takes the routes for settled ones.

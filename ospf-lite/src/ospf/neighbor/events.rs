@@ -40,6 +40,11 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
     tracing::info!(interface = %interface.config.name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
     cx.outbox.raise(Event::NeighborChanged { interface: id, neighbor: router_id, from, to });
     update_help(neighbor, (from, to), (interface.reachability, cx.now));
+    if to.is_synchronizing() {
+        area.synchronizing.insert(id);
+    } else {
+        area.synchronizing.remove(&id);
+    }
     note_adjacency(area, id, was_adjacent, cx);
     handle_edge(area, id, (from, to), cx);
 }

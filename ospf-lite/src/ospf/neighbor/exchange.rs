@@ -81,6 +81,7 @@ pub fn summarize(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
             if entry.is_flushed() {
                 neighbor.retransmissions.insert(*key, cx.now);
                 interface.flooding.insert(*key);
+                area.due.sending.insert(id);
             } else {
                 neighbor.exchange.summary.push_back(*key);
             }

@@ -3,7 +3,6 @@
 use crate::ids::InterfaceId;
 use crate::ospf::area::Area;
 use crate::ospf::flood;
-use crate::ospf::interface::Interface;
 use crate::ospf::lsa::LsaKey;
 use crate::ospf::lsdb::{Domain, LsdbKey};
 use crate::ospf::neighbor::{NeighborInput, events, exchange};
@@ -45,15 +44,7 @@ fn send_requests(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
 
 /// Goes on asking, or ends Loading, wherever an LSA has come in, from whomever.
 pub fn handle_progress(area: &mut Area, cx: &mut Cx<'_>) {
-    let is_synchronizing = |interface: &Interface| {
-        interface.neighbor.as_ref().is_some_and(|neighbor| neighbor.state.is_synchronizing())
-    };
-    let ids: Vec<InterfaceId> = area
-        .interfaces
-        .iter()
-        .filter(|(_, interface)| is_synchronizing(interface))
-        .map(|(id, _)| *id)
-        .collect();
+    let ids: Vec<InterfaceId> = area.synchronizing.iter().copied().collect();
     for id in ids {
         send_requests(area, id, cx);
     }
