@@ -1,10 +1,12 @@
-//! What a change of the topology costs in areas of 100 to 10,000 routers of every shape: `make scale`.
+//! What a change of the topology costs in areas of 100 to 10,000 routers of every shape, and what it takes until all of up to
+//! 2,000 know the area from cold start: `make scale`.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a person reads it; what is not as it should be ends it"
 )]
 
+use std::process::Command;
 use std::time::Duration;
 
 use ospf_lite::ids::{Cost, Family};
@@ -19,8 +21,72 @@ const CHANGE: Duration = Duration::from_secs(8);
 /// How many links change, one after the other.
 const CHANGES: usize = 5;
 
+/// How many routers start together.
+const COLD_STARTS: [usize; 4] = [250, 500, 1_000, 2_000];
+/// The word with which this program starts itself for one cold start: memory is counted by process.
+const COLD_START: &str = "cold-start";
+
 fn main() {
-    let most = std::env::args().nth(1).and_then(|most| most.parse().ok()).unwrap_or(10_000);
+    let number = |text: String| text.parse().ok();
+    match std::env::args().nth(1) {
+        Some(word) if word == COLD_START => cold_start(std::env::args().nth(2).and_then(number).unwrap()),
+        most => {
+            let most = most.and_then(number).unwrap_or(10_000);
+            changes(most);
+            cold_starts(most);
+        }
+    }
+}
+
+fn cold_starts(most: usize) {
+    println!();
+    println!(
+        "Cold start of all routers within 2 s, in a random mesh with 4 links each, HelloInterval 10 s: until every database and route is right."
+    );
+    println!();
+    println!(
+        "| routers | links | simulated time | updates per link | processor time | a router's | memory | a router's |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for routers in COLD_STARTS.into_iter().filter(|routers| *routers <= most) {
+        let program = std::env::current_exe().unwrap();
+        let status = Command::new(program).args([COLD_START, &routers.to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+/// Starts so many routers and prints what it takes until they have settled.
+fn cold_start(routers: usize) {
+    let begun = processor_time();
+    let config = WorldConfig {
+        hello_interval: Duration::from_secs(10),
+        dead_interval: Duration::from_secs(40),
+        ..WorldConfig::new(topology("random, 4 links", routers), Family::Ipv6)
+    };
+    let links = config.topology.links.len();
+    let mut world = World::new(config, 1);
+    let simulated = world.settle(LIMIT).unwrap();
+    let (spent, kilobytes) = (processor_time() - begun, peak_memory());
+    check(&world).unwrap();
+    println!(
+        "| {routers} | {links} | {:.1} s | {:.0} | {:.1} s | {:.0} ms | {:.0} MB | {:.0} kB |",
+        simulated.as_secs_f64(),
+        world.statistics().updates as f64 / links as f64,
+        spent.as_secs_f64(),
+        spent.as_secs_f64() * 1e3 / routers as f64,
+        kilobytes as f64 / 1e3,
+        kilobytes as f64 / routers as f64,
+    );
+}
+
+/// Returns the most memory that this process has had resident, in kilobytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn changes(most: usize) {
     println!(
         "Updates and acknowledgments that one changed LSA costs in an area that has settled; means of {CHANGES} changes."
     );

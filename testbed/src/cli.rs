@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::bench::failover::{Case, Shape, Subject};
+use crate::bench::rest::Situation;
 
 /// Brings a distributed LAN up on this machine, in network namespaces; breaks it, heals it, tests it.
 #[derive(Debug, Parser)]
@@ -176,6 +177,21 @@ pub enum Bench {
     },
     /// How soon a mesh converges and heals, and what its routers hold in memory.
     Mesh,
+    /// What routing uses while nothing happens, and while links flap, beside BIRD and FRR.
+    Rest {
+        /// How long each is watched.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// How many links the measured router has.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=40))]
+        links: u8,
+        /// Whom to measure.
+        #[arg(long, value_delimiter = ',', default_value = "dlan,bird,frr")]
+        subjects: Vec<Subject>,
+        /// What happens meanwhile, with which timers.
+        #[arg(long, value_delimiter = ',', default_value = "hello,bfd,flaps")]
+        situations: Vec<Situation>,
+    },
     /// How long traffic is away when a link fails, beside BIRD and FRR.
     Failover {
         /// How often each failure is made; the median counts.

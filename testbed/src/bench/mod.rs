@@ -7,6 +7,7 @@ pub mod failover;
 pub mod listener;
 pub mod mesh;
 pub mod player;
+pub mod rest;
 pub mod shapes;
 
 use std::fs;
@@ -22,6 +23,10 @@ pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
             database::measure(console, &crate::foreign::bird::program()?, &routers)
         }
         Bench::Mesh => mesh::measure(console),
+        Bench::Rest { seconds, links, subjects, situations } => {
+            let window = std::time::Duration::from_secs(seconds);
+            rest::measure(console, &rest::Orders { window, links: usize::from(links), subjects, situations })
+        }
         Bench::Failover { runs, subjects, cases, shapes, prefixes } => {
             failover::measure(console, &failover::Orders { runs, subjects, cases, shapes, prefixes })
         }
