@@ -10,6 +10,7 @@ use vxlan::mtu::OuterFamily;
 use super::error::ConfigError;
 use super::problem::{Place, Problem};
 use super::schema::{TypedOption, delegate, lan, link, mesh, ospf_key, record, wan};
+use super::service;
 use super::types::HostId;
 use super::view::{View, Views};
 use crate::addressing::{self, LINK_DEVICE_PREFIX, Pair};
@@ -30,6 +31,7 @@ pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     check_endpoints(views, errors);
     check_ospf_keys(views, errors);
     check_records(views, errors);
+    service::check::check(views, errors);
 }
 
 fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {

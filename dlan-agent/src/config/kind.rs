@@ -64,6 +64,16 @@ pub enum Kind {
     Service,
     /// A text of a record.
     Text,
+    /// An address of this router, or all of them, with a port.
+    Listen,
+    /// A name or address with a port, and words about it.
+    Upstream,
+    /// A TLS server name.
+    ServerName,
+    /// An address or a network.
+    Source,
+    /// Octets, as text or in hexadecimal.
+    Octets,
 }
 
 impl Kind {
@@ -115,6 +125,17 @@ impl Kind {
                 "a host and port, and if need be priority and weight, such as 'nas.r1.lan 5060' or 'nas.r1.lan 5060 10 0'"
             }
             Self::Text => "a text of at most 255 octets without control characters",
+            Self::Listen => {
+                "an address of this router with a port, such as *:443, 0.0.0.0:443, [::]:443 or 192.0.2.4:443"
+            }
+            Self::Upstream => {
+                "a name or address with a port, such as nas.r1.lan:443 or [fd79:1::7]:443, and after it weight=2, backup, down, max_fails=1, fail_timeout=10 or max_conns=100"
+            }
+            Self::ServerName => {
+                "a name such as www.example.com, in lower case, or *.example.com for all names below example.com"
+            }
+            Self::Source => "an address or a network, such as 192.0.2.7, 198.51.100.0/24 or 2001:db8::/32",
+            Self::Octets => "a text, or octets in hexadecimal such as 0x70696e67; at most 512 octets",
         };
         fixed.to_owned()
     }

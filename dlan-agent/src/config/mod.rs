@@ -11,6 +11,7 @@ pub mod names;
 pub mod problem;
 pub mod schema;
 pub mod secret;
+pub mod service;
 pub mod suggest;
 pub mod template;
 pub mod uci;

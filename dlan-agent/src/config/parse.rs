@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::schema::{
     self, Default, Kind, Occurrence, SECTIONS, delegate, lan, link, mesh, names, ospf_key, record, wan,
 };
+use super::service;
 use super::suggest::nearest;
 use super::types::{
     Config, DelegateConfig, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, LinkCost, MeshConfig,
@@ -202,6 +203,7 @@ fn config(views: &Views<'_>, hostname: &str) -> Option<Config> {
         names: names_config(views.names.as_ref())?,
         records: records(&views.records)?,
         delegates: views.delegates.iter().map(delegate_config).collect::<Option<_>>()?,
+        services: views.services.iter().map(service::service_config).collect::<Option<_>>()?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::service::problem::ServiceProblem;
 use super::types::HostId;
 use super::value::Rejection;
 
@@ -367,6 +368,9 @@ pub enum Problem {
     /// A delegate section that delegates nothing.
     #[error("neither option zone nor list reverse is written: nothing is delegated")]
     EmptyDelegate,
+    /// Services that do not fit together.
+    #[error(transparent)]
+    Service(Box<ServiceProblem>),
     /// An endpoint that only the mesh itself reaches.
     #[error(
         "{host} lies in {network}, the pool {pool} of the mesh itself: a neighbor is called at its address outside the mesh"

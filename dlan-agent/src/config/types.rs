@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use vxlan::key::PublicKey;
 use vxlan::link::LinkName;
 
+use super::service::ServiceConfig;
 use crate::names::domain::DomainName;
 use crate::names::record::Record;
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub records: BTreeSet<Record>,
     /// Who answers for what nobody announces.
     pub delegates: Vec<DelegateConfig>,
+    /// What runs inside and is reached through this router's addresses.
+    pub services: Vec<ServiceConfig>,
 }
 
 /// The agent's name server.

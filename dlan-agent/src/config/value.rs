@@ -32,11 +32,13 @@ impl Rejection {
         Self::default()
     }
 
-    pub(super) fn because(reason: impl Into<String>) -> Self {
+    /// Says why the text is not allowed.
+    pub fn because(reason: impl Into<String>) -> Self {
         Self { because: Some(reason.into()), ..Self::default() }
     }
 
-    pub(super) fn suggesting(mut self, suggestion: impl Into<String>) -> Self {
+    /// Says what the text may have been meant to be.
+    pub fn suggesting(mut self, suggestion: impl Into<String>) -> Self {
         self.suggestion = Some(suggestion.into());
         self
     }
@@ -334,7 +336,7 @@ pub fn endpoint(text: &str, _: Kind) -> Decoded<Endpoint> {
 }
 
 /// Returns whether a text is an IPv4 address or a DNS name; a name of digits only would be a mistyped address.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let numeric = name.chars().all(|c| c.is_ascii_digit() || c == '.');
     let is_part = |part: &str| is_label(&part.replace('_', "a"));
@@ -342,7 +344,7 @@ fn is_host(text: &str) -> bool {
 }
 
 /// Reads one of the kind's words.
-fn word(text: &str, kind: Kind) -> Decoded<&'static str> {
+pub(super) fn word(text: &str, kind: Kind) -> Decoded<&'static str> {
     let Kind::OneOf(words) = kind else {
         return Err(Rejection::plain());
     };

@@ -134,6 +134,8 @@ pub struct Views<'a> {
     pub records: Vec<View<'a>>,
     /// The `delegate` sections.
     pub delegates: Vec<View<'a>>,
+    /// The `service` sections.
+    pub services: Vec<View<'a>>,
 }
 
 impl<'a> Views<'a> {
@@ -154,12 +156,18 @@ impl<'a> Views<'a> {
             names: of(&schema::names::SECTION).into_iter().next(),
             records: of(&schema::record::SECTION),
             delegates: of(&schema::delegate::SECTION),
+            services: of(&schema::service::SECTION),
         }
     }
 
     /// Returns all of them in the order of the document.
     pub fn all(&self) -> impl Iterator<Item = &View<'a>> {
         let before = self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.links);
-        before.chain(&self.ospf_keys).chain(&self.names).chain(&self.records).chain(&self.delegates)
+        before
+            .chain(&self.ospf_keys)
+            .chain(&self.names)
+            .chain(&self.records)
+            .chain(&self.delegates)
+            .chain(&self.services)
     }
 }

@@ -9,10 +9,11 @@ pub use names_options::{delegate, names, record};
 pub use section_options::{lan, link, ospf_key, wan};
 
 pub use super::kind::Kind;
+pub use super::service::schema as service;
 use super::value::Rejection;
 
 /// Every kind of section, in the order of the document.
-pub static SECTIONS: [&SectionSchema; 8] = [
+pub static SECTIONS: [&SectionSchema; 9] = [
     &mesh::SECTION,
     &wan::SECTION,
     &lan::SECTION,
@@ -21,6 +22,7 @@ pub static SECTIONS: [&SectionSchema; 8] = [
     &names::SECTION,
     &record::SECTION,
     &delegate::SECTION,
+    &service::SECTION,
 ];
 
 /// One kind of section.
@@ -124,13 +126,13 @@ impl<T> TypedOption<T> {
     }
 
     /// Sets what holds when the option is not written.
-    const fn default(mut self, default: Default) -> Self {
+    pub const fn default(mut self, default: Default) -> Self {
         self.schema.default = default;
         self
     }
 
     /// Sets the sentence.
-    const fn summary(mut self, summary: &'static str) -> Self {
+    pub const fn summary(mut self, summary: &'static str) -> Self {
         self.schema.summary = summary;
         self
     }
