@@ -79,14 +79,16 @@ impl Lab {
         let mut devices: Vec<String> = Vec::new();
         for route in routes.iter().filter(usable) {
             let hops = route.get("nexthops").and_then(Value::as_array);
-            let group = route.get("nhid").and_then(|id| object(Some(id))?.get("group")?.as_array());
-            match (group, hops) {
-                (Some(members), _) => {
+            let object_of_route = route.get("nhid").and_then(|id| object(Some(id)));
+            let group = object_of_route.and_then(|object| object.get("group")?.as_array());
+            match (group, hops, object_of_route) {
+                (Some(members), ..) => {
                     let ways = members.iter().filter_map(|member| object(member.get("id")));
                     devices.extend(ways.filter_map(device));
                 }
-                (None, Some(hops)) => devices.extend(hops.iter().filter_map(device)),
-                (None, None) => devices.extend(device(route)),
+                (None, Some(hops), _) => devices.extend(hops.iter().filter_map(device)),
+                (None, None, Some(object)) => devices.extend(device(object)),
+                (None, None, None) => devices.extend(device(route)),
             }
         }
         devices.sort();
