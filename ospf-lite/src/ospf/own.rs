@@ -14,8 +14,6 @@ pub const MIN_LS_INTERVAL: Duration = Duration::from_secs(5);
 /// MinLSInterval here: after a failure and its repair the network must not wait five seconds. A little over
 /// MinLSArrival, for the two instances may take ways of different length.
 pub const SECOND_INTERVAL: Duration = Duration::from_millis(1100);
-/// How long it must be quiet before an origination counts as the first in a row.
-pub const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What this router originates, and when it last did.
 #[derive(Debug, Default)]
@@ -91,17 +89,27 @@ impl Originations {
     }
 }
 
-/// When an LSA was last originated, and as the how many-th in a row.
+/// When an LSA was last originated, and as the how many-th in a row. Each MinLSInterval without another takes one off, so
+/// that a link that fails, comes back and fails once more some seconds later is told of as soon as the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
     last: Instant,
     in_a_row: u8,
 }
 
+/// What the row counts to: from here on all are MinLSInterval apart.
+const IN_A_ROW_MAX: u8 = 2;
+
 impl Throttle {
     /// Returns whether the next origination still counts as one of the row.
     pub fn matters(self, now: Instant) -> bool {
-        now.since(self.last) < QUIET_INTERVAL
+        self.left(now) > 0
+    }
+
+    /// Returns how many of the row still count.
+    fn left(self, now: Instant) -> u8 {
+        let passed = now.since(self.last).as_secs() / MIN_LS_INTERVAL.as_secs();
+        self.in_a_row.saturating_sub(u8::try_from(passed).unwrap_or(u8::MAX))
     }
 
     /// Returns when the next instance may follow.
@@ -114,8 +122,8 @@ impl Throttle {
         if starts {
             return Self { last: now, in_a_row: 1 };
         }
-        let in_a_row = old.filter(|old| old.matters(now)).map_or(1, |old| old.in_a_row.saturating_add(1));
-        Self { last: now, in_a_row }
+        let in_a_row = old.map_or(0, |old| old.left(now)) + 1;
+        Self { last: now, in_a_row: in_a_row.min(IN_A_ROW_MAX) }
     }
 }
 
@@ -123,17 +131,41 @@ impl Throttle {
 mod tests {
     use super::*;
 
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn origination_slows_down_in_a_row_and_recovers_when_it_is_quiet() {
-        let start = Instant::ORIGIN + Duration::from_secs(100);
+        let start = Instant::ORIGIN + seconds(100);
         let first = Throttle::after(None, start, false);
         assert_eq!(first.allowed_at(), start + SECOND_INTERVAL);
         let second = Throttle::after(Some(first), first.allowed_at(), false);
         assert_eq!(second.allowed_at(), first.allowed_at() + MIN_LS_INTERVAL);
         let third = Throttle::after(Some(second), second.allowed_at(), false);
         assert_eq!(third.allowed_at(), second.allowed_at() + MIN_LS_INTERVAL);
-        let quiet = third.last + QUIET_INTERVAL;
+        let quiet = third.last + 2 * MIN_LS_INTERVAL;
         assert!(!third.matters(quiet));
         assert_eq!(Throttle::after(Some(third), quiet, false).allowed_at(), quiet + SECOND_INTERVAL);
+    }
+
+    #[test]
+    fn one_origination_every_five_seconds_never_makes_a_row() {
+        let mut throttle = Throttle::after(None, Instant::ORIGIN, false);
+        for step in 1..100 {
+            let now = Instant::ORIGIN + step * MIN_LS_INTERVAL;
+            throttle = Throttle::after(Some(throttle), now, false);
+            assert_eq!(throttle.allowed_at(), now + SECOND_INTERVAL);
+        }
+    }
+
+    #[test]
+    fn a_row_of_any_length_is_forgotten_after_twice_min_ls_interval() {
+        let mut throttle = Throttle::after(None, Instant::ORIGIN, false);
+        for _ in 0..1_000 {
+            throttle = Throttle::after(Some(throttle), throttle.allowed_at(), false);
+        }
+        assert!(throttle.matters(throttle.last + 2 * MIN_LS_INTERVAL - seconds(1)));
+        assert!(!throttle.matters(throttle.last + 2 * MIN_LS_INTERVAL));
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)] // tests
 
 mod adjacency;
+mod failures;
 mod flooding;
 mod limits;
 mod origination;
