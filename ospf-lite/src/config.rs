@@ -103,7 +103,8 @@ impl Config {
 pub struct SpfDelayConfig {
     /// INITIAL_SPF_DELAY: before the first run after a quiet time.
     pub initial: Duration,
-    /// SHORT_SPF_DELAY: while one event's consequences arrive.
+    /// SHORT_SPF_DELAY: while one event's consequences arrive. Meant for up to 64 routers and transit networks; longer in
+    /// proportion where there are more, up to 200 ms.
     pub short: Duration,
     /// LONG_SPF_DELAY: while the network keeps changing. Meant for up to 250 routers and transit networks; longer in
     /// proportion where there are more, up to 5 s.
@@ -115,13 +116,14 @@ pub struct SpfDelayConfig {
 }
 
 impl Default for SpfDelayConfig {
-    /// SHORT_SPF_DELAY and TIME_TO_LEARN_INTERVAL are those RFC 8405 proposes. The others answer sooner, for a mesh of
-    /// tens of routers rather than of thousands: the first run waits for nothing, LONG_SPF_DELAY is one second (it grows
-    /// with the topology), and after three quiet seconds the next event counts as the first again.
+    /// TIME_TO_LEARN_INTERVAL is the one RFC 8405 proposes. The others answer sooner, for a mesh of tens of routers
+    /// rather than of thousands: the first run waits for nothing, SHORT_SPF_DELAY is 50 ms, for the neighbors of a router
+    /// that dies notice it one after the other, LONG_SPF_DELAY is one second (both grow with the topology), and after
+    /// three quiet seconds the next event counts as the first again.
     fn default() -> Self {
         Self {
             initial: Duration::ZERO,
-            short: Duration::from_millis(200),
+            short: Duration::from_millis(50),
             long: Duration::from_secs(1),
             time_to_learn: Duration::from_millis(500),
             holddown: Duration::from_secs(3),

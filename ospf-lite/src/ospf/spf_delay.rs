@@ -6,7 +6,11 @@ use crate::config::SpfDelayConfig;
 use crate::ospf::outbox::Cx;
 use crate::timer::TimerKey;
 
-/// LONG_SPF_DELAY is meant for topologies of up to this size and grows in proportion to it: what a run costs does too.
+/// SHORT_SPF_DELAY is meant for topologies of up to this size and grows in proportion to it: what a run costs does too.
+pub const SHORT_DELAY_VERTICES: usize = 64;
+/// What SHORT_SPF_DELAY grows to at most: the value that RFC 8405 section 6 suggests for it.
+pub const SHORT_DELAY_MAX: Duration = Duration::from_millis(200);
+/// LONG_SPF_DELAY is meant for topologies of up to this size, and grows in the same way.
 pub const LONG_DELAY_VERTICES: usize = 250;
 /// What LONG_SPF_DELAY grows to at most: the value that RFC 8405 section 6 suggests for it.
 pub const LONG_DELAY_MAX: Duration = Duration::from_secs(5);
@@ -58,13 +62,16 @@ impl SpfDelayState {
     fn delay(self, config: &SpfDelayConfig, vertices: usize) -> Duration {
         match self {
             Self::Quiet => config.initial,
-            Self::ShortWait => config.short,
-            Self::LongWait => {
-                let times = u32::try_from(vertices / LONG_DELAY_VERTICES).unwrap_or(u32::MAX).max(1);
-                config.long.saturating_mul(times).min(LONG_DELAY_MAX.max(config.long))
-            }
+            Self::ShortWait => grown(config.short, vertices / SHORT_DELAY_VERTICES, SHORT_DELAY_MAX),
+            Self::LongWait => grown(config.long, vertices / LONG_DELAY_VERTICES, LONG_DELAY_MAX),
         }
     }
+}
+
+/// Returns so many times the delay, but no more than `max` unless it is longer itself.
+fn grown(delay: Duration, times: usize, max: Duration) -> Duration {
+    let times = u32::try_from(times).unwrap_or(u32::MAX).max(1);
+    delay.saturating_mul(times).min(max.max(delay))
 }
 
 /// The machine with its timers.
@@ -108,12 +115,19 @@ mod tests {
     use crate::config::SpfDelayConfig;
 
     #[test]
+    fn the_short_delay_grows_with_the_topology_up_to_what_the_rfc_suggests() {
+        let config = SpfDelayConfig::default();
+        let millis =
+            [0, 127, 128, 255, 256, 100_000].map(|vertices| ShortWait.delay(&config, vertices).as_millis());
+        assert_eq!(millis, [50, 50, 100, 150, 200, 200]);
+    }
+
+    #[test]
     fn the_long_delay_grows_with_the_topology_up_to_five_seconds() {
         let config = SpfDelayConfig::default();
         let seconds =
             [0, 499, 500, 1_000, 100_000].map(|vertices| LongWait.delay(&config, vertices).as_secs());
         assert_eq!(seconds, [1, 1, 2, 4, 5]);
         assert!(Quiet.delay(&config, 100_000).is_zero());
-        assert_eq!(ShortWait.delay(&config, 100_000), config.short);
     }
 }

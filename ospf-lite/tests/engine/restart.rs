@@ -68,7 +68,7 @@ fn a_router_that_returns_gets_no_traffic_before_it_has_had_its_routes_for_a_seco
         assert!(has_routes(net));
         net.now >= until
     });
-    net.run_until(seconds(3), |net| net.hops(1, 3) == [2] && net.hops(3, 1) == [2]);
+    net.run_until(seconds(5), |net| net.hops(1, 3) == [2] && net.hops(3, 1) == [2]);
 }
 
 #[test]
