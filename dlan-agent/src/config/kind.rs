@@ -34,6 +34,14 @@ pub enum Kind {
     Domain,
     /// A neighbor's name: a DNS label, with `_` accepted.
     NeighborName,
+    /// A zone's name.
+    Zone,
+    /// A zone's name, or the word `wan`.
+    Reach,
+    /// An address or network, and a service.
+    Allowed,
+    /// Ports of a protocol.
+    Ports,
     /// An IPv4 network.
     Ipv4Pool,
     /// An IPv4 network, or the word `none`.
@@ -100,6 +108,12 @@ impl Kind {
             Self::NeighborName => {
                 "a name: 1 to 63 letters, digits, '-' and '_', beginning with a letter or digit"
             }
+            Self::Zone => "a zone: internal, isolated or the name of a config zone",
+            Self::Reach => "a zone (internal, isolated or the name of a config zone), or the word wan",
+            Self::Allowed => {
+                "an address or network, with tcp or udp and a port or ports behind it or not, such as 10.2.4.16, 10.2.4.16 tcp 443 or fd79::/64 udp 5000-5010"
+            }
+            Self::Ports => "tcp or udp and a port or ports, such as tcp 8443 or udp 5000-5010",
             Self::Ipv4Pool => "an IPv4 network such as 10.1.1.0/24",
             Self::Ipv4PoolOrNone => "an IPv4 network such as 10.0.0.0/16, or the word none",
             Self::Ipv6Pool => "an IPv6 network such as fd00:0:1:1::/64",
@@ -107,7 +121,9 @@ impl Kind {
             Self::Ipv6Address => {
                 "this router's IPv6 address with its prefix length, such as fd79:2de7:db86::1/64"
             }
-            Self::Device => "a device name such as br-lan: 1 to 15 characters without '/', ':' or spaces",
+            Self::Device => {
+                "a device name such as br-lan: 1 to 15 letters, digits, '-', '_', '.' and '+', not beginning with '-'"
+            }
             Self::Network => {
                 "a name of OpenWrt's network configuration such as wan: letters, digits, '_', '-' and '.'"
             }

@@ -17,8 +17,10 @@ pub mod template;
 pub mod uci;
 pub mod value;
 pub mod view;
+pub mod zone;
 
 mod check;
+mod check_zones;
 mod effective;
 mod load;
 mod parse;

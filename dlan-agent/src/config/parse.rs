@@ -7,6 +7,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::problem::Problem;
 use super::schema::{
     self, Default, Kind, Occurrence, SECTIONS, delegate, lan, link, mesh, names, ospf_key, record, wan,
+    wan_filter, zone,
 };
 use super::service;
 use super::suggest::nearest;
@@ -17,6 +18,7 @@ use super::types::{
 use super::uci::{self, Document, FILE_OCTETS_MAX, Section};
 use super::value;
 use super::view::{View, Views};
+use super::zone::ZoneConfig;
 use crate::names::record::{Record, RecordData};
 
 /// A text with what is needed to read it.
@@ -198,6 +200,7 @@ fn config(views: &Views<'_>, hostname: &str) -> Option<Config> {
         mesh: mesh_config(mesh, hostname)?,
         wans: views.wans.iter().map(|view| wan_config(view, views)).collect::<Option<_>>()?,
         lans: views.lans.iter().map(lan_config).collect::<Option<_>>()?,
+        zones: views.zones.iter().map(zone_config).collect::<Option<_>>()?,
         links: views.links.iter().map(|view| link_config(view, mesh)).collect::<Option<_>>()?,
         ospf_keys: ospf_keys(&views.ospf_keys, mesh)?,
         names: names_config(views.names.as_ref())?,
@@ -257,7 +260,19 @@ pub fn listen_port(views: &Views<'_>) -> u16 {
 fn wan_config(view: &View<'_>, views: &Views<'_>) -> Option<WanConfig> {
     let device = view.written(&wan::DEVICE).map(DeviceSource::Device);
     let interface = view.written(&wan::INTERFACE).map(DeviceSource::Interface);
-    Some(WanConfig { name: view.name(), source: device.or(interface)?, listen_port: listen_port(views) })
+    Some(WanConfig {
+        name: view.name(),
+        source: device.or(interface)?,
+        listen_port: listen_port(views),
+        input: view.value(&wan_filter::INPUT)?,
+        ssh: view.value(&wan_filter::SSH),
+        open: view.list(&wan_filter::OPEN)?,
+        masquerade: view.value(&wan_filter::MASQUERADE)?,
+    })
+}
+
+fn zone_config(view: &View<'_>) -> Option<ZoneConfig> {
+    Some(ZoneConfig { name: view.name(), reach: view.list(&zone::REACH)?, allow: view.list(&zone::ALLOW)? })
 }
 
 fn lan_config(view: &View<'_>) -> Option<LanConfig> {

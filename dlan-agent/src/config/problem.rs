@@ -371,6 +371,33 @@ pub enum Problem {
     /// Services that do not fit together.
     #[error(transparent)]
     Service(Box<ServiceProblem>),
+    /// A zone that is not there.
+    #[error(
+        "there is no zone {} here; there are {zones}: write a section config zone for it{}",
+        Shown(zone),
+        DidYouMean(suggestion)
+    )]
+    NoSuchZone {
+        /// Its name.
+        zone: String,
+        /// The zones that there are.
+        zones: String,
+        /// What it may have been meant to be.
+        suggestion: Option<String>,
+    },
+    /// A section of a zone that cannot have one.
+    #[error("{} cannot be the name of a zone's section: {reason}", Shown(name))]
+    ZoneSection {
+        /// The section's name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An opening in what is not closed.
+    #[error(
+        "this opens what is not closed: it needs option input 'drop'; where another firewall closes the WAN, open it there"
+    )]
+    OpensNothing,
     /// An endpoint that only the mesh itself reaches.
     #[error(
         "{host} lies in {network}, the pool {pool} of the mesh itself: a neighbor is called at its address outside the mesh"

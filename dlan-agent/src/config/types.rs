@@ -15,6 +15,7 @@ use vxlan::key::PublicKey;
 use vxlan::link::LinkName;
 
 use super::service::ServiceConfig;
+use super::zone::{Ports, WanInput, ZoneConfig};
 use crate::names::domain::DomainName;
 use crate::names::record::Record;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub wans: Vec<WanConfig>,
     /// The sides with hosts.
     pub lans: Vec<LanConfig>,
+    /// What the hosts of zones may reach; `internal` is not among them.
+    pub zones: Vec<ZoneConfig>,
     /// The configured neighbors.
     pub links: Vec<LinkConfig>,
     /// The keys of routing packets: the first signs, all are accepted. None leaves them without authentication.
@@ -185,6 +188,14 @@ pub struct WanConfig {
     pub source: DeviceSource,
     /// WireGuard's UDP port; one for the router, taken from the first WAN.
     pub listen_port: u16,
+    /// What becomes of packets for this router that nobody asked for.
+    pub input: WanInput,
+    /// SSH's port, when it can be reached from there.
+    pub ssh: Option<u16>,
+    /// Further ports that can.
+    pub open: Vec<Ports>,
+    /// Whether what leaves from the inside gets this router's address.
+    pub masquerade: bool,
 }
 
 /// How a device is found.

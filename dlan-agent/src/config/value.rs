@@ -265,7 +265,14 @@ pub fn ipv6_address(text: &str, _: Kind) -> Decoded<LanAddress<Ipv6Addr>> {
 
 /// Reads a device name.
 pub fn device(text: &str, _: Kind) -> Decoded<LinkName> {
-    LinkName::new(text).map_err(|_| Rejection::plain())
+    LinkName::new(text).ok().filter(is_plain_device).ok_or_else(Rejection::plain)
+}
+
+/// Returns whether a device's name is text and nothing else to every program that is told it: the kernel allows names that
+/// to a firewall are patterns, sets or quotes.
+pub fn is_plain_device(device: &LinkName) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+    device.as_str().chars().all(is_plain) && !device.as_str().starts_with('-')
 }
 
 /// Reads a name of OpenWrt's network configuration.
@@ -352,11 +359,6 @@ pub(super) fn word(text: &str, kind: Kind) -> Decoded<&'static str> {
     found
         .copied()
         .ok_or_else(|| Rejection { suggestion: nearest(text, words.iter().copied()), ..Rejection::default() })
-}
-
-/// Reads a zone.
-pub fn zone(text: &str, kind: Kind) -> Decoded<String> {
-    word(text, kind).map(str::to_owned)
 }
 
 /// Reads an authentication algorithm.

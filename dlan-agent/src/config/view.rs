@@ -124,6 +124,8 @@ pub struct Views<'a> {
     pub wans: Vec<View<'a>>,
     /// The `lan` sections.
     pub lans: Vec<View<'a>>,
+    /// The `zone` sections.
+    pub zones: Vec<View<'a>>,
     /// The `link` sections.
     pub links: Vec<View<'a>>,
     /// The `ospf_key` sections.
@@ -151,6 +153,7 @@ impl<'a> Views<'a> {
             mesh: of(&schema::mesh::SECTION).into_iter().next(),
             wans: of(&schema::wan::SECTION),
             lans: of(&schema::lan::SECTION),
+            zones: of(&schema::zone::SECTION),
             links: of(&schema::link::SECTION),
             ospf_keys: of(&schema::ospf_key::SECTION),
             names: of(&schema::names::SECTION).into_iter().next(),
@@ -162,7 +165,8 @@ impl<'a> Views<'a> {
 
     /// Returns all of them in the order of the document.
     pub fn all(&self) -> impl Iterator<Item = &View<'a>> {
-        let before = self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.links);
+        let before =
+            self.mesh.iter().chain(&self.wans).chain(&self.lans).chain(&self.zones).chain(&self.links);
         before
             .chain(&self.ospf_keys)
             .chain(&self.names)

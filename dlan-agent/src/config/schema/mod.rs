@@ -3,20 +3,23 @@
 mod mesh_options;
 mod names_options;
 mod section_options;
+mod zone_options;
 
 pub use mesh_options::mesh;
 pub use names_options::{delegate, names, record};
 pub use section_options::{lan, link, ospf_key, wan};
+pub use zone_options::{wan_filter, zone};
 
 pub use super::kind::Kind;
 pub use super::service::schema as service;
 use super::value::Rejection;
 
 /// Every kind of section, in the order of the document.
-pub static SECTIONS: [&SectionSchema; 9] = [
+pub static SECTIONS: [&SectionSchema; 10] = [
     &mesh::SECTION,
     &wan::SECTION,
     &lan::SECTION,
+    &zone::SECTION,
     &link::SECTION,
     &ospf_key::SECTION,
     &names::SECTION,

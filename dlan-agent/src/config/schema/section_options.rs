@@ -4,6 +4,7 @@
 pub mod wan {
     use vxlan::link::LinkName;
 
+    use crate::config::schema::wan_filter::{INPUT, MASQUERADE, OPEN, SSH};
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
     use crate::config::value;
 
@@ -13,7 +14,7 @@ pub mod wan {
         occurrence: Occurrence::AtLeastOnce,
         example: "config wan 'wan0'",
         summary: "A side of the router that is not trusted; it names either `interface` or `device`.",
-        options: &[&INTERFACE, &DEVICE, &LISTEN_PORT],
+        options: &[&INTERFACE, &DEVICE, &LISTEN_PORT, &INPUT, &SSH, &OPEN, &MASQUERADE],
     };
 
     /// The OpenWrt network name.
@@ -49,6 +50,7 @@ pub mod lan {
     use crate::config::LanAddress;
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
     use crate::config::value;
+    use crate::config::zone;
 
     const ADOPT: &str = "the private addresses found on the device";
 
@@ -66,9 +68,9 @@ pub mod lan {
         TypedOption::new("device", Kind::Device, value::device).summary("The Linux device, such as br-lan.");
 
     /// The zone.
-    pub static ZONE: TypedOption<String> = TypedOption::new("zone", Kind::OneOf(&["internal"]), value::zone)
-        .default(Default::Value("internal"))
-        .summary("The zone of its hosts; `internal` reaches everything in the mesh.");
+    pub static ZONE: TypedOption<String> = TypedOption::new("zone", Kind::Zone, zone::zone_name)
+        .default(Default::Value(zone::INTERNAL))
+        .summary("The zone of its hosts, which decides what they may reach: `internal` everything, `isolated` what it is given, or one of a `config zone`.");
 
     /// The router's IPv4 address.
     pub static IPV4: TypedOption<LanAddress<Ipv4Addr>> =
