@@ -22,6 +22,7 @@ use crate::state::route::{
 use crate::state::rule::{Rule, RuleFamily};
 use crate::state::setting::{Setting, SettingValue};
 use crate::state::{DeviceAddress, LOOPBACK_DEVICE, State};
+use crate::zones::{self, FarZones};
 
 /// The routes of the routing protocol, resolved to what the kernel is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +31,8 @@ pub struct RoutingInput {
     pub routes: BTreeMap<IpNet, Ways>,
     /// Prefixes to which nothing may ever go by the WAN, whether there is a route or not.
     pub learned: BTreeSet<IpNet>,
+    /// What is known of the zones of other routers' prefixes.
+    pub zones: FarZones,
     /// Whether both families' routes follow from a whole database.
     pub complete: bool,
     /// Whether both families' engines have settled: before that, what stands in the kernel is kept.
@@ -70,7 +73,13 @@ pub fn desired(
         routes,
         rules: rules(mesh),
         settings: settings(facts, &devices),
-        ruleset: Some(nftables::render(config, facts, &links, &guarded)),
+        ruleset: Some(nftables::render(&nftables::Inputs {
+            config,
+            sides: facts.sides(),
+            links: &links,
+            guarded: &guarded,
+            members: &zones::members(config, facts.sides(), routing.routes.keys(), &routing.zones),
+        })),
         files: files(mesh),
         programs: BTreeMap::new(),
         links: devices,

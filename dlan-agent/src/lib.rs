@@ -37,3 +37,4 @@ pub mod store;
 pub mod system;
 pub mod topology;
 pub mod window;
+pub mod zones;

@@ -21,6 +21,7 @@ use crate::next_hops::Ways;
 use crate::state::LOOPBACK_DEVICE;
 use crate::state::facts::Facts;
 use crate::state::route::RouteHop;
+use crate::zones::{self, Announced, FarZones};
 
 /// InfTransDelay: what an LSA ages on a link, at least a second by the standard.
 const INF_TRANS_DELAY: Duration = Duration::from_secs(1);
@@ -282,6 +283,8 @@ pub struct EngineRoutes {
     pub routes: Vec<Route>,
     /// The neighbors whose router information is in the database: dlan routers, which route IPv4 over IPv6 next hops.
     pub dlan_routers: BTreeSet<RouterId>,
+    /// What routers say of the zones of their prefixes.
+    pub zones: Announced,
     /// Whether both families' routes follow from a whole database.
     pub complete: bool,
     /// Whether both families have settled.
@@ -303,7 +306,14 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
             routes.insert(route.prefix, Ways { hops, alternate });
         }
     }
-    RoutingInput { routes, learned: BTreeSet::new(), complete: engine.complete, settled: engine.settled }
+    let claimed = zones::claimed(&engine.routes, &engine.zones);
+    RoutingInput {
+        routes,
+        learned: BTreeSet::new(),
+        zones: FarZones { claimed, standing: None },
+        complete: engine.complete,
+        settled: engine.settled,
+    }
 }
 
 /// Returns where to send packets for the prefix: to the neighbor's link-local address, or for IPv4 towards a router that is

@@ -51,7 +51,7 @@ fn ways(hops: &[u8], alternate: Option<u8>) -> Ways {
 /// So many routes with the same ways, from a number on.
 fn routes(count: usize, ways: &Ways) -> RoutingInput {
     let routes = (0..count).map(|number| (prefix(number), ways.clone())).collect();
-    RoutingInput { routes, learned: BTreeSet::new(), complete: true, settled: true }
+    RoutingInput { routes, complete: true, settled: true, ..RoutingInput::default() }
 }
 
 struct Router {
@@ -239,9 +239,9 @@ proptest! {
         for (stage, wanted) in history.iter().enumerate() {
             let routing = RoutingInput {
                 routes: wanted.iter().enumerate().map(|(number, ways)| (prefix(number), ways.clone())).collect(),
-                learned: BTreeSet::new(),
                 complete: true,
                 settled: true,
+                ..RoutingInput::default()
             };
             let next = desired(&config(), &facts(&config()), &routing, &state).unwrap();
             for (prefix, ways) in &routing.routes {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use ospf_lite::bfd::io::SessionView;
 use ospf_lite::driver::{Engines, SocketCounters};
 use ospf_lite::engine::Engine;
@@ -20,6 +21,8 @@ use crate::names::announcement::{Announcement, NAMES};
 use crate::router_information::{ROUTER_INFORMATION, RouterInformation};
 use crate::routing::EngineRoutes;
 use crate::topology::{TopologyBuilder, dotted};
+use crate::zones::announcement::ZONES;
+use crate::zones::{self, Announced};
 
 /// What both engines know, but for the LSAs one by one.
 #[derive(Debug, Clone)]
@@ -74,6 +77,7 @@ pub fn read_routes(engines: &Engines) -> EngineRoutes {
     EngineRoutes {
         routes: routes(engines),
         dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
+        zones: announced_zones(engines),
         complete: engines.ipv6.has_database() && engines.ipv4.has_database(),
         settled: engines.ipv6.is_settled() && engines.ipv4.is_settled(),
     }
@@ -230,6 +234,21 @@ fn dlan_routers(engine: &Engine) -> impl Iterator<Item = RouterId> {
     keys.filter(|key| key.ls_type == ROUTER_INFORMATION).map(|key| key.advertising_router)
 }
 
+/// Returns what routers say of the zones of their prefixes; the type alone is asked of most LSAs.
+fn announced_zones(engines: &Engines) -> Announced {
+    let mut announced = Announced::new();
+    let lsas = families(engines).flat_map(|(_, engine)| living(engine));
+    for (header, lsa) in lsas.filter(|(header, _)| header.key.ls_type == ZONES) {
+        for (zone, prefixes) in zones::announcement::decode(lsa).unwrap_or_default() {
+            for prefix in prefixes {
+                let zones = announced.entry((header.key.advertising_router, prefix)).or_default();
+                zones.insert(zone.clone());
+            }
+        }
+    }
+    announced
+}
+
 fn lsa_report(
     family: AddressFamily,
     header: LsaHeader,
@@ -262,6 +281,7 @@ fn type_name(ls_type: LsType) -> String {
         LsType::GRACE => "Grace",
         ROUTER_INFORMATION => "dlan router",
         NAMES => "dlan names",
+        ZONES => "dlan zones",
         other => return format!("0x{:04X}", other.bits()),
     };
     name.to_owned()
@@ -291,7 +311,9 @@ fn content(lsa: &Lsa, names: &BTreeMap<RouterId, String>) -> String {
             Some(information) => {
                 format!("{} {} host id {}", information.name, information.version, information.host_id)
             }
-            None => announced(lsa).unwrap_or_else(|| format!("{} octets", octets.len())),
+            None => announced(lsa)
+                .or_else(|| zones_told(lsa))
+                .unwrap_or_else(|| format!("{} octets", octets.len())),
         },
     }
 }
@@ -303,6 +325,14 @@ fn announced(lsa: &Lsa) -> Option<String> {
     let reverse = told.reverse.iter().map(|prefix| format!("reverse {prefix}"));
     let records = told.records.iter().map(|record| format!("{} {}", record.name, record.data.type_name()));
     Some(joined(zones.chain(reverse).chain(records)))
+}
+
+fn zones_told(lsa: &Lsa) -> Option<String> {
+    let of_zone = |(zone, prefixes): (&String, &BTreeSet<IpNet>)| {
+        let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+        format!("{zone} {}", prefixes.join(" "))
+    };
+    zones::announcement::decode(lsa).map(|zones| joined(zones.iter().map(of_zone)))
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use ospf_lite::config::Config as EngineConfig;
 use ospf_lite::driver::{Clock, DriverEnded, DriverEvent, DriverHandle};
-use ospf_lite::io::Leaving;
+use ospf_lite::io::{Leaving, PrivateContent};
 use ospf_lite::ospf::lsa::RestartReason;
 use ospf_lite::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -137,6 +137,8 @@ struct Daemon {
     names: Names,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
+    /// What the mesh was told of the zones of this router's LANs.
+    zones_told: Option<PrivateContent>,
     /// The apply that is not through.
     applying: Option<Applying>,
     /// The apply that is not confirmed.
@@ -191,6 +193,7 @@ impl Daemon {
             names: Names::default(),
             peers: BTreeMap::new(),
             repaired: None,
+            zones_told: None,
             applying: None,
             window: None,
             is_asking_peers: false,

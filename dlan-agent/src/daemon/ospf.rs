@@ -13,6 +13,7 @@ use crate::causes::with_causes;
 use crate::plan::reroute::Loss;
 use crate::router_information::RouterInformation;
 use crate::routing::{self, InterfaceChange, InterfaceFeed};
+use crate::zones::{self, announcement};
 
 /// How soon after a neighbor changed state it is looked at more closely.
 const LOOK_AFTER: Duration = Duration::from_millis(500);
@@ -112,6 +113,14 @@ impl Daemon {
                 return Ok(());
             }
         };
+        // The zone of a prefix is told before the prefix: until then it would pass for internal.
+        let zones = announcement::encode(&zones::own(config, facts.sides()));
+        if self.zones_told.as_ref() != Some(&zones) {
+            for family in [Family::Ipv6, Family::Ipv4] {
+                engine.driver.private(family, zones.clone()).await?;
+            }
+            self.zones_told = Some(zones);
+        }
         let seen = work::devices(config, facts, &self.reconciler);
         for change in self.feed.diff(&wanted, &seen) {
             match change {
@@ -155,6 +164,7 @@ impl Daemon {
             self.reconciler.handle_routing_restarted(self.clock.now());
         }
         let has_adopted = |family| is_same_router && self.reconciler.has_adopted(family);
+        self.zones_told = None;
         let (driver, events) = startup::driver(config, self.epoch, has_adopted);
         self.engine = Some(Engine { config: wanted(self.epoch), driver, events });
         if let Some(engine) = &self.engine {

@@ -15,6 +15,7 @@ use crate::render::nftables;
 use crate::routing::family_of;
 use crate::state::State;
 use crate::state::route::{METRIC_UNREACHABLE, RouteAction, RouteHop};
+use crate::zones::ZoneSets;
 
 /// How long routes of a former start are kept at least if the engine does not settle.
 const ADOPTED_FOR: Duration = Duration::from_secs(120);
@@ -44,6 +45,10 @@ pub struct Adoption {
     /// When the adopted routes go at the latest; `None` before there was a look.
     until: Option<Instant>,
     has_looked: bool,
+    /// The zones' sets as they stood at the first look.
+    zones: ZoneSets,
+    /// Whether the engine once had a whole database.
+    was_complete: bool,
 }
 
 impl Adoption {
@@ -56,6 +61,7 @@ impl Adoption {
             self.adopted.clear();
             self.until = None;
         }
+        self.was_complete |= routing.complete;
         self.engine = routing;
         is_changed
     }
@@ -90,6 +96,7 @@ impl Adoption {
         once_learned
             .extend(observed.ruleset.iter().flat_map(nftables::inside_of).filter(|net| !is_guarded(net)));
         self.learn(once_learned);
+        self.zones = observed.ruleset.as_ref().map(nftables::sets_of).unwrap_or_default();
         if !self.adopted.is_empty() {
             info!(count = self.adopted.len(), "routes adopted");
             self.until = Some(now + ADOPTED_FOR.max(config.mesh.grace_period + ADOPTED_AFTER_GRACE));
@@ -115,6 +122,7 @@ impl Adoption {
     pub fn routing(&self) -> RoutingInput {
         let mut routing = self.engine.clone();
         routing.learned.clone_from(&self.learned);
+        routing.zones.standing = (!self.was_complete).then(|| self.zones.clone());
         let adopted = [Family::Ipv6, Family::Ipv4].map(|family| self.has_adopted(family).then_some(family));
         routing.routes.retain(|prefix, _| !adopted.contains(&Some(family_of(prefix))));
         for (prefix, ways) in &self.adopted {

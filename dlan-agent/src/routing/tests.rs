@@ -163,7 +163,13 @@ fn gateway_of(dlan_routers: &[RouterId], route: Route) -> Option<IpAddr> {
     let prefix = route.prefix;
     let dlan_routers = dlan_routers.iter().copied().collect();
     let input = routing_input(
-        &EngineRoutes { routes: vec![route], dlan_routers, complete: true, settled: true },
+        &EngineRoutes {
+            routes: vec![route],
+            dlan_routers,
+            complete: true,
+            settled: true,
+            ..EngineRoutes::default()
+        },
         &feed,
     );
     input.routes.get(&prefix)?.hops.first()?.via

@@ -60,7 +60,28 @@ pub enum WireGuardKind {
     Embedded,
 }
 
+/// What was found of the sides of the router.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// The WANs, by section name.
+    pub wans: &'a BTreeMap<String, WanFacts>,
+    /// The LANs, by section name.
+    pub lans: &'a BTreeMap<String, LanFacts>,
+}
+
 impl Facts {
+    /// Returns what was found of the router's sides.
+    pub const fn sides(&self) -> Sides<'_> {
+        Sides { wans: &self.wans, lans: &self.lans }
+    }
+
+    /// Returns a LAN's own addresses with their prefixes: those the configuration sets, else the private ones found.
+    pub fn lan_prefixes(&self, lan: &LanConfig) -> Vec<(IpAddr, IpNet)> {
+        self.sides().lan_prefixes(lan)
+    }
+}
+
+impl Sides<'_> {
     /// Returns a LAN's own addresses with their prefixes: those the configuration sets, else the private ones found.
     pub fn lan_prefixes(&self, lan: &LanConfig) -> Vec<(IpAddr, IpNet)> {
         let found = self.lans.get(&lan.name).filter(|found| found.exists);

@@ -14,6 +14,7 @@ use super::record::Record;
 use super::rtnl::RtnlError;
 use super::{System, SystemError, settings};
 use crate::config::secret::{SecretError, Whence, read_ospf_secret, read_preshared_key};
+use crate::config::value::is_plain_device;
 use crate::config::{Config, DeviceSource};
 use crate::state::facts::{Facts, LanFacts, WanFacts, WireGuardKind};
 use crate::state::marks::Marks;
@@ -170,7 +171,7 @@ async fn openwrt_device(interface: &str) -> Result<Option<LinkName>, CommandErro
 
 fn l3_device(answer: &[u8]) -> Option<LinkName> {
     let status: Value = serde_json::from_slice(answer).ok()?;
-    LinkName::new(status.get("l3_device")?.as_str()?).ok()
+    LinkName::new(status.get("l3_device")?.as_str()?).ok().filter(is_plain_device)
 }
 
 #[cfg(test)]
@@ -184,7 +185,7 @@ mod tests {
         fn any_answer_of_ubus_is_taken_or_refused(octets in prop::collection::vec(any::<u8>(), 0..100), name in ".{0,40}") {
             let _ = l3_device(&octets);
             let answer = serde_json::json!({"l3_device": name}).to_string();
-            prop_assert_eq!(l3_device(answer.as_bytes()), LinkName::new(&name).ok());
+            prop_assert_eq!(l3_device(answer.as_bytes()), LinkName::new(&name).ok().filter(is_plain_device));
         }
     }
 

@@ -1,0 +1,36 @@
+//! Forged sources: what comes from the inside with an address that does not belong where it came from.
+
+use serde_json::{Value, json};
+
+use super::Names;
+use super::counters::{COUNTER_FORGED_INSIDE, COUNTER_FORGED_LAN};
+use super::json::{count, differs, dropped, equals, is_one_of, meta, payload, rule};
+use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
+use crate::addressing::LINK_DEVICE_PREFIX;
+use crate::state::LOOPBACK_DEVICE;
+
+/// Drops what no route leads back to by the device that it came by: from a LAN anything, from other devices the addresses
+/// of the inside. Links bring packets from everywhere; what a WAN brings is looked at for itself.
+pub(super) fn rules(names: &Names<'_>) -> Vec<Value> {
+    // What has no address yet, or one of its link only, is no business of routes: the kernel's look-up lets it pass.
+    let no_way_back = || json!({"match": {"op": "==", "left": {"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, "right": false}});
+    let mut rules = Vec::new();
+    if !names.inner.is_empty() {
+        let from_lan = is_one_of("iifname", &names.inner);
+        rules.push(rule("prerouting", vec![from_lan, no_way_back(), count(COUNTER_FORGED_LAN), dropped()]));
+    }
+    let others = names.inner.iter().chain(&names.wans).chain([&names.wg]).map(|device| device.as_str());
+    let known: Vec<&str> = others.chain([LOOPBACK_DEVICE]).collect();
+    for (protocol, inside) in [("ip", SET_INSIDE_IPV4), ("ip6", SET_INSIDE_IPV6)] {
+        let statements = vec![
+            differs(meta("iifname"), json!(format!("{LINK_DEVICE_PREFIX}*"))),
+            differs(meta("iifname"), json!({"set": known})),
+            equals(payload(protocol, "saddr"), json!(format!("@{inside}"))),
+            no_way_back(),
+            count(COUNTER_FORGED_INSIDE),
+            dropped(),
+        ];
+        rules.push(rule("prerouting", statements));
+    }
+    rules
+}

@@ -1,0 +1,182 @@
+//! What passes between a WAN and the rest: nothing internal leaves by it, nothing comes in by one that is closed but what
+//! the configuration opens, and on request the inside leaves under this router's address.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::Names;
+use super::counters::{COUNTER_FROM_WAN, COUNTER_TO_WAN, COUNTER_WAN_INPUT};
+use super::json::{
+    chain, count, differs, dropped, equals, family, is_established, is_one_of, is_to, jump, meta, passes,
+    payload, rule,
+};
+use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
+use crate::addressing::LINK_DEVICE_PREFIX;
+use crate::config::service::{self, Opening, Transport};
+use crate::config::zone::{Ports, Protocol, WanInput};
+use crate::config::{Config, WanConfig};
+use crate::state::ruleset::{TABLE_FAMILY, TABLE_NAME};
+
+/// The chain of what a closed WAN brings for this router.
+const CHAIN_INPUT: &str = "wan_input";
+/// The chain in which addresses are translated; no hook has this name.
+const CHAIN_MASQUERADE: &str = "masquerade";
+/// Where source addresses are translated.
+const PRIORITY_SRCNAT: i32 = 100;
+/// How many echoes a second are answered by a closed WAN, of all senders together.
+const ECHOES_PER_SECOND: u32 = 100;
+/// The ICMPv6 that a host on a network cannot do without (RFC 4890 section 4.4.1): neighbor discovery, router
+/// advertisements, multicast listener discovery. Errors belong to a connection, or mean nothing here.
+const ICMPV6_NEEDED: [&str; 6] = [
+    "nd-router-advert",
+    "nd-neighbor-solicit",
+    "nd-neighbor-advert",
+    "mld-listener-query",
+    "mld-listener-report",
+    "mld2-listener-report",
+];
+/// The ICMPv6 errors that may come for packets which connection tracking has forgotten.
+const ICMPV6_ERRORS: [&str; 4] =
+    ["destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem"];
+/// The same of ICMP.
+const ICMP_ERRORS: [&str; 3] = ["destination-unreachable", "time-exceeded", "parameter-problem"];
+
+/// Returns the chains and rules.
+pub(super) fn rules(config: &Config, names: &Names<'_>) -> Vec<Value> {
+    if names.wans.is_empty() {
+        return Vec::new();
+    }
+    let mut rules = inside_rules(names, config.mesh.fwmark);
+    rules.extend(forward_rules(names));
+    let closed = names.wans_with(is_closed);
+    if !closed.is_empty() {
+        rules.push(chain(CHAIN_INPUT));
+        rules.extend(input_rules(names, &service::openings(config)));
+        rules.push(rule("input", vec![is_one_of("iifname", &closed), jump(CHAIN_INPUT)]));
+    }
+    rules.extend(masquerade_rules(names));
+    rules
+}
+
+fn is_closed(wan: &WanConfig) -> bool {
+    wan.input == WanInput::Drop
+}
+
+/// What is inside neither comes from a WAN nor leaves by it.
+fn inside_rules(names: &Names<'_>, fwmark: u32) -> Vec<Value> {
+    let (from_wan, to_wan) = (is_one_of("iifname", &names.wans), is_one_of("oifname", &names.wans));
+    let mut rules = Vec::new();
+    for (protocol, inside) in [("ip", SET_INSIDE_IPV4), ("ip6", SET_INSIDE_IPV6)] {
+        let inside = format!("@{inside}");
+        for field in ["saddr", "daddr"] {
+            let matches = equals(payload(protocol, field), json!(inside));
+            rules.push(rule(
+                "prerouting",
+                vec![from_wan.clone(), matches, count(COUNTER_FROM_WAN), dropped()],
+            ));
+        }
+        // WireGuard's own packets go where the operator's endpoints say.
+        let unmarked = differs(meta("mark"), json!(fwmark));
+        let matches = equals(payload(protocol, "daddr"), json!(inside));
+        let statements = vec![to_wan.clone(), unmarked, matches, count(COUNTER_TO_WAN), dropped()];
+        rules.push(rule("postrouting", statements));
+    }
+    rules
+}
+
+/// Nothing is forwarded from a WAN to the inside, and from a closed one to anywhere, but what the inside asked for and what
+/// the operator forwards by name.
+fn forward_rules(names: &Names<'_>) -> Vec<Value> {
+    let from_wan = is_one_of("iifname", &names.wans);
+    let is_translated = json!({"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}});
+    let mut rules = Vec::new();
+    for wanted in [is_established(), is_translated] {
+        rules.push(rule("forward", vec![from_wan.clone(), wanted, passes()]));
+    }
+    let closed = names.wans_with(is_closed);
+    if !closed.is_empty() {
+        let from_closed = is_one_of("iifname", &closed);
+        rules.push(rule("forward", vec![from_closed, count(COUNTER_FROM_WAN), dropped()]));
+    }
+    let overlay = [format!("{LINK_DEVICE_PREFIX}*"), names.wg.to_string()];
+    for device in names.inner.iter().map(ToString::to_string).chain(overlay) {
+        let to_inner = equals(meta("oifname"), json!(device));
+        rules.push(rule("forward", vec![from_wan.clone(), to_inner, count(COUNTER_FROM_WAN), dropped()]));
+    }
+    rules
+}
+
+/// What a closed WAN may bring for this router; the rest is dropped.
+fn input_rules(names: &Names<'_>, services: &BTreeSet<Opening>) -> Vec<Value> {
+    let pass = |mut matches: Vec<Value>| {
+        matches.push(passes());
+        rule(CHAIN_INPUT, matches)
+    };
+    let type_of = |protocol: &str, types: &[&str]| equals(payload(protocol, "type"), json!({"set": types}));
+    let limit = json!({"limit": {"rate": ECHOES_PER_SECOND, "burst": ECHOES_PER_SECOND, "per": "second"}});
+    let mut rules = vec![
+        pass(vec![is_established()]),
+        pass(vec![type_of("icmpv6", &ICMPV6_NEEDED)]),
+        pass(vec![type_of("icmpv6", &ICMPV6_ERRORS)]),
+        pass(vec![type_of("icmp", &ICMP_ERRORS)]),
+        pass(vec![type_of("icmpv6", &["echo-request"]), limit.clone()]),
+        pass(vec![type_of("icmp", &["echo-request"]), limit]),
+        pass(vec![equals(payload("ip", "protocol"), json!("igmp"))]),
+        // A DHCP server answers from its port, perhaps to everybody; one of DHCPv6 from its link or its site.
+        pass(vec![
+            equals(meta("nfproto"), json!("ipv4")),
+            equals(payload("udp", "sport"), json!(67)),
+            equals(payload("udp", "dport"), json!(68)),
+        ]),
+        pass(vec![
+            equals(payload("ip6", "saddr"), json!({"prefix": {"addr": "fc00::", "len": 6}})),
+            equals(payload("udp", "dport"), json!(546)),
+        ]),
+    ];
+    for (wan, device) in names.of_wan.iter().filter(|(wan, _)| is_closed(wan)) {
+        let ssh = wan.ssh.map(|port| Ports::one(Protocol::Tcp, port));
+        let open = [Ports::one(Protocol::Udp, wan.listen_port)]
+            .into_iter()
+            .chain(ssh)
+            .chain(wan.open.iter().copied());
+        let by = equals(meta("iifname"), json!(device.as_str()));
+        rules.extend(open.map(|ports| pass(vec![by.clone(), is_to(&ports)])));
+    }
+    rules.extend(services.iter().map(|opening| pass(is_service(opening))));
+    rules.push(rule(CHAIN_INPUT, vec![count(COUNTER_WAN_INPUT), dropped()]));
+    rules
+}
+
+fn is_service(opening: &Opening) -> Vec<Value> {
+    let protocol = match opening.transport {
+        Transport::Tcp => Protocol::Tcp,
+        Transport::Udp => Protocol::Udp,
+    };
+    let address = opening.socket.ip();
+    let at = match (address.is_unspecified(), address) {
+        (true, IpAddr::V4(_)) => equals(meta("nfproto"), json!("ipv4")),
+        (true, IpAddr::V6(_)) => equals(meta("nfproto"), json!("ipv6")),
+        (false, address) => equals(payload(family(&address.into()), "daddr"), json!(address.to_string())),
+    };
+    vec![at, is_to(&Ports::one(protocol, opening.socket.port()))]
+}
+
+/// What leaves by a WAN from a private address of the inside gets this router's own.
+fn masquerade_rules(names: &Names<'_>) -> Vec<Value> {
+    let wans = names.wans_with(|wan| wan.masquerade);
+    if wans.is_empty() {
+        return Vec::new();
+    }
+    let mut rules = vec![json!({"chain": {
+        "family": TABLE_FAMILY, "table": TABLE_NAME, "name": CHAIN_MASQUERADE,
+        "type": "nat", "hook": "postrouting", "prio": PRIORITY_SRCNAT, "policy": "accept",
+    }})];
+    for (protocol, inside) in [("ip", SET_INSIDE_IPV4), ("ip6", SET_INSIDE_IPV6)] {
+        let from_inside = equals(payload(protocol, "saddr"), json!(format!("@{inside}")));
+        let statements = vec![is_one_of("oifname", &wans), from_inside, json!({"masquerade": null})];
+        rules.push(rule(CHAIN_MASQUERADE, statements));
+    }
+    rules
+}

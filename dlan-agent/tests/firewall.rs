@@ -1,0 +1,210 @@
+//! The filter as nftables takes it: golden tables, loaded into a namespace of their own, and texts that try to be more than
+//! names. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod fixture;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use dlan_agent::config::{Source, parse};
+use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::state::State;
+use dlan_agent::state::ruleset::Ruleset;
+use dlan_agent::zones::FarZones;
+use fixture::{CONFIG, config_of, facts, routing};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const ROUTES: &[(&str, &[(&str, &str)])] = &[
+    ("0.0.0.0/0", &[("dlan-vx4", "fe80::4:1")]),
+    ("10.2.4.0/24", &[("dlan-vx4", "fe80::4:1")]),
+    ("10.2.8.0/24", &[("dlan-vx4", "fe80::4:1")]),
+    ("fd79:4::/64", &[("dlan-vx4", "fe80::4:1")]),
+    ("fd79:8::/64", &[("dlan-vx4", "fe80::4:1")]),
+];
+
+const CLOSED: &str = "\toption input 'drop'\n\toption ssh '2222'\n\tlist open 'tcp 8443'\n\tlist open 'udp 5000-5010'\n\toption masquerade '1'\n";
+
+const ZONES: &str = "
+config lan 'guests'
+	option device 'guest0'
+	option ipv4 '10.2.9.1/24'
+	option ipv6 'fd79:9::1/64'
+	option zone 'isolated'
+config lan 'eyes'
+	option device 'eyes0'
+	option ipv4 '10.2.7.1/24'
+	option zone 'cameras'
+config zone 'isolated'
+	list reach 'wan'
+	list allow '10.2.4.16 tcp 443'
+	list allow 'fd79:4::16 udp 5000-5010'
+	list allow '10.2.5.0/24'
+config zone 'cameras'
+	list reach 'internal'
+	list reach 'cameras'
+";
+
+const SERVICES: &str = "
+config service 'web'
+	option protocol 'tcp'
+	list listen '*:443'
+	list upstream '10.2.4.16:443'
+config service 'game'
+	option protocol 'udp'
+	list listen '192.0.2.7:27015'
+	list upstream '10.2.4.16:27015'
+";
+
+fn with_wan(options: &str) -> String {
+    CONFIG.replace("\toption device 'wan0'\n", &format!("\toption device 'wan0'\n{options}"))
+}
+
+/// Router 1's table, where the prefixes with an 8 in them are said to be of the zone `cameras`.
+fn table(text: &str) -> Ruleset {
+    let config = config_of(text);
+    let cameras = || BTreeSet::from(["cameras".to_owned()]);
+    let claimed = ["10.2.8.0/24", "fd79:8::/64"].map(|prefix| (prefix.parse().unwrap(), cameras()));
+    let zones = FarZones { claimed: claimed.into(), standing: None };
+    let routing = RoutingInput { zones, ..routing(ROUTES) };
+    desired(&config, &facts(&config), &routing, &State::default()).unwrap().ruleset.unwrap()
+}
+
+/// Loads tables, one in the other's place, in a namespace of their own, and lists what stands at last.
+fn loaded(tables: &[Ruleset]) -> String {
+    assert!(nix::unistd::Uid::effective().is_root(), "this test needs root: it makes a network namespace");
+    let mut transactions = String::new();
+    for table in tables {
+        let added: Vec<Value> =
+            table.objects.iter().map(|object| serde_json::json!({"add": object})).collect();
+        transactions.push_str(&serde_json::json!({"nftables": added}).to_string());
+        transactions.push('\n');
+    }
+    let script = "set -e; while read -r line; do nft flush ruleset; printf %s \"$line\" | nft -j -f -; done; nft -s list ruleset";
+    let mut child = Command::new("unshare")
+        .args(["--net", "--", "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("unshare, of util-linux");
+    child.stdin.take().unwrap().write_all(transactions.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_router_with_nothing_but_the_default() {
+    insta::assert_snapshot!(loaded(&[table(CONFIG)]));
+}
+
+#[test]
+fn a_closed_wan_with_openings() {
+    insta::assert_snapshot!(loaded(&[table(&format!("{}{SERVICES}", with_wan(CLOSED)))]));
+}
+
+#[test]
+fn zones_here_and_elsewhere() {
+    insta::assert_snapshot!(loaded(&[table(&format!("{}{ZONES}", with_wan("")))]));
+}
+
+#[test]
+fn no_chain_holds_anything_up_by_its_policy() {
+    // A policy of a new chain holds before its rules do: with any but accept a replacement would cost packets.
+    let text = format!("{}{ZONES}", with_wan(CLOSED));
+    let chains = table(&text).objects.into_iter().filter_map(|object| object.get("chain").cloned());
+    let policies: BTreeSet<String> =
+        chains.filter_map(|chain| Some(chain.get("policy")?.as_str()?.to_owned())).collect();
+    assert_eq!(policies, BTreeSet::from(["accept".to_owned()]));
+}
+
+#[test]
+fn transit_is_never_asked_for_its_connection() {
+    // Every rule that asks connection tracking is for a WAN or a LAN held to a zone: what passes between links is not.
+    let text = format!("{}{ZONES}", with_wan(CLOSED));
+    let asks = |rule: &Value| rule.to_string().contains("\"ct\"");
+    for object in
+        table(&text).objects.iter().filter_map(|object| object.get("rule")).filter(|rule| asks(rule))
+    {
+        let chain = object["chain"].as_str().unwrap();
+        let by_wan = object["expr"][0].to_string().contains("wan0");
+        assert!(by_wan || chain == "wan_input" || chain.starts_with("zone_"), "{object}");
+    }
+}
+
+/// Returns every text in a table that is not one of libnftables' words.
+fn texts(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            found.insert(text.clone());
+        }
+        Value::Array(list) => list.iter().for_each(|inner| texts(inner, found)),
+        Value::Object(map) => map.values().for_each(|inner| texts(inner, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn is_harmless(text: &str) -> bool {
+    let plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-+:".contains(c))
+    };
+    let operator = ["==", "!=", "&", "|"].contains(&text);
+    operator || text == "dlan-vx*" || plain(text) || text.strip_prefix('@').is_some_and(plain)
+}
+
+/// A text that may stand for a name: anything, and what means something to nftables.
+fn name() -> impl Strategy<Value = String> {
+    let special = [
+        "@inside4",
+        "eth*",
+        "*",
+        "\"",
+        "a\\*",
+        "$wan",
+        "{ eth0, eth1 }",
+        "x;flush ruleset",
+        "-j",
+        "dlan-vx9",
+    ];
+    prop_oneof![
+        2 => "[a-z][a-z0-9_]{0,14}",
+        1 => "\\PC{1,15}",
+        1 => prop::sample::select(special.to_vec()).prop_map(str::to_owned),
+        1 => "[a-z0-9@*\"'{};$\\\\ .:/-]{1,15}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_name_is_more_than_a_name(names in prop::array::uniform6(name()), allowed in "[0-9a-f.:/ tcpud-]{1,20}") {
+        let [wan, lan, zone, reach, section, domain] = names.map(|name| name.replace('\'', "'\\''"));
+        let text = format!(
+            "config mesh 'mesh'\n\toption host_id '1'\n\toption name 'r1'\n\toption domain '{domain}'\nconfig wan 'wan0'\n\
+             \toption device '{wan}'\n\toption input 'drop'\n\tlist open '{allowed}'\nconfig lan '{section}'\n\
+             \toption device '{lan}'\n\toption zone '{zone}'\nconfig zone '{zone}'\n\tlist reach '{reach}'\n\
+             \tlist allow '{allowed}'\nconfig zone '{reach}'\n"
+        );
+        // Half of it is left out, so that much of what is tried is accepted.
+        for text in [text.clone(), text.replace(&format!("\tlist open '{allowed}'\n"), "").replace(&format!("\tlist allow '{allowed}'\n"), "")] {
+            let Ok(loaded) = parse(Source { file: "dlan", text: &text, hostname: "r1" }) else { continue };
+            let state = desired(&loaded.config, &facts(&loaded.config), &routing(ROUTES), &State::default()).unwrap();
+            let mut found = BTreeSet::new();
+            for object in &state.ruleset.unwrap().objects {
+                texts(object, &mut found);
+            }
+            for text in found {
+                prop_assert!(is_harmless(&text), "{text:?}");
+            }
+        }
+    }
+}
