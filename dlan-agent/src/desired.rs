@@ -12,10 +12,11 @@ use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, LinkConfig, MeshConfig};
 use crate::next_hops::{self, Assigned, Ways};
-use crate::render::{iproute2, nftables};
+use crate::render::{iproute2, nftables, nginx};
 use crate::state::facts::Facts;
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 use crate::state::next_hop::NextHopId;
+use crate::state::program::{Program, ProgramName};
 use crate::state::route::{
     METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_UNREACHABLE, Route, RouteAction, RouteHop, RouteKey,
 };
@@ -67,8 +68,11 @@ pub fn desired(
     let learned = learned_ways(mesh, routing, &devices);
     let Assigned { objects, groups } = next_hops::assign(mesh.route_protocol, &learned, standing);
     routes.extend(learned_routes(mesh, groups)?);
+    let addresses = addresses(config, facts)?;
+    let own_addresses = addresses.iter().map(|own| own.address.addr()).chain(facts.addresses.iter().copied());
+    let own_addresses: BTreeSet<IpAddr> = own_addresses.collect();
     Ok(State {
-        addresses: addresses(config, facts)?,
+        addresses,
         next_hops: objects,
         routes,
         rules: rules(mesh),
@@ -81,7 +85,7 @@ pub fn desired(
             members: &zones::members(config, facts.sides(), routing.routes.keys(), &routing.zones),
         })),
         files: files(mesh),
-        programs: BTreeMap::new(),
+        programs: programs(config, facts, &own_addresses, standing),
         links: devices,
     })
 }
@@ -271,6 +275,35 @@ fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setti
         settings.insert(Setting::SendRedirects(device.clone()), SettingValue(0));
     }
     settings
+}
+
+/// Returns the programs that are wanted and installed.
+fn programs(
+    config: &Config,
+    facts: &Facts,
+    addresses: &BTreeSet<IpAddr>,
+    standing: &State,
+) -> BTreeMap<ProgramName, Program> {
+    let services = services(config, facts, addresses, standing);
+    services.map(|program| (ProgramName::Nginx, program)).into_iter().collect()
+}
+
+fn services(
+    config: &Config,
+    facts: &Facts,
+    addresses: &BTreeSet<IpAddr>,
+    standing: &State,
+) -> Option<Program> {
+    if config.services.is_empty() {
+        return None;
+    }
+    // Until upstreams were asked for once, those of an earlier start of the agent are better than none.
+    let of_before = standing.programs.get(&ProgramName::Nginx).filter(|_| !facts.upstreams.is_settled);
+    if let Some(program) = of_before {
+        return Some(Program { is_running: true, ..program.clone() });
+    }
+    let nginx = facts.nginx.as_ref()?;
+    nginx::render(&config.services, nginx::Router { nginx, addresses, upstreams: &facts.upstreams })
 }
 
 fn files(mesh: &MeshConfig) -> BTreeMap<PathBuf, ManagedFile> {

@@ -29,6 +29,7 @@ use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::state::program::ProgramName;
+use crate::state::upstreams::UpstreamFacts;
 
 /// What the reconciler wants done. One is out at a time; its answer comes by the handlers named with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Reconciler {
     endpoints: BTreeMap<HostId, SocketAddr>,
     /// Neighbors whose endpoint the WireGuard device must be told: a difference of state would not say so.
     endpoints_due: BTreeSet<HostId>,
+    /// What is known of the upstreams of services.
+    upstreams: UpstreamFacts,
     adoption: Adoption,
     /// Which routes are in use, as far as it was told.
     installed: Installed,
@@ -131,7 +134,7 @@ impl Reconciler {
         if matches!(self.busy, Some(Busy::Gathering)) {
             self.busy = None;
         }
-        let facts = Facts { endpoints: self.endpoints.clone(), ..facts };
+        let facts = self.with_followed(facts);
         if self.facts.as_ref() != Some(&facts) {
             self.facts = Some(facts);
             self.compare_due = true;
@@ -173,6 +176,15 @@ impl Reconciler {
         if let Some(facts) = &mut self.facts {
             facts.endpoints.insert(neighbor, endpoint);
         }
+    }
+
+    /// Takes what is known of the upstreams of services.
+    pub fn handle_upstreams(&mut self, _now: Instant, upstreams: UpstreamFacts) {
+        if let Some(facts) = &mut self.facts {
+            facts.upstreams.clone_from(&upstreams);
+            self.compare_due = true;
+        }
+        self.upstreams = upstreams;
     }
 
     /// Takes word that something in the kernel changed.
@@ -319,10 +331,15 @@ impl Reconciler {
 
     /// Works out what this configuration would change, given what was found and seen for it.
     pub fn preview(&self, config: &Config, facts: &Facts, observed: &State) -> Result<Plan, WorkError> {
-        let facts = Facts { endpoints: self.endpoints.clone(), ..facts.clone() };
+        let facts = self.with_followed(facts.clone());
         let mut adoption = self.adoption.clone();
         adoption.adopt(Instant::ORIGIN, observed, config);
         Ok(Plan::new(observed, &desired(config, &facts, &adoption.routing(), observed)?)?)
+    }
+
+    /// Adds to what was found what is followed all the time.
+    fn with_followed(&self, facts: Facts) -> Facts {
+        Facts { endpoints: self.endpoints.clone(), upstreams: self.upstreams.clone(), ..facts }
     }
 
     fn look(&mut self) {

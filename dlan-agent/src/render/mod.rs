@@ -2,3 +2,4 @@
 
 pub mod iproute2;
 pub mod nftables;
+pub mod nginx;

@@ -10,6 +10,7 @@ use vxlan::wireguard::PrivateKey;
 use super::*;
 use crate::config::{Source, parse};
 use crate::state::facts::{LanFacts, WireGuardKind};
+use crate::state::upstreams::UpstreamFacts;
 
 const TEXT: &str = "
 config mesh 'mesh'
@@ -43,6 +44,9 @@ fn facts() -> Facts {
         lans: BTreeMap::from([("lan0".to_owned(), lan)]),
         endpoints: BTreeMap::new(),
         wireguard: WireGuardKind::Kernel,
+        addresses: BTreeSet::new(),
+        nginx: None,
+        upstreams: UpstreamFacts::default(),
     }
 }
 

@@ -8,6 +8,8 @@ use ospf_lite::config::AuthenticationKey;
 use vxlan::key::{PresharedKey, PrivateKey};
 use vxlan::link::LinkName;
 
+use super::nginx::NginxFacts;
+use super::upstreams::UpstreamFacts;
 use crate::config::{HostId, LanConfig};
 
 /// What was found on this router.
@@ -27,6 +29,12 @@ pub struct Facts {
     pub endpoints: BTreeMap<HostId, SocketAddr>,
     /// Which WireGuard there is.
     pub wireguard: WireGuardKind,
+    /// This router's own addresses that can be listened on, whoever set them.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The nginx that is installed, where services are configured.
+    pub nginx: Option<NginxFacts>,
+    /// What is known of the upstreams of services.
+    pub upstreams: UpstreamFacts,
 }
 
 /// A WAN's device as found.

@@ -4,11 +4,13 @@ pub mod facts;
 pub mod managed_file;
 pub mod marks;
 pub mod next_hop;
+pub mod nginx;
 pub mod program;
 pub mod route;
 pub mod rule;
 pub mod ruleset;
 pub mod setting;
+pub mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

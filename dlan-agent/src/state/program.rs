@@ -18,6 +18,8 @@ pub const PROGRAMS_DIRECTORY: &str = "/run/dlan-programs";
 pub enum ProgramName {
     /// Addresses and names for the LANs.
     Dnsmasq,
+    /// What runs inside, for clients outside.
+    Nginx,
 }
 
 /// A program as it shall run, or as it runs: one process with its files.
@@ -76,6 +78,7 @@ impl ProgramName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dnsmasq => "dnsmasq",
+            Self::Nginx => "nginx",
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Found {
     pub at: DeviceAddress,
     /// Who set it (IFA_PROTO); 0 where the kernel does not keep that.
     pub protocol: u8,
+    /// Whether programs can use it: an IPv6 address cannot be used while it is being tried whether another host has it.
+    pub is_usable: bool,
 }
 
 impl Found {
@@ -71,17 +73,20 @@ pub async fn apply(
 
 fn decode(message: &AddressMessage, devices: &Devices) -> Option<Found> {
     let (mut local, mut address, mut protocol) = (None, None, 0);
+    let mut flags = AddressFlags::empty();
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(ip) => local = Some(*ip),
             AddressAttribute::Address(ip) => address = Some(*ip),
             AddressAttribute::Protocol(number) => protocol = u8::from(*number),
+            AddressAttribute::Flags(found) => flags = *found,
             _ => {}
         }
     }
     let device = devices.name(message.header.index)?.clone();
     let address = IpNet::new(local.or(address)?, message.header.prefix_len).ok()?;
-    Some(Found { at: DeviceAddress { device, address }, protocol })
+    let is_usable = !flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed);
+    Some(Found { at: DeviceAddress { device, address }, protocol, is_usable })
 }
 
 fn encode(at: &DeviceAddress, index: u32, protocol: u8) -> AddressMessage {
@@ -110,7 +115,7 @@ mod tests {
 
     fn found(device: &str, address: &str, protocol: u8) -> Found {
         let at = DeviceAddress { device: LinkName::new(device).unwrap(), address: address.parse().unwrap() };
-        Found { at, protocol }
+        Found { at, protocol, is_usable: true }
     }
 
     #[test]

@@ -40,6 +40,17 @@ pub enum CommandError {
 
 /// Runs a program to its end and returns what it wrote.
 pub async fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, CommandError> {
+    run_to_end(program, arguments, input).await.map(|output| output.stdout)
+}
+
+/// Runs a program that writes its answer where others write their errors, and returns all that it wrote.
+pub async fn run_for_both(program: &str, arguments: &[&str]) -> Result<Vec<u8>, CommandError> {
+    let Output { mut stdout, stderr, .. } = run_to_end(program, arguments, b"").await?;
+    stdout.extend(stderr);
+    Ok(stdout)
+}
+
+async fn run_to_end(program: &str, arguments: &[&str], input: &[u8]) -> Result<Output, CommandError> {
     let failed = |source| CommandError::Run { program: program.to_owned(), source };
     let mut child = Command::new(program)
         .args(arguments)
@@ -61,10 +72,11 @@ pub async fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<
     let output = tokio::time::timeout(DEADLINE, both)
         .await
         .map_err(|_| CommandError::Late { program: program.to_owned() })?;
-    let Output { status, stdout, stderr } = output.map_err(failed)?;
-    if status.success() {
-        return Ok(stdout);
+    let output = output.map_err(failed)?;
+    if output.status.success() {
+        return Ok(output);
     }
+    let Output { stdout, stderr, .. } = output;
     let said = if stderr.is_empty() { stdout } else { stderr };
     Err(CommandError::Failed {
         program: program.to_owned(),

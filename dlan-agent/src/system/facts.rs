@@ -19,6 +19,7 @@ use crate::config::{Config, DeviceSource};
 use crate::state::facts::{Facts, LanFacts, WanFacts, WireGuardKind};
 use crate::state::marks::Marks;
 use crate::state::setting::{Setting, SettingValue};
+use crate::state::upstreams::UpstreamFacts;
 
 /// What an error calls the section of the mesh.
 const MESH_SECTION: &str = "mesh";
@@ -109,6 +110,9 @@ impl System {
                 Backend::Kernel => WireGuardKind::Kernel,
                 Backend::Embedded => WireGuardKind::Embedded,
             },
+            addresses: found.iter().filter(|found| found.is_usable).map(|it| it.at.address.addr()).collect(),
+            nginx: if config.services.is_empty() { None } else { self.nginx().await },
+            upstreams: UpstreamFacts::default(),
         })
     }
 

@@ -12,6 +12,7 @@ pub mod identity;
 mod managed_files;
 mod next_hops;
 mod nftables;
+mod nginx;
 mod process;
 mod programs;
 mod record;
@@ -80,6 +81,8 @@ pub struct System {
     links: Links,
     rtnl: Rtnl,
     record: Mutex<Record>,
+    /// What nginx said of itself.
+    nginx: Mutex<Option<nginx::Asked>>,
     /// The processes of programs.
     processes: watched::Sender<BTreeSet<Process>>,
 }
@@ -96,7 +99,8 @@ impl System {
         let processes = watched::Sender::new(programs::processes(&record));
         let rtnl = Rtnl::open().map_err(SystemError::Open)?;
         let links = Links::new(config.links.clone());
-        Ok(Self { links, rtnl, record: Mutex::new(record), processes, config })
+        let (record, nginx) = (Mutex::new(record), Mutex::new(None));
+        Ok(Self { links, rtnl, record, nginx, processes, config })
     }
 
     /// Counts a start of the OSPF engines and returns its authentication epoch, higher than those of all earlier ones.

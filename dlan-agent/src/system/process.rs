@@ -49,14 +49,46 @@ pub(super) fn runs(process: Process) -> bool {
 /// Returns the processes of this network namespace that run a program with `mark` in their command line.
 pub(super) fn find(program: &Path, mark: &str) -> Vec<Process> {
     let namespace = fs::read_link("/proc/self/ns/net").ok();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_it = |pid: &i32| {
         let of = |what: &str| Path::new("/proc").join(pid.to_string()).join(what);
         let is_marked = fs::read(of("cmdline")).is_ok_and(|line| contains(&line, mark.as_bytes()));
         is_marked && runs_program(&of("exe"), program) && fs::read_link(of("ns/net")).ok() == namespace
     };
-    pids.filter(is_it).filter_map(Process::of).collect()
+    pids().filter(is_it).filter_map(Process::of).collect()
+}
+
+/// Returns the processes that run a program in the session that a process began.
+pub(super) fn of_session(program: &Path, session: i32) -> Vec<Process> {
+    let of = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // Field 6, after the state and two more.
+        stat.rsplit_once(") ")?.1.split_ascii_whitespace().nth(3)?.parse::<i32>().ok()
+    };
+    let is_it = |pid: &i32| {
+        of(pid) == Some(session)
+            && runs_program(&Path::new("/proc").join(pid.to_string()).join("exe"), program)
+    };
+    pids().filter(is_it).filter_map(Process::of).collect()
+}
+
+/// Returns the children of a process with `mark` in their command line.
+pub(super) fn children(parent: i32, mark: &str) -> Vec<Process> {
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+        // Field 4, after the state.
+        let field =
+            stat.as_deref().and_then(|stat| stat.rsplit_once(") ")?.1.split_ascii_whitespace().nth(1));
+        field.and_then(|field| field.parse::<i32>().ok()) == Some(parent)
+    };
+    let is_marked = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| contains(&line, mark.as_bytes()))
+    };
+    pids().filter(is_child).filter(is_marked).filter_map(Process::of).collect()
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
 }
 
 fn runs_program(link: &Path, program: &Path) -> bool {

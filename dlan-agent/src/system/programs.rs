@@ -31,6 +31,8 @@ const POLL: Duration = Duration::from_millis(10);
 const LAST_WORDS_FILE: &str = "stderr";
 /// The most that is told of what a program said before it ended, in octets.
 const LAST_WORDS_MAX: usize = 2000;
+/// Where programs of the system are.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// What is there where systemd is the system's first process.
 const SYSTEMD_DIRECTORY: &str = "run/systemd/system";
 
@@ -152,6 +154,16 @@ impl ProgramEnds {
     }
 }
 
+/// Returns where an installed program's file is.
+pub(super) fn find(name: ProgramName) -> Option<PathBuf> {
+    // A service's path often lacks the directories of the programs of the system.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&path).chain(SYSTEM_DIRECTORIES.map(PathBuf::from));
+    directories
+        .map(|directory| directory.join(name.as_str()))
+        .find(|file| file.is_absolute() && file.is_file())
+}
+
 /// Returns the programs that are ours, as they are.
 pub(super) fn observe(root: &Path, record: &Record) -> BTreeMap<ProgramName, Program> {
     let seen = record.programs.iter().map(|(name, recorded)| {
@@ -212,8 +224,8 @@ pub(super) async fn apply(
     edit: &Edit<ProgramName, Program>,
 ) -> Result<(), ProgramError> {
     let (name, root) = (edit.key, config.root.as_path());
-    let running = record.programs.get(&name).and_then(|recorded| recorded.process);
-    let running = running.filter(|process| process::runs(*process));
+    let recorded = record.programs.get(&name).and_then(|recorded| recorded.process);
+    let running = recorded.filter(|process| process::runs(*process));
     let transition = match (Transition::between(edit.from.as_ref(), edit.to.as_ref()), running) {
         // It has ended since it was seen.
         (Transition::Reload | Transition::Restart, None) => Transition::Start,
@@ -230,6 +242,9 @@ pub(super) async fn apply(
     remember(edit.to.as_ref().or(edit.from.as_ref()), kept)?;
     if let Some(to) = &edit.to {
         write_files(root, name, edit.from.as_ref(), to)?;
+    }
+    if let (Some(ended), None) = (recorded, running) {
+        release_rest(edit, ended)?;
     }
     let process = match (transition, &edit.to) {
         (Transition::Nothing, _) => kept,
@@ -366,6 +381,21 @@ fn last_words(root: &Path, name: ProgramName) -> String {
     let end = said.get(said.len().saturating_sub(LAST_WORDS_MAX)..).unwrap_or_default();
     let said = String::from_utf8_lossy(end).trim().to_owned();
     if said.is_empty() { "it said nothing".to_owned() } else { said }
+}
+
+/// Lets what a program's first process left behind when it was killed finish what it has begun, and begin nothing more: such
+/// are the workers of nginx, which go on without it.
+fn release_rest(edit: &Edit<ProgramName, Program>, ended: Process) -> Result<(), ProgramError> {
+    let program = edit.key;
+    let paths: BTreeSet<&PathBuf> = edit.from.iter().chain(&edit.to).map(|program| &program.path).collect();
+    for process in paths.iter().flat_map(|path| process::of_session(path, ended.pid)) {
+        process::signal(process, Signal::QUIT).map_err(|source| ProgramError::Signal {
+            act: "release the rest of",
+            program,
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// Ends every process of the program: the one that is remembered, and one that a start cut short may have left.
