@@ -480,3 +480,21 @@ fn routes_of_an_earlier_start_are_in_use_from_the_first_look_on() {
     router.run();
     assert_eq!(router.reports.iter().filter(|report| **report == Report::Installed).count(), 1);
 }
+
+#[test]
+fn what_is_on_trial_is_not_returned_to_by_a_return_that_fails() {
+    let mut router = Router::settled(&routing(WAY));
+    let before = router.system.state.clone();
+    let tried = config_of(&CONFIG.replace("option ipv4 '10.2.1.1/24'", "option ipv4 '10.2.9.1/24'"));
+    router.reconciler.handle_config(router.now, tried);
+    router.reconciler.handle_trial();
+    router.run();
+    assert_eq!(*router.reconciler.health(), Health::Settled);
+    router.system.fail_after = Some(1);
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_eq!(router.reconciler.config(), Some(&config()));
+    router.wait(Duration::from_secs(2));
+    assert_eq!(*router.reconciler.health(), Health::Settled);
+    assert_eq!(router.system.state.addresses, before.addresses);
+}

@@ -61,6 +61,10 @@ pub struct Reconciler {
     generation: u64,
     /// The last one that was brought about whole: what runs when its successor cannot be.
     good: Option<Config>,
+    /// Whether the configuration is on trial: brought about whole, it is still none to fall back on.
+    is_trial: bool,
+    /// Whether the configuration was once brought about whole: what fails then is tried again.
+    has_stood: bool,
     facts: Option<Facts>,
     endpoints: BTreeMap<HostId, SocketAddr>,
     /// Neighbors whose endpoint the WireGuard device must be told: a difference of state would not say so.
@@ -120,6 +124,8 @@ impl Reconciler {
     /// Takes a configuration to bring about and returns its number, which the reports about it carry.
     pub fn handle_config(&mut self, _now: Instant, config: Config) -> u64 {
         self.config = Some(config);
+        self.is_trial = false;
+        self.has_stood = false;
         self.generation += 1;
         self.health = Health::Working;
         self.given_up = None;
@@ -127,6 +133,19 @@ impl Reconciler {
         self.programs.forget();
         self.look();
         self.generation
+    }
+
+    /// Takes that the configuration is on trial: whatever its successor comes to, it is not returned to.
+    pub fn handle_trial(&mut self) {
+        self.is_trial = true;
+    }
+
+    /// Takes that the configuration has stood its trial.
+    pub fn handle_kept(&mut self) {
+        self.is_trial = false;
+        if self.has_stood {
+            self.good.clone_from(&self.config);
+        }
     }
 
     /// Takes what was found on the router.
@@ -431,7 +450,10 @@ impl Reconciler {
             self.health = Health::Reverted(error.clone());
         } else if self.health != Health::Settled {
             self.health = Health::Settled;
-            self.good.clone_from(&self.config);
+            self.has_stood = true;
+            if !self.is_trial {
+                self.good.clone_from(&self.config);
+            }
             info!(generation = self.generation, "settled");
             self.report(Report::Settled { generation: self.generation });
         }
@@ -469,7 +491,7 @@ impl Reconciler {
 
     /// A configuration that cannot be brought about gives way to the one before it.
     fn handle_full_failure(&mut self, now: Instant, plan: &Plan, outcome: &Outcome) {
-        let reverted = self.good.is_some() && self.good != self.config;
+        let reverted = self.good.is_some() && self.good != self.config && !self.has_stood;
         let error = outcome.to_string();
         if reverted {
             self.config.clone_from(&self.good);
