@@ -4,6 +4,10 @@
 //! machine that decides when; all of these are pure. [`system`] has the side effects, [`daemon`] ties the parts together,
 //! and [`commands`] is the command line. ARCHITECTURE.md has the map.
 
+/// Tests of the parts name this library as tests of the whole do.
+#[cfg(test)]
+extern crate self as dlan_agent;
+
 pub mod addressing;
 pub mod auto_cost;
 pub mod caller;

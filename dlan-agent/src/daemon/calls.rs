@@ -18,7 +18,7 @@ use crate::control::server::Call;
 use crate::problems::Repaired;
 use crate::reconcile::{Health, Report};
 use crate::routing::{self, WantedInterfaces};
-use crate::store::durable;
+use crate::store::durable::{self, StoreError};
 
 /// How long a repair of drift stays a problem to be shown.
 const REPAIR_SHOWN: Duration = Duration::from_secs(600);
@@ -96,17 +96,18 @@ impl Daemon {
         let _ = answer.send(reply);
     }
 
-    pub(super) fn keep_checkpoint(&mut self) {
-        if !self.config_errors.is_empty() {
-            return;
+    pub(super) fn keep_checkpoint(&self) {
+        if let Err(error) = self.write_checkpoint() {
+            warn!(error = with_causes(&error), "a rejected configuration would find no good one");
         }
-        match durable::write(&self.paths.checkpoint, &self.text) {
-            Ok(true) => info!("this configuration is the last good one"),
-            Ok(false) => {}
-            Err(error) => {
-                warn!(error = with_causes(&error), "a rejected configuration would find no good one")
-            }
+    }
+
+    /// Writes down that the configuration in force is a good one.
+    pub(super) fn write_checkpoint(&self) -> Result<(), StoreError> {
+        if self.config_errors.is_empty() && durable::write(&self.paths.checkpoint, &self.text)? {
+            info!("this configuration is the last good one");
         }
+        Ok(())
     }
 
     pub(super) fn view(&self) -> AgentView {

@@ -13,12 +13,35 @@ use crate::caller::{self, Caller};
 use crate::causes::with_causes;
 use crate::control::protocol::{RefusalKind, Reply};
 use crate::control::report::WindowReport;
+use crate::reconcile::Health;
 use crate::store::durable;
 use crate::store::history::{ApplyOutcome, ReturnReason};
 use crate::store::recovery;
 use crate::store::snapshot::{FileContent, FileSnapshot};
 use crate::system::file;
 use crate::window::{self, ConfirmError, OpenWindow, Window};
+
+/// Files that could not be put back.
+#[derive(Debug)]
+pub(super) struct Unreturned {
+    /// What is to come back.
+    pub(super) window: Window,
+    /// What came of the apply that changed them.
+    pub(super) outcome: ApplyOutcome,
+    /// Why they are not back.
+    pub(super) why: String,
+}
+
+impl std::fmt::Display for Unreturned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { window, why, .. } = self;
+        write!(
+            f,
+            "the files from before the apply by {} are not all back yet: {why}; it is tried again",
+            window.by
+        )
+    }
+}
 
 impl Daemon {
     /// Keeps what the open window tries.
@@ -72,6 +95,72 @@ impl Daemon {
         }
     }
 
+    /// Returns what is to come back with these files as they were; the configuration as it is on disk, if it is not one of them.
+    pub(super) fn note(&self, applying: &Applying, before: Vec<FileSnapshot>) -> Option<Window> {
+        let is_own = |file: &FileSnapshot| file.path == self.paths.config;
+        let own = match before.iter().find(|file| is_own(file)) {
+            Some(own) => own.clone(),
+            None if before.is_empty() => return None,
+            None => FileSnapshot::take(&self.paths.config).ok()?,
+        };
+        let others = before.into_iter().filter(|file| !is_own(file));
+        Some(Window {
+            token: String::new(),
+            by: applying.by.to_string(),
+            time: applying.time,
+            tried: applying.text.clone(),
+            confirmed: std::iter::once(own).chain(others).collect(),
+        })
+    }
+
+    /// Writes down files as they were, so that a start that finds some of them changed has all of them back.
+    pub(super) fn note_files(&mut self, applying: &Applying) -> Result<(), String> {
+        let note = self.note(applying, applying.before.clone());
+        note.map_or(Ok(()), |note| self.write_note(&note))
+    }
+
+    /// Writes down what is to come back. What was written by half goes again.
+    fn write_note(&mut self, note: &Window) -> Result<(), String> {
+        recovery::write(&self.paths.window, note).map_err(|error| {
+            let why = with_causes(&error);
+            self.give_back(note.clone(), ApplyOutcome::Failed(why.clone()));
+            format!("{why}: nothing was changed")
+        })
+    }
+
+    /// Takes back the files of an apply that failed.
+    pub(super) fn take_back(&mut self, before: Vec<FileSnapshot>, outcome: ApplyOutcome) {
+        let Some(applying) = &self.applying else { return };
+        let Some(note) = self.note(applying, before) else { return self.remember(applying, outcome) };
+        if let Err(error) = recovery::write(&self.paths.window, &note) {
+            warn!(error = with_causes(&error), "files go back without a note of it");
+        }
+        self.give_back(note, outcome);
+    }
+
+    /// Puts back what was before; what cannot be put back is tried again until it can.
+    pub(super) fn give_back(&mut self, window: Window, outcome: ApplyOutcome) {
+        match recovery::close(&window, outcome.clone(), &self.paths.window, &self.paths.history) {
+            Ok(true) => work::reload_system(&self.done_in, &self.config.mesh.reload_program),
+            Ok(false) => {}
+            Err(error) => {
+                let why = with_causes(&error);
+                error!(error = why, "files are not all back: it is tried again");
+                self.unreturned = Some(Unreturned { window, outcome, why });
+            }
+        }
+    }
+
+    /// Tries again to put back what could not be put back before.
+    pub(super) fn give_back_again(&mut self) {
+        if let Some(Unreturned { window, outcome, .. }) = self.unreturned.take() {
+            self.give_back(window, outcome);
+            if self.unreturned.is_none() {
+                info!("all files are back");
+            }
+        }
+    }
+
     /// Writes down what was before an apply, and opens a window to confirm it in.
     pub(super) fn open_window(
         &mut self,
@@ -79,6 +168,10 @@ impl Daemon {
         applying: &Applying,
         length: Duration,
     ) -> Result<(), String> {
+        if *self.reconciler.health() == Health::Settled {
+            self.write_checkpoint()
+                .map_err(|error| format!("{}: nothing was changed", with_causes(&error)))?;
+        }
         let kept = durable::read(&self.paths.checkpoint).map_err(|error| with_causes(&error))?;
         let text =
             kept.ok_or("there is no confirmed state to return to yet: apply without --confirm first")?;
@@ -95,9 +188,7 @@ impl Daemon {
             tried: applying.text.clone(),
             confirmed: std::iter::once(own.clone()).chain(others).collect(),
         };
-        let text = serde_json::to_string(&window).map_err(|error| error.to_string())?;
-        durable::write(&self.paths.window, &text)
-            .map_err(|error| format!("{}: nothing was changed", with_causes(&error)))?;
+        self.write_note(&window)?;
         let required = candidate.orders.require.clone();
         info!(seconds = length.as_secs(), by = %window.by, "a window is open: unconfirmed, this apply is undone");
         self.window = Some(OpenWindow::open(self.clock.now(), caller::ticks_now(), window, length, required));
@@ -115,6 +206,7 @@ impl Daemon {
         let what = (window.time, window.tried.as_str());
         recovery::remember(&self.paths.history, &window.by, what, ApplyOutcome::Confirmed);
         self.window = None;
+        self.reconciler.handle_kept();
         Ok(())
     }
 
@@ -122,13 +214,7 @@ impl Daemon {
     pub(super) fn end_window(&mut self, outcome: ApplyOutcome) -> Option<u64> {
         let open = self.window.take()?.window;
         warn!(%outcome, "returning to the state before an unconfirmed apply");
-        match recovery::close(&open, outcome, &self.paths.window, &self.paths.history) {
-            Ok(true) => work::reload_system(&self.done_in, &self.config.mesh.reload_program),
-            Ok(false) => {}
-            Err(error) => {
-                error!(error = with_causes(&error), "files are not all back: the next start tries again");
-            }
-        }
+        self.give_back(open.clone(), outcome);
         // Not read from the disk, which may not have taken it.
         let text = open.confirmed.into_iter().next()?.content?.text;
         match self.parse(&text) {

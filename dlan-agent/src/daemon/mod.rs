@@ -4,6 +4,8 @@ mod calls;
 mod confirm;
 mod drain;
 mod engine_view;
+#[cfg(test)]
+mod faults;
 mod measured;
 mod names;
 mod ospf;
@@ -28,6 +30,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::{error, info, warn};
 
+use self::confirm::Unreturned;
 use self::names::Names;
 use self::transaction::Applying;
 use self::work::Done;
@@ -143,6 +146,8 @@ struct Daemon {
     applying: Option<Applying>,
     /// The apply that is not confirmed.
     window: Option<OpenWindow>,
+    /// Files that could not be put back: it is tried again until it can be done.
+    unreturned: Option<Unreturned>,
     is_asking_peers: bool,
     /// Whether WireGuard was asked at all: before that nobody is called, for an adopted device may have its peers.
     has_asked_peers: bool,
@@ -196,6 +201,7 @@ impl Daemon {
             zones_told: None,
             applying: None,
             window: None,
+            unreturned: start.unreturned,
             is_asking_peers: false,
             has_asked_peers: false,
             epoch: start.epoch,
@@ -301,6 +307,7 @@ impl Daemon {
         self.handle_window_timeout();
         if now >= self.next_tick {
             self.next_tick = now + TICK;
+            self.give_back_again();
             self.ask_peers();
             self.read_routes().await?;
             self.read_engines().await?;
@@ -396,12 +403,18 @@ impl Daemon {
         }
         self.round_trips.handle_config(now, &config);
         self.interfaces_due = true;
-        self.reconciler.handle_config(now, config)
+        let generation = self.reconciler.handle_config(now, config);
+        if self.window.is_some() {
+            self.reconciler.handle_trial();
+        }
+        generation
     }
 
     fn reload(&mut self) {
-        if self.applying.is_some() || self.window.is_some() {
-            warn!("told to read the configuration while an apply is not through or not confirmed: not read");
+        if self.applying.is_some() || self.window.is_some() || self.unreturned.is_some() {
+            warn!(
+                "told to read the configuration while an apply is not through, not confirmed or not undone: not read"
+            );
             return;
         }
         match config::load(&self.paths.config) {

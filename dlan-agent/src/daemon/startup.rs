@@ -10,15 +10,17 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 use vxlan::netlink::{LinksConfig, Program};
 
+use super::confirm::Unreturned;
 use super::measured;
 use crate::addressing;
+use crate::causes::with_causes;
 use crate::config::{self, Config, ConfigErrors, Loaded, Source};
 use crate::control::CONTROL_SOCKET;
 use crate::drain::{self, DRAINED_FILE};
 use crate::lock::RUN_DIRECTORY;
 use crate::round_trips::Settled;
 use crate::store::durable::{self, StoreError};
-use crate::store::history::HISTORY_FILE;
+use crate::store::history::{ApplyOutcome, HISTORY_FILE, ReturnReason};
 use crate::store::recovery::{self, Recovered};
 use crate::store::snapshot::{FileContent, FileSnapshot};
 use crate::system::{System, SystemConfig, SystemError, file};
@@ -93,12 +95,14 @@ pub(super) struct Start {
     pub(super) errors: Vec<String>,
     /// Whether files were put back that others have to read again.
     pub(super) is_recovered: bool,
+    /// What could not be put back.
+    pub(super) unreturned: Option<Unreturned>,
 }
 
 /// Opens the system, and reads the configuration or, when it is rejected, the last good one.
 pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
-    let is_recovered = recover(paths).map_err(StartError::Recovery)?;
-    let (loaded, errors) = configuration(paths)?;
+    let (is_recovered, unreturned) = return_from_window(paths)?;
+    let (loaded, errors) = configuration(paths, unreturned.as_ref())?;
     let system = System::open(system_config()).map_err(|error| StartError::System(Box::new(error)))?;
     let epoch = system.advance_epoch().map_err(|error| StartError::System(Box::new(error)))?;
     let is_drained = drain::is_drained(&paths.drained);
@@ -106,7 +110,24 @@ pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
         warn!("this router is drained: traffic between others is kept away; `dlan undrain` ends it");
     }
     let round_trips = measured::read(&paths.run_directory);
-    Ok(Start { system, epoch, loaded, round_trips, is_drained, errors, is_recovered })
+    Ok(Start { system, epoch, loaded, round_trips, is_drained, errors, is_recovered, unreturned })
+}
+
+/// Returns from a window that was cut short. On a disk that takes nothing, the agent runs with what is to come back all the same.
+pub(super) fn return_from_window(paths: &AgentPaths) -> Result<(bool, Option<Unreturned>), StartError> {
+    match recover(paths) {
+        Ok(is_recovered) => Ok((is_recovered, None)),
+        Err(error @ StoreError::Io { .. }) => match recovery::read(&paths.window) {
+            Ok(Some(window)) => {
+                let why = with_causes(&error);
+                error!(error = why, "files are not all back: it is tried again");
+                let outcome = ApplyOutcome::Returned(ReturnReason::Interrupted);
+                Ok((false, Some(Unreturned { window, outcome, why })))
+            }
+            _ => Err(StartError::Recovery(error)),
+        },
+        Err(error) => Err(StartError::Recovery(error)),
+    }
 }
 
 /// Returns to the last confirmed state if an apply was cut short; returns whether one was.
@@ -119,6 +140,7 @@ pub fn recover(paths: &AgentPaths) -> Result<bool, StoreError> {
                 let content = Some(FileContent { text, mode: file::PRIVATE });
                 FileSnapshot { path: paths.config.clone(), content }.put()?;
             }
+            durable::remove(&paths.window)?;
             Ok(true)
         }
     }
@@ -131,8 +153,20 @@ pub fn system_config() -> SystemConfig {
     SystemConfig { links: LinksConfig { program, ..LinksConfig::default() }, ..SystemConfig::default() }
 }
 
-fn configuration(paths: &AgentPaths) -> Result<(Loaded, Vec<String>), StartError> {
-    let errors = match config::load(&paths.config) {
+/// Reads the configuration or, when it is rejected, the last good one; that of a window where it could not be put back.
+pub(super) fn configuration(
+    paths: &AgentPaths,
+    unreturned: Option<&Unreturned>,
+) -> Result<(Loaded, Vec<String>), StartError> {
+    let confirmed = unreturned.and_then(|it| it.window.confirmed.first()?.content.as_ref());
+    let loaded = match confirmed {
+        Some(content) => {
+            let file = paths.config.display().to_string();
+            config::parse(Source { file: &file, text: &content.text, hostname: &config::hostname() })
+        }
+        None => config::load(&paths.config),
+    };
+    let errors = match loaded {
         Ok(loaded) => return Ok((loaded, Vec::new())),
         Err(errors) => errors,
     };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::Daemon;
 use super::requests::refused;
@@ -50,8 +50,9 @@ pub(super) struct Applying {
 /// A configuration with the files that go with it, read and without errors.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    loaded: Loaded,
-    staged: Vec<FileSnapshot>,
+    pub(super) loaded: Loaded,
+    /// The files, the configuration among them if it is one.
+    pub(super) staged: Vec<FileSnapshot>,
     pub(super) orders: ApplyOrders,
 }
 
@@ -129,8 +130,12 @@ impl Daemon {
 
     /// Takes that a configuration could not be brought about; `reverted` if the one before it is in force.
     pub(super) fn handle_failed(&mut self, generation: u64, error: &str, reverted: bool) {
-        let Some(applying) = self.applying_of(generation) else { return };
-        let before = std::mem::take(&mut applying.before);
+        if self.applying_of(generation).is_none() {
+            if reverted && self.window.is_some() {
+                self.end_window(ApplyOutcome::Failed(error.to_owned()));
+            }
+            return;
+        }
         let outcome = ApplyOutcome::Failed(error.to_owned());
         let after = if self.window.is_some() {
             self.answer_applying(false, &format!("Failed: {error}\nthe state before it comes back"));
@@ -141,9 +146,9 @@ impl Daemon {
         } else {
             "it is tried again"
         };
-        put_back(&before);
-        if let Some(applying) = &self.applying {
-            self.remember(applying, outcome);
+        if let Some(applying) = self.applying.as_mut() {
+            let before = std::mem::take(&mut applying.before);
+            self.take_back(before, outcome);
         }
         self.answer_applying(false, &format!("Failed: {error}\n{after}"));
     }
@@ -176,8 +181,11 @@ impl Daemon {
     }
 
     /// Refuses an apply while another is not through or not confirmed.
-    fn refuse_a_second(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_a_second(&self) -> Result<(), Refusal> {
         let busy = |why| Err(refusal(RefusalKind::Busy, why));
+        if let Some(unreturned) = &self.unreturned {
+            return busy(unreturned.to_string());
+        }
         match (&self.applying, &self.window) {
             (Some(applying), _) => busy(format!("an apply by {} is under way", applying.by)),
             (None, Some(open)) => {
@@ -245,7 +253,7 @@ impl Daemon {
         self.applying = Some(self.applying(by, answer, Some(Box::new(candidate))));
     }
 
-    fn applying(
+    pub(super) fn applying(
         &self,
         by: Caller,
         answer: oneshot::Sender<Reply>,
@@ -284,19 +292,27 @@ impl Daemon {
         let paths = candidate.staged.iter().map(|file| FileSnapshot::take(&file.path));
         let before: Result<Vec<_>, _> = paths.collect();
         applying.before = before.map_err(|error| with_causes(&error))?;
-        if let Some(seconds) = candidate.orders.confirm {
-            self.open_window(candidate, applying, Duration::from_secs(seconds))?;
+        match candidate.orders.confirm {
+            Some(seconds) => self.open_window(candidate, applying, Duration::from_secs(seconds))?,
+            // One file comes whole or not at all by itself.
+            None if candidate.staged.len() > 1 => self.note_files(applying)?,
+            None => {}
         }
-        for file in &candidate.staged {
-            if let Err(error) = file.put() {
-                put_back(&applying.before);
-                if self.window.take().is_some() {
-                    durable::remove(&self.paths.window).map_err(|error| with_causes(&error))?;
-                }
-                return Err(format!("{}: nothing was changed", with_causes(&error)));
+        let mut put = candidate.staged.iter().try_for_each(|file| file.put().map(drop));
+        if self.window.is_none() && candidate.staged.len() > 1 {
+            put = put.and_then(|()| durable::remove(&self.paths.window));
+        }
+        put.map_err(|error| {
+            let why = with_causes(&error);
+            self.window = None;
+            let before = std::mem::take(&mut applying.before);
+            let outcome = ApplyOutcome::Failed(why.clone());
+            match self.note(applying, before) {
+                Some(note) => self.give_back(note, outcome),
+                None => self.remember(applying, outcome),
             }
-        }
-        Ok(())
+            format!("{why}: nothing was changed")
+        })
     }
 
     fn bring_about_candidate(&mut self, candidate: Candidate, mut applying: Applying) {
@@ -324,17 +340,9 @@ impl Daemon {
         let _ = applying.answer.send(Reply::Apply(report));
     }
 
-    fn remember(&self, applying: &Applying, outcome: ApplyOutcome) {
+    pub(super) fn remember(&self, applying: &Applying, outcome: ApplyOutcome) {
         let what = (applying.time, applying.text.as_str());
         recovery::remember(&self.paths.history, &applying.by.to_string(), what, outcome);
-    }
-}
-
-fn put_back(files: &[FileSnapshot]) {
-    for file in files {
-        if let Err(error) = file.put() {
-            error!(error = with_causes(&error), "a file is not as it was");
-        }
     }
 }
 

@@ -51,7 +51,7 @@ pub enum Change {
 }
 
 /// What a step does to its thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
     /// It comes.

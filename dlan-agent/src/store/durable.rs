@@ -3,7 +3,7 @@
 //! The first line names the format, the SHA-256 of what follows and its length. A reader takes the file itself, or, when that is
 //! missing or damaged, the one before it. Writing the same again does not touch the flash.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -86,9 +86,9 @@ pub fn write(path: &Path, text: &str) -> Result<bool, StoreError> {
     let aside = with_suffix(path, ".next");
     file::write_whole(&aside, encode(text).as_bytes(), file::PRIVATE).map_err(failed("write"))?;
     if is_there {
-        fs::rename(path, previous(path)).map_err(failed("keep the one before"))?;
+        file::rename(path, &previous(path)).map_err(failed("keep the one before"))?;
     }
-    fs::rename(&aside, path).map_err(failed("put in place"))?;
+    file::rename(&aside, path).map_err(failed("put in place"))?;
     file::sync_directory(path).map_err(failed("write the directory of"))?;
     Ok(true)
 }
@@ -172,6 +172,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

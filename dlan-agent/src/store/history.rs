@@ -94,8 +94,13 @@ impl History {
         durable::write(path, &text).map(drop)
     }
 
-    /// Adds an apply and forgets the oldest beyond the limits. Its number is given here.
+    /// Adds an apply and forgets the oldest beyond the limits. Its number is given here. An end that is told a second time,
+    /// because the first telling was cut short, counts once.
     pub fn add(&mut self, entry: HistoryEntry) {
+        let is_same = |last: &HistoryEntry| HistoryEntry { number: 0, ..last.clone() } == entry;
+        if entry.outcome != ApplyOutcome::Applied && self.entries.last().is_some_and(is_same) {
+            return;
+        }
         let number = self.entries.last().map_or(1, |last| last.number.saturating_add(1));
         self.entries.push(HistoryEntry { number, ..entry });
         while self.entries.len() > ENTRIES_MAX || (self.octets() > OCTETS_MAX && self.entries.len() > 1) {

@@ -16,27 +16,39 @@ pub enum Recovered {
     Nothing,
     /// This one was, and the files are as before it.
     Returned(Window),
-    /// One was, and it is damaged: the configuration on disk is one that nobody confirmed.
+    /// One was, and it is damaged: the configuration on disk is one that nobody confirmed. The window is still there.
     Unknown,
+}
+
+/// Returns the window that is open, if one is.
+pub fn read(window: &Path) -> Result<Option<Window>, StoreError> {
+    let Some(text) = durable::read(window)? else { return Ok(None) };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|_| StoreError::Damaged { path: window.to_owned(), why: "it is not a window" })
+}
+
+/// Writes down what is to come back.
+pub fn write(path: &Path, window: &Window) -> Result<(), StoreError> {
+    let text = serde_json::to_string(window).map_err(|error| StoreError::Io {
+        act: "encode",
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    durable::write(path, &text).map(drop)
 }
 
 /// Returns to the last confirmed state if a window is open. Cut short in its turn, it is done again by the next start.
 pub fn recover(window: &Path, history: &Path) -> Result<Recovered, StoreError> {
-    let open = match durable::read(window) {
-        Ok(None) => return Ok(Recovered::Nothing),
-        Ok(Some(text)) => serde_json::from_str::<Window>(&text)
-            .map_err(|_| StoreError::Damaged { path: window.to_owned(), why: "it is not a window" }),
-        Err(error) => Err(error),
-    };
-    match open {
-        Ok(open) => {
+    match read(window) {
+        Ok(None) => Ok(Recovered::Nothing),
+        Ok(Some(open)) => {
             warn!(by = %open.by, "an apply was cut short before it was confirmed: returning to the state before it");
             close(&open, ApplyOutcome::Returned(ReturnReason::Interrupted), window, history)?;
             Ok(Recovered::Returned(open))
         }
         Err(error @ StoreError::Damaged { .. }) => {
             error!(%error, "cannot tell what was before an unconfirmed apply");
-            durable::remove(window)?;
             Ok(Recovered::Unknown)
         }
         Err(error) => Err(error),
@@ -159,7 +171,7 @@ mod tests {
         let disk = Disk::tried();
         fs::write(disk.path("window"), "dlan-state 1 rubbish").unwrap();
         assert_eq!(disk.recover().unwrap(), Recovered::Unknown);
-        assert!(!disk.path("window").exists());
+        assert!(disk.path("window").exists(), "it goes when the last good configuration is back");
     }
 
     #[test]

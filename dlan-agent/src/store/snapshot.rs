@@ -1,6 +1,6 @@
 //! Files as they were: taken before a change, put back after it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl FileSnapshot {
         let put = match &self.content {
             Some(content) => {
                 let directory = self.path.parent().unwrap_or(Path::new("/"));
-                fs::create_dir_all(directory)
+                file::make_directory(directory)
                     .and_then(|()| file::write_whole(&self.path, content.text.as_bytes(), content.mode))
             }
             None => file::remove(&self.path).and_then(|()| file::sync_directory(&self.path)),
@@ -81,6 +81,8 @@ fn read(file: &File) -> io::Result<FileContent> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

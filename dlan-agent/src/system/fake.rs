@@ -21,6 +21,10 @@ pub struct FakeSystem {
     pub state: State,
     /// How many more steps go well before one fails; `None`: all do.
     pub fail_after: Option<usize>,
+    /// How many fail then beside that one, those that take back included.
+    pub fail_more: usize,
+    /// How many more steps are made before the process that makes them dies; `None`: it lives.
+    pub die_after: Option<usize>,
 }
 
 /// Why a step was not made.
@@ -29,6 +33,9 @@ pub enum FakeError {
     /// The test wanted it.
     #[error("told to fail")]
     Told,
+    /// The process that asked is dead: nothing is made.
+    #[error("the process has died")]
+    Dead,
     /// The kernel would refuse.
     #[error("the kernel would refuse: {0}")]
     Refused(&'static str),
@@ -86,9 +93,15 @@ impl FakeSystem {
     }
 
     fn count_down(&mut self) -> Result<(), FakeError> {
+        match &mut self.die_after {
+            Some(0) => return Err(FakeError::Dead),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         match &mut self.fail_after {
             Some(0) => {
-                self.fail_after = None;
+                self.fail_after = self.fail_more.checked_sub(1).map(|_| 0);
+                self.fail_more = self.fail_more.saturating_sub(1);
                 Err(FakeError::Told)
             }
             Some(left) => {
