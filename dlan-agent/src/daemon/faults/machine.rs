@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
-use vxlan::netlink::LinksConfig;
 
 use super::fixture;
 use super::plans::{Case, kind};
@@ -168,7 +167,7 @@ impl Machine {
             root: self.path(""),
             run_dir: self.path("run"),
             state_dir: self.path("etc/dlan"),
-            links: LinksConfig::default(),
+            ..SystemConfig::default()
         };
         // The kernel in its place is the one in memory; this one is only opened.
         let system = System::open(config);

@@ -99,6 +99,7 @@ pub fn kind(step: &Change) -> (&'static str, Act) {
         Change::Setting(_) => "setting",
         Change::Ruleset(_) => "ruleset",
         Change::File(_) => "file",
+        Change::Program(_) => "program",
     };
     (kind, step.act())
 }
