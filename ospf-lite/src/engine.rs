@@ -112,12 +112,13 @@ impl Engine {
         self.handle(now, |area, _, _| originate::handle_installed(area));
     }
 
-    /// Does what is due at `now`.
+    /// Does what is due at `now`, and sends the Hellos that may go by then: a wake-up for one is one for all.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.handle(now, |area, routing, cx| {
             while let Some(key) = cx.timers.pop_due(cx.now) {
                 handle_timer(area, routing, key, cx);
             }
+            hello::send_early(area, cx);
         });
     }
 

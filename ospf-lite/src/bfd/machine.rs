@@ -96,6 +96,12 @@ impl Bfd {
         self.sessions.values().filter_map(Session::poll_timeout).min()
     }
 
+    /// Returns the sessions in which [`Bfd::handle_timeout`] would count the far end's silence at `now`: what has arrived
+    /// should be taken in before.
+    pub fn overdue(&self, now: Instant) -> impl Iterator<Item = InterfaceId> + '_ {
+        self.sessions.iter().filter(move |(_, session)| session.is_overdue(now)).map(|(id, _)| *id)
+    }
+
     /// Returns the sessions in the order of their interfaces' ids.
     pub fn sessions(&self) -> impl Iterator<Item = SessionView> + '_ {
         self.sessions.values().map(Session::view)

@@ -149,6 +149,11 @@ impl Session {
         [transmit, detect, end, self.verdict.poll_timeout()].into_iter().flatten().min()
     }
 
+    /// Returns whether the far end has been silent for so long that something follows from it at `now`.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        [self.deadlines.detect, self.verdict.poll_timeout()].into_iter().flatten().any(|at| at <= now)
+    }
+
     /// Takes over a configuration for the same far end (sections 6.8.3 and 6.8.16).
     pub fn reconfigure(&mut self, config: SessionConfig, cx: &mut Cx<'_>) {
         let is_mult_changed = config.detect_mult != self.config.detect_mult;

@@ -179,8 +179,8 @@ impl Shell {
     fn handle_timeouts(&mut self) {
         let now = self.clock.now();
         if self.bfd.poll_timeout().is_some_and(|at| at <= now) {
-            let ids: Vec<_> = self.ends.keys().copied().collect();
-            ids.into_iter().for_each(|id| self.receive_from(id, BfdSocket::receive_directly));
+            let overdue: Vec<_> = self.bfd.overdue(now).collect();
+            overdue.into_iter().for_each(|id| self.receive_from(id, BfdSocket::receive_directly));
             self.bfd.handle_timeout(self.clock.now());
         }
         for end in self.ends.values_mut().filter(|end| end.reopen_at.is_some_and(|at| at <= now)) {

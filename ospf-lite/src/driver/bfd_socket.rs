@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 
-use super::ospf_socket::OpenError;
+use super::ospf_socket::{OpenError, watch};
 use crate::bfd::HOP_LIMIT;
 use crate::bfd::is_forwarding::Echo;
 
@@ -37,8 +37,8 @@ pub(super) struct ControlArrival {
 /// The sockets of one session: one hears port 3784 on the device, one sends from a port of its own.
 #[derive(Debug)]
 pub(super) struct BfdSocket {
-    listener: UdpSocket,
-    sender: UdpSocket,
+    listener: AsyncFd<Socket>,
+    sender: Socket,
     ifindex: u32,
 }
 
@@ -56,26 +56,22 @@ impl BfdSocket {
         sender.set_tclass_v6(TRAFFIC_CLASS).map_err(at("set the traffic class"))?;
         sender.set_priority(PRIORITY).map_err(at("set the priority"))?;
         bind_source(&sender, source, ifindex, number).map_err(at("bind to a BFD source port"))?;
-        Ok(Self {
-            listener: register(listener).map_err(at("register with the runtime"))?,
-            sender: register(sender).map_err(at("register with the runtime"))?,
-            ifindex,
-        })
+        Ok(Self { listener: watch(listener).map_err(at("register with the runtime"))?, sender, ifindex })
     }
 
     /// Returns whether [`BfdSocket::receive`] may find something; registers the task to be woken when it will.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.listener.poll_recv_ready(cx).map(|_| ())
+        self.listener.poll_read_ready(cx).map(|_| ())
     }
 
     /// Takes one packet into the buffer; nothing when none waits.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<ControlArrival>> {
-        none_waits(self.listener.try_io(Interest::READABLE, || receive_control(&self.listener, buffer)))
+        none_waits(self.listener.try_io(Interest::READABLE, |socket| receive_control(socket, buffer)))
     }
 
     /// As [`BfdSocket::receive`], but asks the kernel even if the runtime has not heard of a packet yet.
     pub fn receive_directly(&self, buffer: &mut [u8]) -> io::Result<Option<ControlArrival>> {
-        none_waits(receive_control(&self.listener, buffer))
+        none_waits(receive_control(self.listener.get_ref(), buffer))
     }
 
     /// Sends one packet, or says why it could not; never waits.
@@ -89,7 +85,7 @@ impl BfdSocket {
 /// A raw ICMPv6 socket on one device that hears Echo Replies and nothing else. The kernel computes the checksum.
 #[derive(Debug)]
 pub(super) struct EchoSocket {
-    fd: UdpSocket,
+    fd: AsyncFd<Socket>,
     ifindex: u32,
 }
 
@@ -106,19 +102,19 @@ impl EchoSocket {
             SockFilter::new(0x06, 0, 0, 0),
         ];
         socket.attach_filter(&filter).map_err(at("keep out all but echo replies"))?;
-        Ok(Self { fd: register(socket).map_err(at("register with the runtime"))?, ifindex })
+        Ok(Self { fd: watch(socket).map_err(at("register with the runtime"))?, ifindex })
     }
 
     /// Returns whether [`EchoSocket::receive`] may find something; registers the task to be woken when it will.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.fd.poll_recv_ready(cx).map(|_| ())
+        self.fd.poll_read_ready(cx).map(|_| ())
     }
 
     /// Takes one packet: its source, and the reply if it is one; nothing when none waits.
     pub fn receive(&self) -> io::Result<Option<(Ipv6Addr, Option<Echo>)>> {
         let mut buffer = [0; 64];
-        let arrival = none_waits(self.fd.try_io(Interest::READABLE, || {
-            Ok(nix::sys::socket::recvfrom::<SockaddrIn6>(self.fd.as_raw_fd(), &mut buffer)?)
+        let arrival = none_waits(self.fd.try_io(Interest::READABLE, |socket| {
+            Ok(nix::sys::socket::recvfrom::<SockaddrIn6>(socket.as_raw_fd(), &mut buffer)?)
         }))?;
         Ok(arrival.map(|(length, source)| {
             let source = source.map_or(Ipv6Addr::UNSPECIFIED, |source| source.ip());
@@ -146,10 +142,6 @@ fn on_device(device: &str, kind: Type, protocol: Protocol) -> Result<Socket, Ope
     Ok(socket)
 }
 
-fn register(socket: Socket) -> io::Result<UdpSocket> {
-    UdpSocket::from_std(socket.into())
-}
-
 /// Binds to a free port of 49152..=65535, the same one as long as nobody else takes it (RFC 5881 section 4).
 fn bind_source(socket: &Socket, source: Ipv6Addr, ifindex: u32, number: u32) -> io::Result<()> {
     let mut outcome = Ok(());
@@ -171,7 +163,7 @@ fn source_port(number: u32, attempt: u16) -> u16 {
     SOURCE_PORT_FIRST.saturating_add(u16::try_from(offset).unwrap_or_default())
 }
 
-fn receive_control(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<ControlArrival> {
+fn receive_control(socket: &Socket, buffer: &mut [u8]) -> io::Result<ControlArrival> {
     let mut control = nix::cmsg_space!(i32);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT;

@@ -156,11 +156,11 @@ impl Driver {
 
     fn handle_timeouts(&mut self) {
         let now = self.engines.now;
-        for family in [Family::Ipv6, Family::Ipv4] {
-            let engine = self.engines.of_mut(family);
-            if engine.poll_timeout().is_some_and(|at| at <= now) {
-                engine.handle_timeout(now);
-            }
+        let families = [Family::Ipv6, Family::Ipv4];
+        let is_due = |family| self.engines.of(family).poll_timeout().is_some_and(|at| at <= now);
+        if families.into_iter().any(is_due) {
+            // Both: what one may send early spares a wake-up.
+            families.into_iter().for_each(|family| self.engines.of_mut(family).handle_timeout(now));
         }
         let due = |device: &Device| device.reopen_at().is_some_and(|at| at <= now);
         let ids: Vec<_> =

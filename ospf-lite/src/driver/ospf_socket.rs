@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 
 use crate::io::ALL_SPF_ROUTERS;
 
@@ -72,8 +72,7 @@ impl Arrival {
 /// The socket of one device.
 #[derive(Debug)]
 pub struct OspfSocket {
-    /// A raw socket in spite of the type: the runtime's datagram socket is the one it takes without `unsafe`.
-    fd: UdpSocket,
+    fd: AsyncFd<Socket>,
     ifindex: u32,
 }
 
@@ -96,18 +95,18 @@ impl OspfSocket {
         socket.set_recv_buffer_size(RECEIVE_BUFFER).map_err(at("set the receive buffer"))?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
             .map_err(|errno| at("ask for packet information")(errno.into()))?;
-        let fd = UdpSocket::from_std(socket.into()).map_err(at("register with the runtime"))?;
+        let fd = watch(socket).map_err(at("register with the runtime"))?;
         Ok(Self { fd, ifindex })
     }
 
     /// Returns whether [`OspfSocket::receive`] may find something; registers the task to be woken when it will.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.fd.poll_recv_ready(cx).map(|_| ())
+        self.fd.poll_read_ready(cx).map(|_| ())
     }
 
     /// Takes one packet into the buffer; nothing when none waits.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
-        match self.fd.try_io(Interest::READABLE, || receive(&self.fd, buffer)) {
+        match self.fd.try_io(Interest::READABLE, |socket| receive(socket, buffer)) {
             Ok(arrival) => Ok(Some(arrival)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
@@ -127,7 +126,17 @@ impl OspfSocket {
     }
 }
 
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Arrival> {
+/// Has the runtime watch a socket for what arrives, and for nothing else: room to send again would wake the task after each
+/// packet that it has sent.
+#[expect(
+    deprecated,
+    reason = "the other way is `unsafe`, for the sake of types that lie about their descriptor"
+)]
+pub(super) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}
+
+fn receive(socket: &Socket, buffer: &mut [u8]) -> io::Result<Arrival> {
     let mut control = nix::cmsg_space!(in6_pktinfo, i32);
     let mut parts = [IoSliceMut::new(buffer)];
     let message =

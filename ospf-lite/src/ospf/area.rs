@@ -35,6 +35,8 @@ pub struct Area {
     pub originations: Originations,
     /// What the present input has left to do.
     pub due: Due,
+    /// From when on the first of the next periodic Hellos may go; it may be a stale one's.
+    pub hellos_from: Option<Instant>,
     /// The interfaces with whose neighbors the database is being compared.
     pub synchronizing: BTreeSet<InterfaceId>,
     /// Since when the first database is in.
@@ -76,6 +78,7 @@ impl Area {
             lsdb: Lsdb::new(router_id),
             originations: Originations::default(),
             due: Due::default(),
+            hellos_from: None,
             synchronizing: BTreeSet::new(),
             settled: None,
             patience: Patience { first_up: None, patience_until: now + SETTLE_ALONE },

@@ -1,4 +1,4 @@
-//! Hellos: sent in time, answered at once where that brings a neighbor back sooner, and judged.
+//! Hellos: sent in time and together, answered at once where that brings a neighbor back sooner, and judged.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::ospf::neighbor::{Neighbor, NeighborInput, NeighborState, events};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Hello, Options, PacketBody};
 use crate::ospf::refusal::Refusal;
+use crate::time::Instant;
 use crate::timer::TimerKey;
 
 /// How far apart answers to Hellos are at least, per interface: two routers that do not hear each other must not make
@@ -110,12 +111,35 @@ fn answer(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
     }
 }
 
-fn arm(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    if let Some(link) = area.interfaces.get(&id).and_then(|interface| interface.link()) {
-        let interval = link.hello_interval.max(Duration::from_secs(1));
-        let jitter = cx.random.below(interval / JITTER_PART);
-        cx.timers.arm(TimerKey::Hello(id), cx.now + (interval - jitter));
+/// Sends the periodic Hellos that may go already: one wake-up for all links instead of one each. None comes earlier than the
+/// jitter may bring it.
+pub fn send_early(area: &mut Area, cx: &mut Cx<'_>) {
+    if area.hellos_from.is_none_or(|from| cx.now < from) {
+        return;
     }
+    let waiting = |(id, interface): (&InterfaceId, &Interface)| {
+        cx.timers.deadline(TimerKey::Hello(*id)).and(interface.hello_from).map(|from| (from, *id))
+    };
+    let waiting: Vec<(Instant, InterfaceId)> = area.interfaces.iter().filter_map(waiting).collect();
+    area.hellos_from = waiting.iter().map(|(from, _)| *from).filter(|from| *from > cx.now).min();
+    let now = cx.now;
+    for (_, id) in waiting.into_iter().filter(|(from, _)| *from <= now) {
+        handle_timeout(area, id, cx);
+    }
+}
+
+fn arm(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
+    let Some(interface) = area.interfaces.get_mut(&id) else {
+        return;
+    };
+    let Some(interval) = interface.link().map(|link| link.hello_interval.max(Duration::from_secs(1))) else {
+        return;
+    };
+    let early = interval / JITTER_PART;
+    let from = cx.now + (interval - early);
+    interface.hello_from = Some(from);
+    area.hellos_from = Some(area.hellos_from.map_or(from, |first| first.min(from)));
+    cx.timers.arm(TimerKey::Hello(id), cx.now + (interval - cx.random.below(early)));
 }
 
 fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {

@@ -41,6 +41,8 @@ pub struct Interface {
     pub delayed_acknowledgments: BTreeMap<LsaKey, LsaHeader>,
     /// The LSAs to be acknowledged at the end of the input.
     pub direct_acknowledgments: Vec<LsaHeader>,
+    /// From when on the next periodic Hello may go.
+    pub hello_from: Option<Instant>,
     /// When a Hello was last answered out of turn.
     pub hello_answered: Option<Instant>,
     /// Whether the neighbor must first learn that this router restarts; until then nothing else is said or heard.
@@ -70,6 +72,7 @@ impl Interface {
             flooded_at: None,
             delayed_acknowledgments: BTreeMap::new(),
             direct_acknowledgments: Vec::new(),
+            hello_from: None,
             hello_answered: None,
             announcement: None,
             sequences: Sequences::new(),
