@@ -6,7 +6,7 @@
 #   make conformance  writes docs/conformance.md from the names of the tests
 #   make mutants  breaks lines that clauses guard, and shows which tests fail
 #   make soak    the same for hours: more seeds, more fuzzing, longer scenarios
-#   make bench   the figures, beside BIRD's
+#   make bench   the figures, beside BIRD's and FRR's; BENCH="rest cold" for some of them
 #   make scale   what a change costs in areas of 100 to 10,000 routers, by simulation
 #   make clean   takes running labs down and removes what was built
 
@@ -33,7 +33,7 @@ soak:
 	@testbed/soak
 
 bench:
-	@testbed/bench
+	@testbed/bench $(BENCH)
 
 scale:
 	cargo run --profile lab --locked -p ospf-lite --features sim --example scaling

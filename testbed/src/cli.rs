@@ -169,14 +169,26 @@ pub enum Command {
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// What a change far away costs a router whose area is large.
+    /// What a change costs a router whose area is large.
     Database {
         /// Sizes of the area.
-        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 10_000])]
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000, 10_000])]
         routers: Vec<usize>,
     },
     /// How soon a mesh converges and heals, and what its routers hold in memory.
     Mesh,
+    /// How soon everyone in a grid of routers knows everything from cold start.
+    Cold {
+        /// How many routers.
+        #[arg(long, value_delimiter = ',', default_values_t = [30, 60])]
+        routers: Vec<usize>,
+        /// HelloIntervals in seconds; RouterDeadInterval is four times as long.
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 1])]
+        hello: Vec<u16>,
+        /// How often; the median counts.
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
     /// What routing uses while nothing happens, and while links flap, beside BIRD and FRR.
     Rest {
         /// How long each is watched.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::Ipv6Net;
 use ospf_lite::engine::Engine;
-use ospf_lite::ids::{AreaId, Family, InterfaceId, LinkStateId, RouterId};
+use ospf_lite::ids::{AreaId, Cost, Family, InterfaceId, LinkStateId, RouterId};
 use ospf_lite::io::{ALL_SPF_ROUTERS, Received, Transmit};
 use ospf_lite::ospf::lsa::{
     IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions, RouterLink, RouterLinkKind,
@@ -15,7 +15,7 @@ use ospf_lite::ospf::lsa::{
 use ospf_lite::ospf::packet::{
     AgedLsa, DatabaseDescription, Hello, LinkStateUpdate, Options, Packet, PacketBody,
 };
-use ospf_lite::sim::{NodeIndex, Side, Topology};
+use ospf_lite::sim::{NodeIndex, PerSide, Side, Topology, TopologyLink};
 use ospf_lite::time::Instant;
 use ospf_lite::wire::packet::{Protection, decode, encode};
 
@@ -25,6 +25,8 @@ const ROUTER_ID_BASE: u32 = 1000;
 const PUPPET_INTERFACE: InterfaceId = InterfaceId(0x0fff_ffff);
 /// The puppet's address.
 const PUPPET_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xbeef);
+/// What every prefix costs, and the link of the last router.
+const PREFIX_METRIC: u16 = 10;
 /// LSAs of one Link State Update.
 const LSAS_PER_UPDATE: usize = 12;
 
@@ -41,19 +43,39 @@ pub struct Attachment {
     pub mtu: u16,
 }
 
-/// The routers of a topology as LSAs of the IPv6 family; router 0 is the puppet.
+/// One thing that changes in an area, to one value and back in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// What a link far away costs.
+    Far,
+    /// What the way to the area costs: afterwards everything is at another distance.
+    Near,
+    /// What the only link of a router far away costs.
+    Leaf,
+    /// The metric of that router's prefix.
+    Prefix,
+}
+
+/// The routers of a topology as LSAs of the IPv6 family; router 0 is the puppet, and the last has one link only.
 #[derive(Debug)]
 pub struct Area {
     topology: Topology,
     attachment: Attachment,
     sequences: Vec<SequenceNumber>,
+    /// The metric of the last router's prefix, and how often it has been another.
+    last_prefix: (u16, SequenceNumber),
 }
 
 impl Area {
-    /// Attaches router 0 of a topology to an engine.
-    pub fn new(topology: Topology, attachment: Attachment) -> Self {
+    /// Attaches router 0 of a topology to an engine, and a router more to the last one.
+    pub fn new(mut topology: Topology, attachment: Attachment) -> Self {
+        let ends =
+            PerSide { a: NodeIndex(topology.routers.saturating_sub(1)), b: NodeIndex(topology.routers) };
+        let cost = Cost::new(PREFIX_METRIC).unwrap_or(Cost::MAX);
+        topology.links.push(TopologyLink { ends, costs: PerSide { a: cost, b: cost } });
+        topology.routers += 1;
         let sequences = vec![SequenceNumber::INITIAL; topology.routers];
-        Self { topology, attachment, sequences }
+        Self { topology, attachment, sequences, last_prefix: (PREFIX_METRIC, SequenceNumber::INITIAL) }
     }
 
     /// Returns every LSA of the area.
@@ -85,28 +107,48 @@ impl Area {
         links.into_iter().enumerate().flat_map(|(n, links)| self.lsas_of(NodeIndex(n), links)).collect()
     }
 
-    /// Changes the cost of both ends of a link, and returns the LSAs that say so.
-    pub fn change(&mut self, link: usize, cost: ospf_lite::ids::Cost) -> Vec<Arc<Lsa>> {
-        let Some(changed) = self.topology.links.get_mut(link) else { return Vec::new() };
-        let ends = Side::BOTH.map(|side| {
-            *changed.costs.at_mut(side) = cost;
-            *changed.ends.at(side)
-        });
-        for end in ends {
-            if let Some(sequence) = self.sequences.get_mut(end.0) {
+    /// Makes a change to a metric or cost, and returns the LSAs that say so.
+    pub fn change(&mut self, change: Change, metric: u16) -> Vec<Arc<Lsa>> {
+        let leaf = self.topology.links.len().saturating_sub(1);
+        let routers = match change {
+            Change::Far => self.set_costs(metric, |number, _| number + 1 == leaf),
+            Change::Leaf => self.set_costs(metric, |number, _| number == leaf),
+            Change::Near => {
+                self.set_costs(metric, |_, link| Side::BOTH.into_iter().any(|side| link.ends.at(side).0 == 0))
+            }
+            Change::Prefix => {
+                let next = self.last_prefix.1.next().unwrap_or(SequenceNumber::INITIAL);
+                self.last_prefix = (metric, next);
+                vec![NodeIndex(self.topology.routers.saturating_sub(1))]
+            }
+        };
+        let ls_type = if change == Change::Prefix { LsType::INTRA_AREA_PREFIX } else { LsType::ROUTER };
+        let ids: Vec<RouterId> = routers.into_iter().map(router_id).collect();
+        let is_meant = |lsa: &Arc<Lsa>| {
+            let key = lsa.header.key;
+            key.ls_type == ls_type && ids.contains(&key.advertising_router)
+        };
+        self.lsas().into_iter().filter(is_meant).collect()
+    }
+
+    /// Sets what some links cost at both ends, and returns the routers that have another Router-LSA by that.
+    fn set_costs(&mut self, metric: u16, is_meant: impl Fn(usize, &TopologyLink) -> bool) -> Vec<NodeIndex> {
+        let cost = Cost::new(metric).unwrap_or(Cost::MAX);
+        let mut routers = Vec::new();
+        for (number, link) in self.topology.links.iter_mut().enumerate() {
+            if is_meant(number, link) {
+                link.costs = PerSide { a: cost, b: cost };
+                routers.extend(Side::BOTH.map(|side| *link.ends.at(side)));
+            }
+        }
+        routers.sort_unstable();
+        routers.dedup();
+        for router in &routers {
+            if let Some(sequence) = self.sequences.get_mut(router.0) {
                 *sequence = sequence.next().unwrap_or(SequenceNumber::INITIAL);
             }
         }
-        let is_one_of_them = |lsa: &Arc<Lsa>| {
-            let key = lsa.header.key;
-            key.ls_type == LsType::ROUTER && ends.iter().any(|end| router_id(*end) == key.advertising_router)
-        };
-        self.lsas().into_iter().filter(is_one_of_them).collect()
-    }
-
-    /// Returns how many links there are.
-    pub fn links(&self) -> usize {
-        self.topology.links.len()
+        routers
     }
 
     fn lsas_of(&self, node: NodeIndex, links: Vec<RouterLink>) -> [Arc<Lsa>; 2] {
@@ -120,13 +162,16 @@ impl Area {
             options: options(),
             links,
         });
+        let is_last = node.0 + 1 == self.topology.routers;
+        let (metric, of_prefix) =
+            if is_last { self.last_prefix } else { (PREFIX_METRIC, SequenceNumber::INITIAL) };
         let prefixes = LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa {
             referenced: key(LsType::ROUTER),
-            prefixes: vec![(Prefix { net: lan(node).into(), options: PrefixOptions::default() }, 10)],
+            prefixes: vec![(Prefix { net: lan(node).into(), options: PrefixOptions::default() }, metric)],
         });
         [
             Arc::new(Lsa::originate(key(LsType::ROUTER), sequence, 1, router)),
-            Arc::new(Lsa::originate(key(LsType::INTRA_AREA_PREFIX), SequenceNumber::INITIAL, 1, prefixes)),
+            Arc::new(Lsa::originate(key(LsType::INTRA_AREA_PREFIX), of_prefix, 1, prefixes)),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! What a change far away costs a router whose area is large: ours and BIRD, fed the same LSAs.
+//! What a change costs a router whose area is large: ours and BIRD, fed the same LSAs.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::Ipv6Addr;
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::area::Change;
 use super::cpu::{Memory, processor_time, resident_memory};
-use super::player::INTERVALS;
+use super::player::{INTERVALS, signal_of};
 use crate::command::{self, CommandError};
 use crate::console::Console;
 use crate::error::LabError;
@@ -28,11 +29,15 @@ const LISTENER_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 const BIRD_CONF: &str = "/run/bird.conf";
 const BIRD_SOCKET: &str = "/run/bird.ctl";
 /// How many windows with a change, and how many without, are measured; the median counts.
-const WINDOWS: usize = 7;
-/// How long a change is watched: BIRD waits a second before it calculates.
-const CHANGE_WINDOW: Duration = Duration::from_millis(2500);
+const WINDOWS: usize = 5;
+/// How long a change is watched: BIRD waits a second before it calculates, and after three without a change the engine takes
+/// the next for the first again, and calculates at once.
+const CHANGE_WINDOW: Duration = Duration::from_millis(3500);
 /// How long an area may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(240);
+
+/// What changes, one after the other; the second makes everything worked out anew.
+const CHANGES: [Change; 4] = [Change::Far, Change::Near, Change::Leaf, Change::Prefix];
 
 /// Who listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,17 +55,21 @@ struct Figures {
     load: Duration,
     /// In a window in which nothing changes.
     idle: Duration,
-    /// In a window with one change.
-    busy: Duration,
+    /// More than that in a window with one change, in the order of [`CHANGES`].
+    changes: [Duration; CHANGES.len()],
     memory: Memory,
 }
 
 /// Measures areas of these sizes and prints a table.
 pub fn measure(console: Console, bird: &Path, sizes: &[usize]) -> Result<(), LabError> {
-    console.heading(
-        "A change far away in a large area (processor time of one router, medians of 7 windows of 2.5 s)",
+    console.heading(&format!(
+        "A change in a large area: processor time of one router in ms, medians of {WINDOWS} windows of {} s",
+        CHANGE_WINDOW.as_secs_f64()
+    ));
+    console.line("all distances: a change next to the router, after which nothing is where it was; the other changes are far away");
+    console.line(
+        "routers  daemon  at rest  a link  all distances    a leaf  a prefix  to load all  resident   private",
     );
-    console.line("routers  daemon  at rest    with a change  to load all  resident   private");
     for &routers in sizes {
         for subject in [Subject::Ours, Subject::Bird(bird.to_owned())] {
             let name = if subject == Subject::Ours { "dlan" } else { "BIRD" };
@@ -68,9 +77,9 @@ pub fn measure(console: Console, bird: &Path, sizes: &[usize]) -> Result<(), Lab
             let figures = measure_one(routers, &subject)?;
             console.replace("");
             console.line(format!(
-                "{routers:>7}  {name:<6}  {:>5.2} ms  {:>10.2} ms  {:>8.0} ms  {:>5.1} MB  {:>5.1} MB",
+                "{routers:>7}  {name:<6}  {:>7.2}  {}  {:>11.0}  {:>5.1} MB  {:>5.1} MB",
                 figures.idle.as_secs_f64() * 1e3,
-                figures.busy.as_secs_f64() * 1e3,
+                columns(&figures.changes),
                 figures.load.as_secs_f64() * 1e3,
                 super::megabytes(figures.memory.resident),
                 super::megabytes(figures.memory.private),
@@ -78,6 +87,11 @@ pub fn measure(console: Console, bird: &Path, sizes: &[usize]) -> Result<(), Lab
         }
     }
     Ok(())
+}
+
+fn columns(changes: &[Duration; CHANGES.len()]) -> String {
+    let [far, near, leaf, prefix] = changes.map(|change| change.as_secs_f64() * 1e3);
+    format!("{far:>6.2}  {near:>13.2}  {leaf:>8.3}  {prefix:>8.3}")
 }
 
 /// Two nodes with a cable; gone when dropped.
@@ -127,12 +141,16 @@ fn measure_one(routers: usize, subject: &Subject) -> Result<Figures, LabError> {
     wait_until_idle(&stage.listener, listener)?;
     let load = time_of(&stage.listener, listener)?.saturating_sub(before);
     let idle = median(|| watch(&stage.listener, listener, CHANGE_WINDOW))?;
-    let busy = median(|| {
-        player.change()?;
-        watch(&stage.listener, listener, CHANGE_WINDOW)
-    })?;
+    let mut changes = [Duration::ZERO; CHANGES.len()];
+    for (slot, change) in changes.iter_mut().zip(CHANGES) {
+        let busy = median(|| {
+            player.change(change)?;
+            watch(&stage.listener, listener, CHANGE_WINDOW)
+        })?;
+        *slot = busy.saturating_sub(idle);
+    }
     let memory = resident_memory(listener).map_err(|error| gone(&stage.listener, &error))?;
-    Ok(Figures { load, idle, busy, memory })
+    Ok(Figures { load, idle, changes, memory })
 }
 
 /// Returns the median of as many measurements as are made of everything.
@@ -226,8 +244,8 @@ impl Player {
         }
     }
 
-    fn change(&mut self) -> Result<(), LabError> {
-        kill(Pid::from_raw(self.pid), Signal::SIGUSR1)
+    fn change(&mut self, change: Change) -> Result<(), LabError> {
+        kill(Pid::from_raw(self.pid), signal_of(change))
             .map_err(|errno| gone(&self.node, &std::io::Error::from(errno)))?;
         self.wait_for("changed")
     }

@@ -1,6 +1,7 @@
 //! Measurements that compare with BIRD side by side, in one run.
 
 pub mod area;
+pub mod cold;
 pub mod cpu;
 pub mod database;
 pub mod failover;
@@ -23,6 +24,9 @@ pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
             database::measure(console, &crate::foreign::bird::program()?, &routers)
         }
         Bench::Mesh => mesh::measure(console),
+        Bench::Cold { routers, hello, runs } => {
+            cold::measure(console, &cold::Orders { routers, hello, runs })
+        }
         Bench::Rest { seconds, links, subjects, situations } => {
             let window = std::time::Duration::from_secs(seconds);
             rest::measure(console, &rest::Orders { window, links: usize::from(links), subjects, situations })

@@ -15,7 +15,7 @@ use ospf_lite::sim::Topology;
 use ospf_lite::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::area::{Area, Attachment, Puppet};
+use super::area::{Area, Attachment, Change, Puppet};
 
 /// The player's Router ID: above those of the area, so that the puppet never leads an exchange.
 const ROUTER_ID: RouterId = RouterId(0xf000_0001);
@@ -55,12 +55,17 @@ pub struct Play {
     pub routers: usize,
 }
 
-/// Plays until it is ended. Says `full` when the listener has the whole area; each SIGUSR1 changes the cost of one
-/// link far away, and is answered by `changed`.
+/// Plays until it is ended. Says `full` when the listener has the whole area; changes it when a signal says so, see
+/// [`signal_of`], and answers that by `changed`.
 pub async fn play(play: Play) -> Result<(), PlayerError> {
     let clock = Clock::start();
     let socket = OspfSocket::open(&play.device, play.ifindex)?;
-    let mut changes = signal(SignalKind::user_defined1()).map_err(PlayerError::Signal)?;
+    let listen = |change| {
+        let kind = SignalKind::from_raw(signal_of(change) as i32);
+        signal(kind).map_err(PlayerError::Signal)
+    };
+    let [mut far, mut near] = [listen(Change::Far)?, listen(Change::Near)?];
+    let [mut leaf, mut prefix] = [listen(Change::Leaf)?, listen(Change::Prefix)?];
     let mut player = Player::new(clock, &play);
     loop {
         let now = clock.now();
@@ -68,7 +73,10 @@ pub async fn play(play: Play) -> Result<(), PlayerError> {
         let deadline = player.deadline(now);
         tokio::select! {
             () = poll_fn(|cx| socket.poll_readable(cx)) => player.receive(&socket).map_err(PlayerError::Receive)?,
-            _ = next(&mut changes) => player.change(clock.now()),
+            _ = next(&mut far) => player.change(clock.now(), Change::Far),
+            _ = next(&mut near) => player.change(clock.now(), Change::Near),
+            _ = next(&mut leaf) => player.change(clock.now(), Change::Leaf),
+            _ = next(&mut prefix) => player.change(clock.now(), Change::Prefix),
             () = tokio::time::sleep(deadline) => {}
         }
     }
@@ -76,6 +84,17 @@ pub async fn play(play: Play) -> Result<(), PlayerError> {
 
 async fn next(changes: &mut Signal) -> Option<()> {
     changes.recv().await
+}
+
+/// Returns the signal that asks a player for a change.
+pub const fn signal_of(change: Change) -> nix::sys::signal::Signal {
+    use nix::sys::signal::Signal::{SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH};
+    match change {
+        Change::Far => SIGUSR1,
+        Change::Near => SIGUSR2,
+        Change::Leaf => SIGWINCH,
+        Change::Prefix => SIGHUP,
+    }
 }
 
 struct Player {
@@ -167,15 +186,12 @@ impl Player {
         Ok(())
     }
 
-    /// Changes the cost of the link that was added last, far from the listener, up and down in turn.
-    fn change(&mut self, now: Instant) {
+    /// Makes a change, up and down in turn.
+    fn change(&mut self, now: Instant, change: Change) {
         self.changes += 1;
-        let cost = if self.changes.is_multiple_of(2) { 3 } else { 17 };
-        let far = self.area.links().saturating_sub(1);
-        if let Some(cost) = Cost::new(cost) {
-            let lsas = self.area.change(far, cost);
-            self.puppet.flood(now, &mut self.engine, &lsas);
-        }
+        let (up, down) = if change == Change::Near { (60, 40) } else { (17, 3) };
+        let lsas = self.area.change(change, if self.changes.is_multiple_of(2) { down } else { up });
+        self.puppet.flood(now, &mut self.engine, &lsas);
         say("changed");
     }
 }
