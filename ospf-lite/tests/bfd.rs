@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // A test says what it expects by failing.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ospf_lite::bfd::io::{Received, SessionConfig, SessionEvent};
 use ospf_lite::bfd::is_forwarding::Echo;
 use ospf_lite::bfd::packet::{self, ControlPacket, Diagnostic, Sequence};
 use ospf_lite::bfd::{Bfd, HOP_LIMIT};
+use ospf_lite::ids::InterfaceId;
 use ospf_lite::io::Reachability;
 use ospf_lite::sim::pipe::{End, PIPE, Pipe};
 use ospf_lite::time::Instant;
@@ -288,6 +290,30 @@ fn session_config(interval: u16, count: u8) -> SessionConfig {
         interval: millis(interval.into()),
         detect_mult: mult(count),
     }
+}
+
+#[test]
+fn sessions_of_several_links_send_together_and_none_sooner_than_the_jitter_allows() {
+    let mut bfd = Bfd::new(1);
+    for number in 1..=10 {
+        let config = SessionConfig { interface: InterfaceId(number), ..session_config(300, 3) };
+        bfd.handle_session(
+            Instant::ORIGIN + millis(20 * u64::from(number)),
+            SessionEvent::Configured(config),
+        );
+    }
+    let mut sent: BTreeMap<InterfaceId, Vec<Instant>> = BTreeMap::new();
+    let mut wakeups = 0;
+    while let Some(now) = bfd.poll_timeout().filter(|at| *at < Instant::ORIGIN + Duration::from_secs(60)) {
+        bfd.handle_timeout(now);
+        wakeups += 1;
+        while let Some(transmit) = bfd.poll_transmit() {
+            sent.entry(transmit.interface).or_default().push(now);
+        }
+    }
+    let gaps = sent.values().flat_map(|at| at.windows(2).map(|pair| pair[1].since(pair[0])));
+    assert!(gaps.clone().all(|gap| (millis(750)..=millis(1000)).contains(&gap)), "{sent:?}");
+    assert!(gaps.count() > 600 && wakeups < 150, "{wakeups}");
 }
 
 proptest! {

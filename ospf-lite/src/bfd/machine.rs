@@ -66,8 +66,12 @@ impl Bfd {
         }
     }
 
-    /// Does what is due at `now`.
+    /// Does what is due at `now`. Packets that the jitter may bring by then go with one that is due: one wake-up for all
+    /// sessions instead of one each.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.sessions.values().any(|session| session.must_transmit(now)) {
+            self.sessions.values_mut().for_each(|session| session.hasten(now));
+        }
         let due = |session: &Session| session.poll_timeout().is_some_and(|at| at <= now);
         let ids: Vec<_> =
             self.sessions.iter().filter(|(_, session)| due(session)).map(|(id, _)| *id).collect();

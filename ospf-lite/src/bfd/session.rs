@@ -237,6 +237,19 @@ impl Session {
         self.verdict.handle_reply(now, reply);
     }
 
+    /// Returns whether a periodic packet is due.
+    pub fn must_transmit(&self, now: Instant) -> bool {
+        self.deadlines.transmit.is_some_and(|at| at <= now)
+    }
+
+    /// Lets the next periodic packet be due, if the jitter may bring it by now.
+    pub fn hasten(&mut self, now: Instant) {
+        let (last, interval) = self.pace;
+        if interval.is_some_and(|interval| last + timing::shortest(interval) <= now) {
+            self.deadlines.transmit = self.deadlines.transmit.map(|at| at.min(now));
+        }
+    }
+
     /// Does what is due; returns whether the session is over.
     pub fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> bool {
         if take_due(&mut self.deadlines.end, cx.now) {

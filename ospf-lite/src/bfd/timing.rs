@@ -104,6 +104,11 @@ pub fn detection_time(local: &Local, remote: &Remote) -> Duration {
 /// missed is a failure (section 6.8.7).
 pub fn jittered(interval: Duration, detect_mult: NonZeroU8, random: &mut Random) -> Duration {
     let longest = if detect_mult == NonZeroU8::MIN { interval / 10 * 9 } else { interval };
-    let shortest = interval / 4 * 3;
+    let shortest = shortest(interval);
     shortest + random.below(longest.saturating_sub(shortest))
+}
+
+/// Returns how soon a periodic packet may follow the one before: 75 % of the interval.
+pub fn shortest(interval: Duration) -> Duration {
+    interval / 4 * 3
 }

@@ -73,6 +73,24 @@ fn s9_5_interval_between_hellos_is_never_longer_than_hello_interval() {
 }
 
 #[test]
+fn s9_5_hellos_of_all_links_go_together_and_none_more_than_a_tenth_early() {
+    let net = Net::new(Family::Ipv6).routers(&[1, 2, 3, 4]);
+    let mut net = (2..=4).fold(net, |net, far| net.link((1, far), (far, 1)));
+    net.run(seconds(60));
+    let begun = net.now;
+    net.run(seconds(300));
+    let of = |interface: u32| {
+        let sent = net.sent.iter().filter(move |sent| sent.at > begun && sent.from == (1, interface));
+        sent.filter(|sent| matches!(sent.packet(Family::Ipv6).body, PacketBody::Hello(_)))
+            .map(|sent| sent.at)
+            .collect::<Vec<_>>()
+    };
+    let moments = of(2);
+    assert!(moments.windows(2).all(|pair| (seconds(9)..=seconds(10)).contains(&pair[1].since(pair[0]))));
+    assert_eq!((of(3), of(4)), (moments.clone(), moments));
+}
+
+#[test]
 fn s9_5_neighbors_heard_within_router_dead_interval_are_listed() {
     let mut net = Net::following(Family::Ipv6);
     let listed = |net: &Net| hellos(net).last().unwrap().1.neighbors.clone();
