@@ -61,6 +61,7 @@ impl Daemon {
         match report {
             Report::Applied { generation, plan } => {
                 info!(steps = plan.steps().len(), generation, "applied");
+                self.count_reloads(&plan);
                 self.handle_applied_plan(generation, &plan);
             }
             Report::Settled { generation } => self.handle_settled(generation),

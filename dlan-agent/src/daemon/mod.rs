@@ -10,6 +10,7 @@ mod measured;
 mod names;
 mod ospf;
 mod requests;
+mod services;
 pub mod snapshot;
 mod startup;
 mod transaction;
@@ -45,6 +46,7 @@ use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
 use crate::round_trips::{Echoes, RoundTrips};
 use crate::routing::InterfaceFeed;
+use crate::services::Services;
 use crate::system::System;
 use crate::window::OpenWindow;
 
@@ -128,6 +130,10 @@ struct Daemon {
     done: mpsc::Receiver<Done>,
     reconciler: Reconciler,
     endpoints: Endpoints,
+    /// What is known of services' upstreams.
+    services: Services,
+    /// How often nginx was told to read its configuration again.
+    reloads: u64,
     feed: InterfaceFeed,
     engine: Option<Engine>,
     /// The configuration that was last read whole, with its text.
@@ -187,6 +193,8 @@ impl Daemon {
             done,
             reconciler: Reconciler::new(),
             endpoints: Endpoints::default(),
+            services: Services::default(),
+            reloads: 0,
             feed: InterfaceFeed::default(),
             engine: None,
             config: start.loaded.config,
@@ -247,6 +255,7 @@ impl Daemon {
         let deadlines = [
             self.reconciler.poll_timeout(),
             self.endpoints.poll_timeout(),
+            self.services.poll_timeout(),
             self.round_trips.poll_timeout(),
             Some(self.next_tick),
             window,
@@ -284,6 +293,7 @@ impl Daemon {
                 }
             }
         }
+        self.pump_services();
         while let Some(action) = self.reconciler.poll_action() {
             work::act(&self.system, &self.done_in, action);
         }
@@ -301,6 +311,7 @@ impl Daemon {
         let now = self.clock.now();
         self.reconciler.handle_timeout(now);
         self.endpoints.handle_timeout(now);
+        self.services.handle_timeout(now);
         if self.round_trips.handle_timeout(now) {
             work::measure(&self.done_in, &self.config, now.as_micros());
         }
@@ -309,6 +320,7 @@ impl Daemon {
             self.next_tick = now + TICK;
             self.give_back_again();
             self.ask_peers();
+            self.bound_replaced_workers();
             self.read_routes().await?;
             self.read_engines().await?;
         }
@@ -353,6 +365,8 @@ impl Daemon {
                 }
                 self.endpoints.handle_resolved(now, &peer, answer);
             }
+            Done::Name(name, answer) => self.services.handle_name(now, &name, answer),
+            Done::Health(subject, answer) => self.services.handle_health(now, &subject, answer),
             Done::Peers(answer) => self.handle_peers(now, answer),
             Done::Echoes(echoes) => self.handle_echoes(now, echoes),
             Done::Previewed(checked, answer) => self.handle_previewed(*checked, answer),
@@ -402,6 +416,7 @@ impl Daemon {
             self.endpoints.handle_config(now, &config);
         }
         self.round_trips.handle_config(now, &config);
+        self.services.handle_config(now, &config);
         self.interfaces_due = true;
         let generation = self.reconciler.handle_config(now, config);
         if self.window.is_some() {

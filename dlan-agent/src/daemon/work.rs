@@ -29,6 +29,8 @@ use crate::reconcile::{Action, Reconciler};
 use crate::round_trips::{Echoes, Settled};
 use crate::router_information::RouterInformation;
 use crate::routing::DeviceSeen;
+use crate::services::health::Subject;
+use crate::services::names::Answer;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::state::{LOOPBACK_DEVICE, State};
@@ -62,6 +64,10 @@ pub(super) enum Done {
     DeviceDown(LinkName),
     /// What a lookup came to.
     Resolved(PublicKey, Result<Vec<SocketAddr>, String>),
+    /// What came of asking for an upstream's name.
+    Name(String, Answer),
+    /// What came of asking an upstream whether it works.
+    Health(Subject, Result<(), String>),
     /// What WireGuard says of its peers.
     Peers(Result<Peers, String>),
     /// What came of asking every neighbor for an echo.

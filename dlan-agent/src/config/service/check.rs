@@ -13,9 +13,15 @@ use crate::config::view::{View, Views};
 /// The UDP ports of BFD, which every link needs.
 const BFD_PORTS: [u16; 3] = [3784, 3785, 4784];
 
+/// The longest name of a service: nginx's own names are made from it.
+const NAME_MAX: usize = 63;
+
 /// Notes everything that does not fit together, as far as the values can be read.
 pub(in crate::config) fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     for view in &views.services {
+        if view.section.name.as_ref().is_some_and(|name| name.len() > NAME_MAX) {
+            errors.push(view.section_error(ServiceProblem::LongName.into()));
+        }
         check_protocol(view, errors);
         check_health(view, errors);
         check_upstreams(view, errors);
@@ -201,6 +207,16 @@ fn check_pair(
         let differs = differing(view, other.view, option, |timeout| timeout.as_secs().to_string());
         errors.extend(shared(differs).map(|problem| refuse(view, option, problem)));
     }
+    for option in [&schema::CONNECTIONS, &schema::CONNECTIONS_PER_SOURCE] {
+        let (own, theirs) = (limit(view, option), limit(other.view, option));
+        let differs = (own != theirs).then_some((option.schema.name, own, theirs));
+        errors.extend(shared(differs).map(|problem| refuse(view, option, problem)));
+    }
+}
+
+/// Returns a limit in words.
+fn limit(view: &View<'_>, option: &TypedOption<u32>) -> String {
+    view.value(option).map_or("no limit".to_owned(), |limit| limit.to_string())
 }
 
 /// Returns an option's name and its two values, where they differ.

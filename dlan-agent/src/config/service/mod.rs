@@ -186,6 +186,8 @@ impl fmt::Display for ServerName {
 pub struct HealthConfig {
     /// What is asked.
     pub probe: Probe,
+    /// What the upstream expects before it.
+    pub proxy_protocol: ProxyProtocol,
     /// How often.
     pub interval: Duration,
     /// How long an answer may take.
@@ -202,7 +204,10 @@ pub enum Probe {
     /// To accept a TCP connection.
     Connect,
     /// To answer the beginning of a TLS handshake.
-    Tls,
+    Tls {
+        /// The server name that is asked for.
+        name: Option<ServerName>,
+    },
     /// To answer a UDP packet.
     Udp {
         /// What the packet has in it.
@@ -256,7 +261,10 @@ fn health_config(view: &View<'_>) -> Option<Option<HealthConfig>> {
     let probe = match view.value(&schema::HEALTH)? {
         HealthKind::None => return Some(None),
         HealthKind::Connect => Probe::Connect,
-        HealthKind::Tls => Probe::Tls,
+        HealthKind::Tls => {
+            let mut names = view.list(&schema::SNI)?.into_iter();
+            Probe::Tls { name: names.find(|name| !name.is_wildcard()) }
+        }
         HealthKind::Udp => Probe::Udp {
             send: view.value(&schema::HEALTH_SEND)?,
             expect: view.value(&schema::HEALTH_EXPECT).unwrap_or_default(),
@@ -264,6 +272,7 @@ fn health_config(view: &View<'_>) -> Option<Option<HealthConfig>> {
     };
     Some(Some(HealthConfig {
         probe,
+        proxy_protocol: view.value(&schema::PROXY_PROTOCOL)?,
         interval: view.value(&schema::HEALTH_INTERVAL)?,
         timeout: view.value(&schema::HEALTH_TIMEOUT)?,
         fails: view.value(&schema::HEALTH_FAILS)?,

@@ -52,6 +52,9 @@ pub enum ServiceProblem {
         /// The address.
         listen: String,
     },
+    /// A name that is too long.
+    #[error("the name of a service has at most 63 characters")]
+    LongName,
     /// An address twice in one service.
     #[error("it is written twice in this service; the first is on line {first}")]
     Twice {
