@@ -12,7 +12,7 @@ use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, LinkConfig, MeshConfig};
 use crate::next_hops::{self, Assigned, Ways};
-use crate::render::{iproute2, nftables, nginx};
+use crate::render::{dnsmasq, iproute2, nftables, nginx};
 use crate::state::facts::Facts;
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 use crate::state::next_hop::NextHopId;
@@ -85,7 +85,7 @@ pub fn desired(
             members: &zones::members(config, facts.sides(), routing.routes.keys(), &routing.zones),
         })),
         files: files(mesh),
-        programs: programs(config, facts, &own_addresses, standing),
+        programs: programs(config, facts, &own_addresses, standing)?,
         links: devices,
     })
 }
@@ -277,15 +277,27 @@ fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setti
     settings
 }
 
+/// Returns the programs that the configuration asks for and that are not installed.
+pub fn programs_missing(config: &Config, facts: &Facts) -> BTreeSet<ProgramName> {
+    let wants_dnsmasq = !facts.is_openwrt && config.lans.iter().any(|lan| lan.dhcp.is_served());
+    let lacks_dnsmasq = wants_dnsmasq && facts.dnsmasq.is_none();
+    let lacks_nginx = !config.services.is_empty() && facts.nginx.is_none();
+    let missing = [lacks_dnsmasq.then_some(ProgramName::Dnsmasq), lacks_nginx.then_some(ProgramName::Nginx)];
+    missing.into_iter().flatten().collect()
+}
+
 /// Returns the programs that are wanted and installed.
 fn programs(
     config: &Config,
     facts: &Facts,
     addresses: &BTreeSet<IpAddr>,
     standing: &State,
-) -> BTreeMap<ProgramName, Program> {
+) -> Result<BTreeMap<ProgramName, Program>, AddressingError> {
+    let identity = addressing::loopback(&config.mesh, config.mesh.host_id)?;
+    let dnsmasq = dnsmasq::render(config, facts, identity).map(|program| (ProgramName::Dnsmasq, program));
     let services = services(config, facts, addresses, standing);
-    services.map(|program| (ProgramName::Nginx, program)).into_iter().collect()
+    let services = services.map(|program| (ProgramName::Nginx, program));
+    Ok(dnsmasq.into_iter().chain(services).collect())
 }
 
 fn services(

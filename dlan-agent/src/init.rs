@@ -9,6 +9,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use vxlan::link::LinkName;
 
 use crate::cli::InitArgs;
+use crate::config::dhcp::DhcpConfig;
 use crate::config::template::Answers;
 use crate::config::{DeviceSource, HOST_ID_LIMIT, HostId, LanAddress, LanConfig, name_from_hostname};
 use crate::state::facts::is_private;
@@ -83,6 +84,7 @@ pub fn answers(
             ipv4: ipv4.map(|net| LanAddress { address: net.addr(), prefix_len: net.prefix_len() }),
             ipv6: ipv6.map(|net| LanAddress { address: net.addr(), prefix_len: net.prefix_len() }),
             dns64: false,
+            dhcp: DhcpConfig::default(),
         }
     });
     Ok(Answers {

@@ -4,6 +4,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use dlan_agent::config::dhcp::DhcpConfig;
 use dlan_agent::config::schema::SECTIONS;
 use dlan_agent::config::template::{Answers, LinkAnswer, template};
 use dlan_agent::config::uci::{self, Entry, Section, quote};
@@ -177,6 +178,7 @@ fn lan(index: u8) -> impl Strategy<Value = LanConfig> {
     });
     (option::of(ipv4), option::of(ipv6)).prop_map(move |(ipv4, ipv6)| LanConfig {
         dns64: false,
+        dhcp: DhcpConfig::default(),
         name: format!("lan{index}"),
         device: LinkName::new(&format!("br-lan{index}")).unwrap(),
         zone: "internal".to_owned(),

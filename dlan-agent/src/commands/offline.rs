@@ -69,6 +69,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
         refused: BTreeMap::new(),
         repaired: None,
         apply_failure: None,
+        program_errors: BTreeMap::new(),
         qualities: BTreeMap::new(),
         window: None,
         config,

@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use vxlan::mtu::OuterFamily;
 
 use super::check_zones;
+use super::dhcp;
 use super::error::ConfigError;
 use super::problem::{Place, Problem};
 use super::schema::{TypedOption, delegate, lan, link, mesh, ospf_key, record, wan};
@@ -34,6 +35,7 @@ pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     check_records(views, errors);
     service::check::check(views, errors);
     check_zones::check(views, errors);
+    dhcp::check::check(views, errors);
 }
 
 fn check_mesh(mesh: &View<'_>, errors: &mut Vec<ConfigError>) {

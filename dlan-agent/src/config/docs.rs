@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use vxlan::key::PublicKey;
 use vxlan::link::LinkName;
 
+use super::dhcp::DhcpConfig;
 use super::schema::{Default, Occurrence, OptionSchema, SECTIONS, SectionSchema};
 use super::template::{Answers, LinkAnswer, template};
 use super::types::{DeviceSource, Endpoint, HostId, LISTEN_PORT_DEFAULT, LanAddress, LanConfig};
@@ -50,6 +51,7 @@ pub fn example() -> String {
         device,
         zone: "internal".to_owned(),
         dns64: false,
+        dhcp: DhcpConfig::all(),
         ipv4: Some(LanAddress { address: Ipv4Addr::new(10, 2, 0, 1), prefix_len: 24 }),
         ipv6: Some(LanAddress {
             address: Ipv6Addr::new(0xfd79, 0x2de7, 0xdb86, 0, 0, 0, 0, 1),

@@ -82,6 +82,16 @@ pub enum Kind {
     Source,
     /// Octets, as text or in hexadecimal.
     Octets,
+    /// How long an address is lent.
+    LeaseTime,
+    /// A client, the host part it always gets, and its name.
+    Lease,
+    /// The number of an option of DHCP, and its value.
+    DhcpOption,
+    /// The name of a file that a host starts from.
+    BootFile,
+    /// An absolute path of a directory.
+    Directory,
 }
 
 impl Kind {
@@ -152,6 +162,17 @@ impl Kind {
             }
             Self::Source => "an address or a network, such as 192.0.2.7, 198.51.100.0/24 or 2001:db8::/32",
             Self::Octets => "a text, or octets in hexadecimal such as 0x70696e67; at most 512 octets",
+            Self::LeaseTime => "a time from 2m to 365d, such as 30m, 12h or 7d, or the word infinite",
+            Self::Lease => {
+                "a MAC or DUID, the host part, and if need be the name, such as '52:54:00:5a:bf:0b 2 nas'"
+            }
+            Self::DhcpOption => "the option's number and its value, such as 42,10.2.0.1",
+            Self::BootFile => {
+                "a file's name such as efi/ipxe.efi: at most 127 letters, digits, '.', '_', '-', '+' and '/'"
+            }
+            Self::Directory => {
+                "an absolute path such as /srv/tftp, of letters, digits, '.', '_', '-', '+' and '/'"
+            }
         };
         fixed.to_owned()
     }

@@ -4,6 +4,7 @@
 //! format, `value` one option's text, `check` looks across sections, `problem` has every sentence an operator may
 //! read; `effective` and `docs` show the table filled in and described, `template` writes a first file.
 
+pub mod dhcp;
 pub mod docs;
 pub mod error;
 pub mod kind;

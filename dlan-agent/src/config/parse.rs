@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check;
+use super::dhcp;
 use super::error::{ConfigError, ConfigErrors};
 use super::problem::Problem;
 use super::schema::{
@@ -283,6 +284,7 @@ fn lan_config(view: &View<'_>) -> Option<LanConfig> {
         ipv4: view.value(&lan::IPV4),
         ipv6: view.value(&lan::IPV6),
         dns64: view.value(&lan::DNS64)?,
+        dhcp: dhcp::dhcp_config(view)?,
     })
 }
 

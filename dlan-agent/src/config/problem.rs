@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::dhcp::problem::DhcpProblem;
 use super::service::problem::ServiceProblem;
 use super::types::HostId;
 use super::value::Rejection;
@@ -398,6 +399,9 @@ pub enum Problem {
         "this opens what is not closed: it needs option input 'drop'; where another firewall closes the WAN, open it there"
     )]
     OpensNothing,
+    /// What hosts are given does not fit together.
+    #[error(transparent)]
+    Dhcp(Box<DhcpProblem>),
     /// An endpoint that only the mesh itself reaches.
     #[error(
         "{host} lies in {network}, the pool {pool} of the mesh itself: a neighbor is called at its address outside the mesh"

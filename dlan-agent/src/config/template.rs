@@ -69,6 +69,7 @@ pub fn template(answers: &Answers) -> String {
         option(&mut text, "zone", &lan.zone);
         optional(&mut text, "ipv4", lan.ipv4);
         optional(&mut text, "ipv6", lan.ipv6);
+        optional(&mut text, "dhcp", lan.dhcp.is_served().then_some("1"));
     }
     for link in &answers.links {
         text.push('\n');

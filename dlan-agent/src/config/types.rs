@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use vxlan::key::PublicKey;
 use vxlan::link::LinkName;
 
+use super::dhcp::DhcpConfig;
 use super::service::ServiceConfig;
 use super::zone::{Ports, WanInput, ZoneConfig};
 use crate::names::domain::DomainName;
@@ -222,6 +223,8 @@ pub struct LanConfig {
     pub ipv6: Option<LanAddress<Ipv6Addr>>,
     /// Whether its hosts are given IPv6 addresses for names that have only IPv4 ones.
     pub dns64: bool,
+    /// What its hosts are given.
+    pub dhcp: DhcpConfig,
 }
 
 /// An address with the length of its prefix.

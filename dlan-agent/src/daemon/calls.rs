@@ -145,6 +145,7 @@ impl Daemon {
                 Health::Failing(error) | Health::Reverted(error) => Some(error.clone()),
                 Health::Starting | Health::Working | Health::Settled => None,
             },
+            program_errors: self.reconciler.program_errors(),
             qualities: self.round_trips.qualities(),
             config: self.round_trips.effective(config),
             window: self.window_report(),

@@ -24,6 +24,7 @@ use crate::round_trips::LinkQuality;
 use crate::routing::{family_of, gateway};
 use crate::state::State;
 use crate::state::facts::{Facts, WireGuardKind};
+use crate::state::program::ProgramName;
 use crate::store::history::History;
 use crate::topology::dotted;
 
@@ -59,6 +60,8 @@ pub struct AgentView {
     pub repaired: Option<Repaired>,
     /// Why the last plan could not be made or applied.
     pub apply_failure: Option<String>,
+    /// The programs that cannot be brought about, and why.
+    pub program_errors: BTreeMap<ProgramName, String>,
     /// What echoes over each link came to.
     pub qualities: BTreeMap<HostId, LinkQuality>,
     /// The apply that waits to be confirmed.
@@ -321,6 +324,10 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         embedded_wireguard: facts.is_some_and(|facts| facts.wireguard == WireGuardKind::Embedded),
         repaired: agent.repaired.clone(),
         apply_failure: agent.apply_failure.clone(),
+        programs_missing: facts
+            .map(|facts| crate::desired::programs_missing(&agent.config, facts))
+            .unwrap_or_default(),
+        program_errors: agent.program_errors.clone(),
         window: agent.window.as_ref().map(|window| window.text.clone()),
         links: agent.config.links.iter().map(|link| link_facts(agent, engine, link)).collect(),
         lans: facts.map(|facts| crate::desired::lan_prefixes(&agent.config, facts)).unwrap_or_default(),

@@ -2,10 +2,11 @@
 
 mod links;
 mod mesh;
+mod programs;
 pub mod refusals;
 pub mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
@@ -15,6 +16,7 @@ use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::query::MtuMismatch;
 
 use crate::control::report::{BfdReport, Problem, Severity, Topology};
+use crate::state::program::ProgramName;
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
 pub const HANDSHAKE_OLD_SECONDS: u64 = 185;
@@ -34,6 +36,10 @@ pub struct Facts {
     pub repaired: Option<Repaired>,
     /// Why the last plan could not be made or applied.
     pub apply_failure: Option<String>,
+    /// The programs that are wanted and not installed.
+    pub programs_missing: BTreeSet<ProgramName>,
+    /// The programs that cannot be brought about, and why.
+    pub program_errors: BTreeMap<ProgramName, String>,
     /// What is said of an apply that waits to be confirmed.
     pub window: Option<String>,
     /// The configured links.
@@ -110,6 +116,7 @@ pub struct NeighborFacts {
 /// Returns what is wrong, gravest first.
 pub fn find(facts: &Facts) -> Vec<Problem> {
     let mut problems = router_problems(facts);
+    problems.extend(programs::find(facts));
     for link in &facts.links {
         problems.extend(links::find(link, facts.uptime_seconds));
     }

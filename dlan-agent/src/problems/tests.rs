@@ -44,6 +44,8 @@ fn healthy() -> Facts {
         embedded_wireguard: false,
         repaired: None,
         apply_failure: None,
+        programs_missing: BTreeSet::new(),
+        program_errors: BTreeMap::new(),
         window: None,
         links: vec![link()],
         lans: BTreeSet::from(["10.2.0.0/24".parse().unwrap()]),
@@ -66,7 +68,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 31] = [
     (
         |facts| facts.window = Some("unconfirmed, 63 s left: `dlan confirm abcd-efgh` keeps it".to_owned()),
         Severity::Error,
@@ -97,6 +99,21 @@ const ROWS: [Row; 29] = [
         Severity::Error,
         "cannot create link x",
         "dlan plan",
+    ),
+    (
+        |facts| facts.programs_missing = BTreeSet::from([ProgramName::Dnsmasq]),
+        Severity::Error,
+        "dnsmasq is not installed",
+        "apt install dnsmasq-base",
+    ),
+    (
+        |facts| {
+            let why = "dnsmasq ended right after its start: address in use".to_owned();
+            facts.program_errors = BTreeMap::from([(ProgramName::Dnsmasq, why)]);
+        },
+        Severity::Error,
+        "no names from this router: dnsmasq ended right after its start: address in use",
+        "port 53 or 67",
     ),
     (
         |facts| {

@@ -1,5 +1,6 @@
 //! Configuration to the text of what other programs read; pure.
 
+pub mod dnsmasq;
 pub mod iproute2;
 pub mod nftables;
 pub mod nginx;

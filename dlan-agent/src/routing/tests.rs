@@ -47,6 +47,8 @@ fn facts() -> Facts {
         addresses: BTreeSet::new(),
         nginx: None,
         upstreams: UpstreamFacts::default(),
+        dnsmasq: None,
+        is_openwrt: false,
     }
 }
 

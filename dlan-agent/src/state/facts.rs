@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ospf_lite::config::AuthenticationKey;
@@ -35,6 +36,10 @@ pub struct Facts {
     pub nginx: Option<NginxFacts>,
     /// What is known of the upstreams of services.
     pub upstreams: UpstreamFacts,
+    /// Where the dnsmasq is that is installed.
+    pub dnsmasq: Option<PathBuf>,
+    /// Whether the system is OpenWrt, which gives the LANs' hosts their addresses itself.
+    pub is_openwrt: bool,
 }
 
 /// A WAN's device as found.

@@ -12,14 +12,18 @@ use super::command::{self, CommandError};
 use super::identity::{self, IdentityError};
 use super::record::Record;
 use super::rtnl::RtnlError;
-use super::{System, SystemError, settings};
+use super::{System, SystemError, programs, settings};
 use crate::config::secret::{SecretError, Whence, read_ospf_secret, read_preshared_key};
 use crate::config::value::is_plain_device;
 use crate::config::{Config, DeviceSource};
 use crate::state::facts::{Facts, LanFacts, WanFacts, WireGuardKind};
 use crate::state::marks::Marks;
+use crate::state::program::ProgramName;
 use crate::state::setting::{Setting, SettingValue};
 use crate::state::upstreams::UpstreamFacts;
+
+/// What is there on OpenWrt.
+const OPENWRT_RELEASE: &str = "etc/openwrt_release";
 
 /// What an error calls the section of the mesh.
 const MESH_SECTION: &str = "mesh";
@@ -113,6 +117,8 @@ impl System {
             addresses: found.iter().filter(|found| found.is_usable).map(|it| it.at.address.addr()).collect(),
             nginx: if config.services.is_empty() { None } else { self.nginx().await },
             upstreams: UpstreamFacts::default(),
+            dnsmasq: programs::find(ProgramName::Dnsmasq),
+            is_openwrt: self.config.root.join(OPENWRT_RELEASE).exists(),
         })
     }
 

@@ -52,6 +52,11 @@ pub mod lan {
     use crate::config::value;
     use crate::config::zone;
 
+    pub use crate::config::dhcp::options::{
+        BOOT_FILE, BOOT_FILE_EFI, BOOT_SERVER, DHCP, DHCP_LIMIT, DHCP_OPTION, DHCP_OPTION6, DHCP_START,
+        DHCPV4, DHCPV6, DNS, LEASE, LEASE_TIME, MTU, RA, SEARCH, SUBDOMAIN, TFTP_ROOT,
+    };
+
     const ADOPT: &str = "the private addresses found on the device";
 
     /// The section with its options.
@@ -60,7 +65,31 @@ pub mod lan {
         occurrence: Occurrence::Any,
         example: "config lan 'lan0'",
         summary: "A side of the router with hosts; its networks are announced to the mesh.",
-        options: &[&DEVICE, &ZONE, &IPV4, &IPV6, &DNS64],
+        options: &[
+            &DEVICE,
+            &ZONE,
+            &IPV4,
+            &IPV6,
+            &DHCP,
+            &DHCPV4,
+            &RA,
+            &DHCPV6,
+            &DHCP_START,
+            &DHCP_LIMIT,
+            &LEASE_TIME,
+            &LEASE,
+            &DNS,
+            &SEARCH,
+            &DHCP_OPTION,
+            &DHCP_OPTION6,
+            &MTU,
+            &SUBDOMAIN,
+            &BOOT_FILE,
+            &BOOT_FILE_EFI,
+            &BOOT_SERVER,
+            &TFTP_ROOT,
+            &DNS64,
+        ],
     };
 
     /// The Linux device.

@@ -38,6 +38,7 @@ fn agent() -> AgentView {
         refused: BTreeMap::new(),
         repaired: None,
         apply_failure: None,
+        program_errors: BTreeMap::new(),
         qualities: BTreeMap::new(),
         window: None,
     }

@@ -1,0 +1,46 @@
+//! What is wrong with the programs beside the agent.
+
+use super::{Facts, error, first_line};
+use crate::control::report::Problem;
+use crate::state::program::ProgramName;
+
+/// Returns the problems of the programs.
+pub(super) fn find(facts: &Facts) -> Vec<Problem> {
+    let missing = facts
+        .programs_missing
+        .iter()
+        .map(|name| error(format!("{name} is not installed: {}", what_lacks(*name)), how_to_install(*name)));
+    let failing = facts.program_errors.iter().map(|(name, why)| {
+        let why = first_line(why);
+        error(format!("{name} does not run as it should, {}: {why}", what_lacks(*name)), how_to_mend(*name))
+    });
+    missing.chain(failing).collect()
+}
+
+/// What does not work without the program.
+fn what_lacks(name: ProgramName) -> &'static str {
+    match name {
+        ProgramName::Dnsmasq => "the LANs' hosts get no addresses and no names from this router",
+        ProgramName::Nginx => "no service is reached through this router",
+    }
+}
+
+fn how_to_install(name: ProgramName) -> &'static str {
+    match name {
+        ProgramName::Dnsmasq => "install it (Debian: `apt install dnsmasq-base`), then `dlan apply`",
+        ProgramName::Nginx => {
+            "install it with its stream module (Debian: `apt install nginx-light libnginx-mod-stream`), then `dlan apply`"
+        }
+    }
+}
+
+fn how_to_mend(name: ProgramName) -> &'static str {
+    match name {
+        ProgramName::Dnsmasq => {
+            "see who else has port 53 or 67 on the LANs (`ss -lnup`), and what dnsmasq says in the system's log; the agent tries again by itself"
+        }
+        ProgramName::Nginx => {
+            "see who else has the services' ports (`ss -lntup`), and what nginx says in the system's log; the agent tries again by itself"
+        }
+    }
+}
