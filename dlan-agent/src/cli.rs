@@ -91,6 +91,8 @@ pub enum Command {
     Routes,
     /// Show the link-state database
     Lsdb,
+    /// Show who answers for which names of the mesh, and the answers that are kept
+    Names,
     /// Show the whole mesh as this router sees it
     Topology(TopologyArgs),
     /// Show the way to a host, hop by hop, and whether a packet gets through

@@ -167,6 +167,7 @@ fn print(output: &Output, reply: &Reply) -> u8 {
         Reply::Neighbors(neighbors) => output.result(neighbors, || show::neighbors(neighbors)),
         Reply::Routes(routes) => output.result(routes, || show::routes(routes)),
         Reply::Lsdb(lsas) => output.result(lsas, || show::lsdb(lsas)),
+        Reply::Names(names) => output.result(names, || show::names(names)),
         Reply::Topology(topology) => output.result(topology, || show::topology(topology)),
         Reply::Plan(plan) => output.result(plan, || show::plan(plan)),
         Reply::Apply(report) => {

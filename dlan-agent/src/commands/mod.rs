@@ -67,6 +67,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Neighbors => ask::simple(&output, Request::Neighbors {}).await,
         Command::Routes => ask::simple(&output, Request::Routes {}).await,
         Command::Lsdb => ask::simple(&output, Request::Lsdb {}).await,
+        Command::Names => ask::simple(&output, Request::Names {}).await,
         Command::Topology(args) => ask::topology(&output, &args).await,
         Command::Path(args) => ask::path(&output, &args).await,
         Command::Plan => ask::plan(&output, &cli.config).await,

@@ -1,6 +1,6 @@
 //! What can be done while no agent runs: look at the kernel, plan, and take everything down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -71,6 +71,8 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
         apply_failure: None,
         program_errors: BTreeMap::new(),
         qualities: BTreeMap::new(),
+        name_conflicts: BTreeSet::new(),
+        name_server_refused: BTreeMap::new(),
         window: None,
         config,
     };

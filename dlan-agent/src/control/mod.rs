@@ -1,6 +1,7 @@
 //! The agent's control socket: what can be asked, what is answered, and both ends of the conversation.
 
 pub mod client;
+pub mod names;
 pub mod protocol;
 pub mod report;
 pub mod server;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::names::NamesReport;
 use crate::control::report::{
     ApplyReport, DrainReport, HistoryReport, LinkReport, LsaReport, NeighborsReport, PathReport, PlanReport,
     RouteReport, Status, Topology, WindowReport,
@@ -31,6 +32,8 @@ pub enum Request {
     Routes {},
     /// The database of both families.
     Lsdb {},
+    /// Names of the whole mesh.
+    Names {},
     /// The mesh as a graph.
     Topology {},
     /// The way to a router's name or to an address.
@@ -94,6 +97,8 @@ pub enum Reply {
     Routes(Vec<RouteReport>),
     /// To [`Request::Lsdb`].
     Lsdb(Vec<LsaReport>),
+    /// To [`Request::Names`].
+    Names(Box<NamesReport>),
     /// To [`Request::Topology`].
     Topology(Topology),
     /// To [`Request::Path`]: a way for each of the addresses; none when the name is not a router's.

@@ -45,6 +45,13 @@ impl Daemon {
             }
             Request::Window {} => drop(call.answer.send(Reply::Window(self.window_report()))),
             Request::History {} => drop(call.answer.send(self.history())),
+            Request::Names {} => {
+                let reply = self.names_report().map_or_else(
+                    || refused(RefusalKind::Failed, "the agent is starting: names are not known yet"),
+                    |report| Reply::Names(Box::new(report)),
+                );
+                let _ = call.answer.send(reply);
+            }
             Request::Drain {} => self.drain(true, call.answer),
             Request::Undrain {} => self.drain(false, call.answer),
             request => {
@@ -149,6 +156,8 @@ impl Daemon {
             qualities: self.round_trips.qualities(),
             config: self.round_trips.effective(config),
             window: self.window_report(),
+            name_conflicts: self.names.conflicts(),
+            name_server_refused: self.names.refused(),
         }
     }
 }

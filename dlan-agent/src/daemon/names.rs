@@ -1,36 +1,62 @@
-//! Names: tells the mesh what this router answers for, and keeps the table of who answers for what.
+//! Names: tells the mesh what this router answers for, keeps the table of who answers for what, and has it served.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use ospf_lite::driver::Engines;
 use ospf_lite::ids::Family;
 use ospf_lite::ospf::lsa::Lsa;
 use tracing::warn;
 
 use super::{AgentError, Daemon, engine_view};
-use crate::config::DelegateConfig;
+use crate::control::names::NamesReport;
 use crate::names::announcement::Announcement;
 use crate::names::heard::Heard;
 use crate::names::own;
+use crate::names::report;
+use crate::names::resolver::{Resolver, Settings};
+use crate::names::server::{NameServer, Places};
 use crate::names::zones::{Conflict, ZoneTable};
+use crate::routing::EngineRoutes;
 
 /// What is known of names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// What was told to the engines; `None` before their start.
     told: Option<Announcement>,
-    /// What the configuration delegates.
-    delegates: Vec<DelegateConfig>,
     /// What the databases hold of others.
     lsas: Vec<Arc<Lsa>>,
-    /// Who answers for what, once this router is known.
-    pub(super) table: Option<Arc<ZoneTable>>,
+    /// The prefixes of the mesh's routes.
+    prefixes: BTreeSet<IpNet>,
+    /// What the server goes by and where it listens, once this router is known.
+    served: Option<Served>,
+    server: Option<NameServer>,
+}
+
+/// What the server goes by, and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Served {
+    table: Arc<ZoneTable>,
+    settings: Settings,
+    places: Places,
 }
 
 impl Names {
     /// Forgets what engines were told that are no more.
     pub(super) fn forget_told(&mut self) {
         self.told = None;
+    }
+
+    /// Returns what routers claim and do not have.
+    pub(super) fn conflicts(&self) -> BTreeSet<Conflict> {
+        self.served.as_ref().map(|served| served.table.conflicts.clone()).unwrap_or_default()
+    }
+
+    /// Returns where the server cannot listen.
+    pub(super) fn refused(&self) -> BTreeMap<SocketAddr, String> {
+        self.server.as_ref().map(NameServer::refused).unwrap_or_default()
     }
 }
 
@@ -43,55 +69,71 @@ impl Daemon {
             return Ok(());
         };
         let announcement = own::announcement(config, facts);
-        let is_told = self.names.told.as_ref() == Some(&announcement);
-        let delegates = config.delegates.clone();
-        if is_told && self.names.delegates == delegates {
-            return Ok(());
+        if self.names.told.as_ref() != Some(&announcement) {
+            let (content, left_out) = announcement.encode();
+            if left_out > 0 {
+                warn!(left_out, "more records than this router can announce: no other router knows the rest");
+            }
+            for family in [Family::Ipv6, Family::Ipv4] {
+                engine.driver.private(family, content.clone()).await?;
+            }
+            self.names.told = Some(announcement);
         }
-        self.names.delegates = delegates;
-        if is_told {
-            self.derive_names();
-            return Ok(());
-        }
-        let (content, left_out) = announcement.encode();
-        if left_out > 0 {
-            warn!(left_out, "more records than this router can announce: no other router knows the rest");
-        }
-        for family in [Family::Ipv6, Family::Ipv4] {
-            engine.driver.private(family, content.clone()).await?;
-        }
-        self.names.told = Some(announcement);
-        self.derive_names();
+        self.serve_names();
         Ok(())
     }
 
-    /// Takes over what the databases hold about names.
-    pub(super) fn handle_names(&mut self, lsas: Vec<Arc<Lsa>>) {
+    /// Takes over what the databases hold about names, and whose questions are answered.
+    pub(super) fn handle_names(&mut self, routes: &EngineRoutes, lsas: Vec<Arc<Lsa>>) {
+        let prefixes =
+            routes.routes.iter().map(|route| route.prefix).filter(|prefix| prefix.prefix_len() > 0);
+        let prefixes: BTreeSet<IpNet> = prefixes.collect();
         let is_same = |(one, other): (&Arc<Lsa>, &Arc<Lsa>)| Arc::ptr_eq(one, other);
-        if lsas.len() != self.names.lsas.len() || !lsas.iter().zip(&self.names.lsas).all(is_same) {
-            self.names.lsas = lsas;
-            self.derive_names();
+        let are_same = lsas.len() == self.names.lsas.len() && lsas.iter().zip(&self.names.lsas).all(is_same);
+        if !are_same || prefixes != self.names.prefixes {
+            (self.names.lsas, self.names.prefixes) = (lsas, prefixes);
+            self.serve_names();
         }
     }
 
-    /// Works out who answers for what.
-    pub(super) fn derive_names(&mut self) {
-        let (Some(config), Some(told)) = (self.reconciler.config(), &self.names.told) else { return };
-        let Some(domain) = own::domain(&config.mesh) else { return };
-        let mut heard = Heard::new(&self.names.lsas);
-        heard.announced.insert(config.mesh.host_id, told.clone());
-        heard.not_understood.retain(|conflict| conflict.by() != config.mesh.host_id);
-        let mut table = ZoneTable::new(&domain, &heard.announced, &self.names.delegates);
-        table.conflicts.extend(heard.not_understood);
-        for conflict in self.new_conflicts(&table) {
+    /// Works out who answers for what, and has it served.
+    fn serve_names(&mut self) {
+        let Some(wanted) = self.wanted_service() else { return };
+        if self.names.served.as_ref() == Some(&wanted) {
+            return;
+        }
+        let before = self.names.conflicts();
+        for conflict in wanted.table.conflicts.difference(&before) {
             warn!(?conflict, "names");
         }
-        self.names.table = Some(Arc::new(table));
+        let (table, settings, now) = (Arc::clone(&wanted.table), wanted.settings.clone(), self.clock.now());
+        match &mut self.names.server {
+            Some(server) => server.with(|resolver| resolver.reconfigure(now, table, settings)),
+            None => self.names.server = Some(NameServer::new(self.clock, Resolver::new(table, settings))),
+        }
+        if let Some(server) = &mut self.names.server {
+            server.listen(&wanted.places);
+        }
+        self.names.served = Some(wanted);
     }
 
-    fn new_conflicts(&self, table: &ZoneTable) -> Vec<Conflict> {
-        let before = self.names.table.as_ref().map(|table| table.conflicts.clone()).unwrap_or_default();
-        table.conflicts.difference(&before).cloned().collect()
+    fn wanted_service(&self) -> Option<Served> {
+        let (config, facts) = (self.reconciler.config()?, self.reconciler.facts()?);
+        let (domain, told) = (own::domain(&config.mesh)?, self.names.told.as_ref()?);
+        let mut heard = Heard::new(&self.names.lsas);
+        heard.announced.insert(config.mesh.host_id, told.clone());
+        let mut table = ZoneTable::new(&domain, &heard.announced, &config.delegates);
+        table.conflicts.extend(heard.not_understood);
+        let mut settings = own::settings(config, facts);
+        settings.clients.extend(self.names.prefixes.iter().copied());
+        Some(Served { table: Arc::new(table), settings, places: own::places(config, facts) })
+    }
+
+    /// Returns what is known of names; `None` before this router is.
+    pub(super) fn names_report(&self) -> Option<NamesReport> {
+        let (server, served) = (self.names.server.as_ref()?, self.names.served.as_ref()?);
+        let refused = server.refused();
+        Some(server.with(|resolver| report::report(self.clock.now(), resolver, &served.places, &refused)))
     }
 }
 

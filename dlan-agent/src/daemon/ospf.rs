@@ -76,7 +76,7 @@ impl Daemon {
         let Some(engine) = &self.engine else { return Ok(()) };
         let read = |engines: &Engines| (engine_view::read_routes(engines), names::read(engines));
         let (routes, lsas) = engine.driver.inspect(read).await?;
-        self.handle_names(lsas);
+        self.handle_names(&routes, lsas);
         self.reconciler.handle_routes(self.clock.now(), routing::routing_input(&routes, &self.feed));
         Ok(())
     }

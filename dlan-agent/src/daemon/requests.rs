@@ -42,6 +42,7 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
         | Request::Rollback { .. }
         | Request::Window {}
         | Request::History {}
+        | Request::Names {}
         | Request::Drain {}
         | Request::Undrain {}
         | Request::Stop {} => refused(RefusalKind::BadRequest, "this is not a question"),

@@ -1,7 +1,7 @@
 //! Puts what the agent knows into the reports that are shown: pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ospf_lite::bfd::io::SessionView;
@@ -18,6 +18,7 @@ use crate::control::report::{
     AddressFamily, BfdReport, FarEnd, HistoryReport, HopReport, KeptReport, LanReport, LinkCounters,
     LinkReport, NeighborReport, NeighborsReport, PlanReport, RouteReport, RouterReport, Status, WindowReport,
 };
+use crate::names::zones::Conflict;
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
 use crate::round_trips::LinkQuality;
@@ -66,6 +67,10 @@ pub struct AgentView {
     pub qualities: BTreeMap<HostId, LinkQuality>,
     /// The apply that waits to be confirmed.
     pub window: Option<WindowReport>,
+    /// What routers claim about names and do not have.
+    pub name_conflicts: BTreeSet<Conflict>,
+    /// Where the name server cannot listen.
+    pub name_server_refused: BTreeMap<SocketAddr, String>,
 }
 
 impl AgentView {
@@ -333,6 +338,8 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         lans: facts.map(|facts| crate::desired::lan_prefixes(&agent.config, facts)).unwrap_or_default(),
         topology: engine.topology.clone(),
         declared: engine.declared.clone(),
+        name_conflicts: agent.name_conflicts.clone(),
+        name_server_refused: agent.name_server_refused.clone(),
     }
 }
 

@@ -1,10 +1,15 @@
-//! What this router tells the mesh about names; pure.
+//! What follows for names from this router's configuration: what it tells the mesh, what its server goes by, where it listens; pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
 
 use super::announcement::Announcement;
+use super::asking;
 use super::domain::DomainName;
 use super::record::{Record, RecordData};
+use super::resolver::{Service, Settings};
+use super::server::Places;
 use crate::addressing;
 use crate::config::{Config, MeshConfig};
 use crate::state::facts::Facts;
@@ -42,4 +47,48 @@ pub fn announcement(config: &Config, facts: &Facts) -> Announcement {
         servers: identity.into_iter().collect(),
         zones: zone.into_iter().collect(),
     }
+}
+
+/// Returns whether another program answers for this router's own zone, at its identity: the operator's, who has delegated it.
+pub fn has_zone_server(config: &Config) -> bool {
+    let zone = zone(&config.mesh);
+    config.delegates.iter().any(|delegate| delegate.zone.is_some() && delegate.zone == zone)
+}
+
+/// Returns what the name server goes by, but for the prefixes that the mesh has routes to.
+pub fn settings(config: &Config, facts: &Facts) -> Settings {
+    let (mesh, names) = (&config.mesh, &config.names);
+    let ipv4 = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
+    let ipv6 = [mesh.loopback_ipv6, mesh.wg_ipv6].map(IpNet::V6);
+    let upstreams = match names.upstreams.as_slice() {
+        [] => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        written => written.to_vec(),
+    };
+    Settings {
+        own: mesh.host_id,
+        has_zone_server: has_zone_server(config),
+        stale_time: names.stale_time,
+        cache: names.cache.into(),
+        rate: names.rate,
+        dns64_prefix: names.dns64_prefix,
+        upstreams,
+        clients: ipv4.chain(ipv6).chain(crate::desired::lan_prefixes(config, facts)).collect(),
+    }
+}
+
+/// Returns where the name server is asked: by this router's own programs; by the mesh at the identity, unless another program
+/// answers there; by hosts of LANs with DNS64.
+pub fn places(config: &Config, facts: &Facts) -> Places {
+    let port = config.names.port;
+    let local = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let mut places: Places = local.map(|address| (SocketAddr::new(address, port), Service::Mesh)).into();
+    if !has_zone_server(config) {
+        let at = |address| (SocketAddr::new(address, asking::PORT), Service::Mesh);
+        places.extend(identity(&config.mesh).into_iter().map(at));
+    }
+    for lan in config.lans.iter().filter(|lan| lan.dns64) {
+        let at = |(address, _)| (SocketAddr::new(address, port), Service::Dns64);
+        places.extend(facts.lan_prefixes(lan).into_iter().map(at));
+    }
+    places
 }

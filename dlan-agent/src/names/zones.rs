@@ -23,10 +23,31 @@ const REVERSE_LENGTH_MIN: (u8, u8) = (8, 16);
 /// Who is asked about a zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
-    /// Which router it is; `None` of one that is configured by its addresses alone.
-    pub host: Option<HostId>,
+    /// Who it is.
+    pub who: Who,
     /// Where it is asked, the IPv6 addresses first; nowhere when the table has all there is.
     pub servers: Vec<IpAddr>,
+}
+
+/// Who an owner is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// A router that announces it.
+    Router(HostId),
+    /// One that is configured by its addresses alone.
+    Delegate,
+    /// The rest of the world.
+    Upstream,
+}
+
+impl Who {
+    /// Returns the router's number.
+    pub const fn host(self) -> Option<HostId> {
+        match self {
+            Self::Router(host) => Some(host),
+            Self::Delegate | Self::Upstream => None,
+        }
+    }
 }
 
 /// A claim that was not granted, or not understood.
@@ -184,14 +205,14 @@ impl ZoneTable {
     fn claim(&mut self, by: HostId, told: &Announcement) {
         let mut servers: Vec<IpAddr> = told.servers.iter().copied().collect();
         servers.sort_by_key(IpAddr::is_ipv4);
-        let owner = Arc::new(Owner { host: Some(by), servers });
+        let owner = Arc::new(Owner { who: Who::Router(by), servers });
         for zone in &told.zones {
             if !zone.is_within(&self.domain) || *zone == self.domain {
                 self.conflicts.insert(Conflict::Outside { what: format!("zone {zone}"), by });
                 continue;
             }
             let met = self.zones.iter().filter(|(other, _)| zone.is_within(other) || other.is_within(zone));
-            let met = met.filter_map(|(other, owner)| Some((other.clone(), owner.host?)));
+            let met = met.filter_map(|(other, owner)| Some((other.clone(), owner.who.host()?)));
             let met: Vec<_> = met.filter(|(_, owner)| *owner != by).collect();
             let is_inside = met.iter().any(|(other, _)| zone.is_within(other));
             let conflict = |(other, owner)| Conflict::Zone { zone: zone.clone(), by, other, owner };
@@ -208,7 +229,7 @@ impl ZoneTable {
             }
             let met =
                 self.reverse.iter().filter(|(other, _)| prefix.contains(*other) || other.contains(prefix));
-            let met = met.filter_map(|(other, owner)| Some((*other, owner.host?)));
+            let met = met.filter_map(|(other, owner)| Some((*other, owner.who.host()?)));
             let met: Vec<_> = met.filter(|(_, owner)| *owner != by).collect();
             let is_inside = met.iter().any(|(other, _)| other.contains(prefix));
             let conflict = |(other, owner)| Conflict::Reverse { prefix: *prefix, by, other, owner };
@@ -220,7 +241,7 @@ impl ZoneTable {
     }
 
     fn delegate(&mut self, delegate: &DelegateConfig) {
-        let owner = Arc::new(Owner { host: None, servers: delegate.servers.clone() });
+        let owner = Arc::new(Owner { who: Who::Delegate, servers: delegate.servers.clone() });
         if let Some(zone) = &delegate.zone {
             self.zones.entry(zone.clone()).or_insert_with(|| Arc::clone(&owner));
         }
@@ -236,7 +257,8 @@ impl ZoneTable {
         }
         let mut count: usize = self.names.values().map(|(_, data)| data.len()).sum();
         for (name, data) in of_router {
-            let other = self.zone_of(name).and_then(|(_, owner)| owner.host).filter(|owner| *owner != by);
+            let other =
+                self.zone_of(name).and_then(|(_, owner)| owner.who.host()).filter(|owner| *owner != by);
             let conflict = match (other, self.names.get(name)) {
                 (Some(owner), _) => Conflict::Inside { name: name.clone(), by, owner },
                 (None, Some((_, same))) if *same == data => continue,
@@ -275,6 +297,14 @@ impl ZoneTable {
     fn reverse_of(&self, net: &IpNet) -> Option<&Arc<Owner>> {
         let holding = self.reverse.iter().filter(|(prefix, _)| prefix.contains(net));
         holding.max_by_key(|(prefix, _)| prefix.prefix_len()).map(|(_, owner)| owner)
+    }
+
+    /// Returns whose zone a name lies in.
+    pub fn owner(&self, subject: &Subject) -> Option<&Arc<Owner>> {
+        match subject {
+            Subject::Name(name) => self.zone_of(name.as_ref()?).map(|(_, owner)| owner),
+            Subject::Reverse(net, _) => self.reverse_of(net),
+        }
     }
 
     /// Returns what is known of a question for records of a type, by its number.
@@ -386,7 +416,7 @@ mod tests {
 
     fn asked(found: Found) -> Option<u16> {
         match found {
-            Found::Ask(owner) => owner.host.map(|host| host.0),
+            Found::Ask(owner) => owner.who.host().map(|host| host.0),
             _ => None,
         }
     }
@@ -487,7 +517,7 @@ mod tests {
         let table = ZoneTable::new(&name("lan"), &announced, &[delegate("r1.lan"), delegate("corp.example")]);
         assert_eq!(asked(table.find(&named("nas.r1.lan"), A)), Some(1));
         for subject in [named("a.corp.example"), net("10.7.0.1/32")] {
-            assert!(matches!(table.find(&subject, A), Found::Ask(owner) if owner.host.is_none()));
+            assert!(matches!(table.find(&subject, A), Found::Ask(owner) if owner.who == Who::Delegate));
         }
     }
 

@@ -2,12 +2,13 @@
 
 mod links;
 mod mesh;
+mod names;
 mod programs;
 pub mod refusals;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use ospf_lite::ids::Family;
@@ -16,6 +17,7 @@ use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::query::MtuMismatch;
 
 use crate::control::report::{BfdReport, Problem, Severity, Topology};
+use crate::names::zones::Conflict;
 use crate::state::program::ProgramName;
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
@@ -50,6 +52,10 @@ pub struct Facts {
     pub topology: Topology,
     /// For each dlan router that tells it: its Router ID with the neighbors it has links configured to.
     pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
+    /// What routers claim about names and do not have.
+    pub name_conflicts: BTreeSet<Conflict>,
+    /// Where the name server cannot listen, with the reason.
+    pub name_server_refused: BTreeMap<SocketAddr, String>,
 }
 
 /// Drift that was repaired.
@@ -121,6 +127,7 @@ pub fn find(facts: &Facts) -> Vec<Problem> {
         problems.extend(links::find(link, facts.uptime_seconds));
     }
     problems.extend(mesh::find(facts));
+    problems.extend(names::find(facts));
     problems.sort_by_key(|problem| problem.severity);
     problems
 }

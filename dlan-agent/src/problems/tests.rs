@@ -51,6 +51,8 @@ fn healthy() -> Facts {
         lans: BTreeSet::from(["10.2.0.0/24".parse().unwrap()]),
         topology: reference(),
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1, 2, 3, 5]))],
+        name_conflicts: BTreeSet::new(),
+        name_server_refused: BTreeMap::new(),
     }
 }
 

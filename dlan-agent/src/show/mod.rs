@@ -3,6 +3,7 @@
 mod history;
 mod lists;
 mod map;
+mod names;
 mod status;
 pub mod table;
 mod way;
@@ -10,6 +11,7 @@ mod way;
 pub use history::{history, history_entry, window};
 pub use lists::{links, lsdb, neighbors, routes};
 pub use map::topology;
+pub use names::names;
 pub use status::{problems, status};
 pub use way::{Probe, path};
 

@@ -41,6 +41,8 @@ fn agent() -> AgentView {
         program_errors: BTreeMap::new(),
         qualities: BTreeMap::new(),
         window: None,
+        name_conflicts: BTreeSet::new(),
+        name_server_refused: BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,189 @@
+//! Between the mesh's own words and DNS messages: names, records, questions and the header of answers.
+
+use std::net::IpAddr;
+
+use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, PTR, SOA, SRV, TXT};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+
+use super::domain::DomainName;
+use super::record::{RecordData, TTL};
+use super::zones::Subject;
+
+/// How long it may be remembered that a name or record does not exist, in seconds: a host that was just plugged in is found
+/// soon after.
+pub const NEGATIVE_TTL: u32 = 2;
+/// The largest answer over UDP: it fits every link unfragmented.
+const UDP_MAX: u16 = 1232;
+/// The largest answer over UDP to who says nothing of its size (RFC 1035 section 4.2.1).
+const UDP_PLAIN: u16 = 512;
+/// The EDNS option of extended errors, and the one that marks stale answers (RFC 8914 section 4.4).
+const EXTENDED_ERROR: u16 = 15;
+const STALE_ANSWER: [u8; 2] = [0, 3];
+
+/// What is asked: a name and a type, in class IN.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// The name, in lower case.
+    pub name: Name,
+    /// The type.
+    pub record_type: RecordType,
+}
+
+impl Question {
+    /// Asks for records of a type.
+    pub fn new(name: &Name, record_type: RecordType) -> Self {
+        let mut name = name.to_lowercase();
+        name.set_fqdn(true);
+        Self { name, record_type }
+    }
+
+    /// Returns what the question is about.
+    pub fn subject(&self) -> Subject {
+        let name = from_name(&self.name);
+        match self.name.parse_arpa_name() {
+            Ok(net) => Subject::Reverse(net, name),
+            Err(_) => Subject::Name(name),
+        }
+    }
+}
+
+/// Returns a name as messages have it.
+pub fn to_name(name: &DomainName) -> Name {
+    // A domain name has nothing that a message's name could not have.
+    let mut name = Name::from_ascii(name.as_str()).unwrap_or_default();
+    name.set_fqdn(true);
+    name
+}
+
+/// Returns a message's name; `None` with characters that no name of the mesh's own records has.
+pub fn from_name(name: &Name) -> Option<DomainName> {
+    name.to_ascii().parse().ok()
+}
+
+/// Returns an own record.
+pub fn to_record(name: &Name, data: &RecordData) -> Record {
+    let data = match data {
+        RecordData::A(address) => RData::A(A(*address)),
+        RecordData::Aaaa(address) => RData::AAAA(AAAA(*address)),
+        RecordData::Cname(target) => RData::CNAME(CNAME(to_name(target))),
+        RecordData::Ptr(target) => RData::PTR(PTR(to_name(target))),
+        RecordData::Srv { priority, weight, port, target } => {
+            RData::SRV(SRV::new(*priority, *weight, *port, to_name(target)))
+        }
+        RecordData::Txt(text) => RData::TXT(TXT::from_bytes(vec![text])),
+    };
+    Record::from_rdata(name.clone(), TTL, data)
+}
+
+/// Returns a record that says that everything is found under another name.
+pub fn alias(name: &Name, target: Name) -> Record {
+    Record::from_rdata(name.clone(), TTL, RData::CNAME(CNAME(target)))
+}
+
+/// Returns the address of an address record.
+pub const fn address(record: &Record) -> Option<IpAddr> {
+    match &record.data {
+        RData::A(A(address)) => Some(IpAddr::V4(*address)),
+        RData::AAAA(AAAA(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+/// Returns the record that goes with the answer that there is nothing (RFC 2308 section 3).
+pub fn start_of_authority(question: &Question, domain: &DomainName) -> Record {
+    let domain = to_name(domain);
+    let apex = if domain.zone_of(&question.name) { domain.clone() } else { question.name.clone() };
+    let contact = Name::from_ascii("hostmaster").and_then(|name| name.append_domain(&domain));
+    let (refresh, retry, expire) = (3600, 600, 86_400);
+    let contact = contact.unwrap_or_else(|_| domain.clone());
+    let soa = SOA::new(domain, contact, 1, refresh, retry, expire, NEGATIVE_TTL);
+    Record::from_rdata(apex, NEGATIVE_TTL, RData::SOA(soa))
+}
+
+/// Returns the message that asks. `recursion` asks for more than the server knows itself.
+pub fn query(question: &Question, recursion: bool, (dnssec_ok, checking_disabled): (bool, bool)) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = recursion;
+    message.metadata.checking_disabled = checking_disabled;
+    message.add_query(Query::query(question.name.clone(), question.record_type));
+    let mut edns = Edns::new();
+    edns.set_max_payload(UDP_MAX).set_dnssec_ok(dnssec_ok);
+    message.set_edns(edns);
+    message
+}
+
+/// Returns whether a message is the answer to another one.
+pub fn is_answer(answer: &Message, to: &Message) -> bool {
+    let same = |(one, other): (&Query, &Query)| {
+        one.name == other.name && one.query_type == other.query_type && one.query_class == other.query_class
+    };
+    answer.metadata.message_type == MessageType::Response
+        && answer.metadata.id == to.metadata.id
+        && answer.queries.len() == to.queries.len()
+        && answer.queries.iter().zip(&to.queries).all(same)
+}
+
+/// Why a request is not even looked at.
+pub fn refusal(request: &Message) -> Option<ResponseCode> {
+    let [query] = request.queries.as_slice() else {
+        return Some(ResponseCode::FormErr);
+    };
+    if request.metadata.op_code != OpCode::Query {
+        return Some(ResponseCode::NotImp);
+    }
+    if request.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
+        return Some(ResponseCode::BADVERS);
+    }
+    let is_all = matches!(query.query_type, RecordType::ANY | RecordType::AXFR | RecordType::IXFR);
+    (is_all || query.query_class != DNSClass::IN).then_some(ResponseCode::Refused)
+}
+
+/// What an answer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How it went.
+    pub code: ResponseCode,
+    /// The records.
+    pub records: Vec<Record>,
+    /// The record that goes with the answer that there is nothing.
+    pub authority: Option<Box<Record>>,
+    /// Whether it is what was known before the one who knows could not be asked.
+    pub is_stale: bool,
+}
+
+impl Answer {
+    /// Returns an answer without records.
+    pub const fn empty(code: ResponseCode) -> Self {
+        Self { code, records: Vec::new(), authority: None, is_stale: false }
+    }
+}
+
+/// Returns the octets of an answer. Over UDP one that does not fit is cut short, to be asked again over TCP.
+pub fn encode(
+    request: &Message,
+    answer: &Answer,
+    is_udp: bool,
+    recursion_available: bool,
+) -> Option<Vec<u8>> {
+    let mut message = Message::response(request.metadata.id, request.metadata.op_code);
+    message.metadata = Metadata::response_from_request(&request.metadata);
+    message.metadata.response_code = answer.code;
+    message.metadata.recursion_available = recursion_available;
+    message.add_queries(request.queries.iter().take(1).cloned());
+    message.insert_answers(answer.records.clone());
+    message.insert_authorities(answer.authority.iter().map(|record| record.as_ref().clone()).collect());
+    let mut limit = if is_udp { UDP_PLAIN } else { u16::MAX };
+    if let Some(asked) = &request.edns {
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_MAX).set_version(0).set_dnssec_ok(asked.flags().dnssec_ok);
+        if answer.is_stale {
+            edns.options_mut().insert(EdnsOption::Unknown(EXTENDED_ERROR, STALE_ANSWER.to_vec()));
+        }
+        message.set_edns(edns);
+        limit = if is_udp { asked.max_payload().clamp(UDP_PLAIN, UDP_MAX) } else { u16::MAX };
+    }
+    let octets = message.to_vec().ok()?;
+    if octets.len() <= limit.into() { Some(octets) } else { message.truncate().to_vec().ok() }
+}
