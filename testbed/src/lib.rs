@@ -11,6 +11,7 @@ pub mod cli;
 pub mod command;
 pub mod console;
 pub mod demo;
+pub mod dig;
 pub mod error;
 pub mod flood;
 pub mod foreign;

@@ -183,7 +183,7 @@ fn is_program(arguments: &[String], end: &str) -> bool {
 }
 
 /// Returns where a program is: what an environment variable says, else below what set-up unpacked, else in the system.
-fn find(variable: &str, tool: &str, path: &str) -> Result<PathBuf, LabError> {
+pub(crate) fn find(variable: &str, tool: &str, path: &str) -> Result<PathBuf, LabError> {
     let named = std::env::var_os(variable).map(PathBuf::from);
     let unpacked = own_program()?
         .parent()

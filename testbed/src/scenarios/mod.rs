@@ -13,6 +13,7 @@ mod leaks;
 mod lifecycle;
 mod maintenance;
 mod mixed;
+mod names;
 mod peering;
 mod plain;
 mod privacy;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Scenario> {
         leaks::SCENARIOS,
         confirm::SCENARIOS,
         mixed::SCENARIOS,
+        names::SCENARIOS,
         plain::SCENARIOS,
     ]
     .concat()

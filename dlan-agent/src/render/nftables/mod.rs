@@ -2,6 +2,7 @@
 
 pub mod counters;
 mod json;
+mod names;
 mod sources;
 mod wan;
 mod zones;
@@ -80,6 +81,7 @@ pub fn render(inputs: &Inputs<'_>) -> Ruleset {
     objects.extend(wan::rules(config, &names));
     objects.extend(sources::rules(&names));
     objects.extend(zones::rules(config, sides, &names));
+    objects.extend(self::names::rules(config, sides));
     Ruleset { objects }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn rules(config: &Config, sides: Sides<'_>, names: &Names<'_>) -> Vec
     let mut rules = vec![chain(CHAIN_INPUT)];
     rules.extend(held.iter().map(|zone| chain(&of_zone(&zone.name))));
     rules.extend(held.iter().flat_map(|zone| zone_rules(zone, names)));
-    rules.extend(input_rules());
+    rules.extend(input_rules(config));
     let mut all = BTreeSet::new();
     for zone in &held {
         let devices = devices(config, sides, zone);
@@ -131,14 +131,16 @@ fn is_allowed(allowed: &Allowed) -> Vec<Value> {
     std::iter::once(to).chain(allowed.ports.iter().map(is_to)).collect()
 }
 
-/// What the hosts of every zone may ask of this router.
-fn input_rules() -> Vec<Value> {
+/// What the hosts of every zone may ask of this router; of one with DNS64 they ask for names at the agent's port.
+fn input_rules(config: &Config) -> Vec<Value> {
     let pass = |matches: Value| rule(CHAIN_INPUT, vec![matches, passes()]);
     let mut rules = vec![
         pass(equals(payload("icmpv6", "type"), json!({"set": ICMPV6_NEEDED}))),
         pass(equals(payload("icmp", "type"), json!("echo-request"))),
         pass(equals(payload("ip", "protocol"), json!("igmp"))),
     ];
-    rules.extend(ASKED_OF_A_ROUTER.iter().map(|ports| pass(is_to(ports))));
+    let names = [Protocol::Udp, Protocol::Tcp].map(|protocol| Ports::one(protocol, config.names.port));
+    let names = names.into_iter().filter(|_| config.lans.iter().any(|lan| lan.dns64));
+    rules.extend(ASKED_OF_A_ROUTER.into_iter().chain(names).map(|ports| pass(is_to(&ports))));
     rules
 }
