@@ -49,10 +49,17 @@ pub fn announcement(config: &Config, facts: &Facts) -> Announcement {
     }
 }
 
-/// Returns whether another program answers for this router's own zone, at its identity: the operator's, who has delegated it.
-pub fn has_zone_server(config: &Config) -> bool {
+/// Returns whether another program answers for this router's own zone, at its identity: dlan's dnsmasq, OpenWrt's, or one of
+/// the operator's, who has delegated the zone.
+pub fn has_zone_server(config: &Config, facts: &Facts) -> bool {
     let zone = zone(&config.mesh);
-    config.delegates.iter().any(|delegate| delegate.zone.is_some() && delegate.zone == zone)
+    has_dnsmasq(config)
+        || facts.is_openwrt
+        || config.delegates.iter().any(|delegate| delegate.zone.is_some() && delegate.zone == zone)
+}
+
+fn has_dnsmasq(config: &Config) -> bool {
+    config.lans.iter().any(|lan| lan.dhcp.is_served())
 }
 
 /// Returns what the name server goes by, but for the prefixes that the mesh has routes to.
@@ -61,12 +68,14 @@ pub fn settings(config: &Config, facts: &Facts) -> Settings {
     let ipv4 = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
     let ipv6 = [mesh.loopback_ipv6, mesh.wg_ipv6].map(IpNet::V6);
     let upstreams = match names.upstreams.as_slice() {
+        // The dnsmasq of dlan listens there only.
+        [] if has_dnsmasq(config) && !facts.is_openwrt => identity(mesh),
         [] => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         written => written.to_vec(),
     };
     Settings {
         own: mesh.host_id,
-        has_zone_server: has_zone_server(config),
+        has_zone_server: has_zone_server(config, facts),
         stale_time: names.stale_time,
         cache: names.cache.into(),
         rate: names.rate,
@@ -82,7 +91,7 @@ pub fn places(config: &Config, facts: &Facts) -> Places {
     let port = config.names.port;
     let local = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
     let mut places: Places = local.map(|address| (SocketAddr::new(address, port), Service::Mesh)).into();
-    if !has_zone_server(config) {
+    if !has_zone_server(config, facts) {
         let at = |address| (SocketAddr::new(address, asking::PORT), Service::Mesh);
         places.extend(identity(&config.mesh).into_iter().map(at));
     }
