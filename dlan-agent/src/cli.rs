@@ -93,6 +93,8 @@ pub enum Command {
     Lsdb,
     /// Show who answers for which names of the mesh, and the answers that are kept
     Names,
+    /// Show every service: where it listens, how its upstreams are
+    Services,
     /// Show the whole mesh as this router sees it
     Topology(TopologyArgs),
     /// Show the way to a host, hop by hop, and whether a packet gets through

@@ -168,6 +168,7 @@ fn print(output: &Output, reply: &Reply) -> u8 {
         Reply::Routes(routes) => output.result(routes, || show::routes(routes)),
         Reply::Lsdb(lsas) => output.result(lsas, || show::lsdb(lsas)),
         Reply::Names(names) => output.result(names, || show::names(names)),
+        Reply::Services(services) => output.result(services, || show::services(services)),
         Reply::Topology(topology) => output.result(topology, || show::topology(topology)),
         Reply::Plan(plan) => output.result(plan, || show::plan(plan)),
         Reply::Apply(report) => {

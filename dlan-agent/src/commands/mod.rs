@@ -68,6 +68,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Routes => ask::simple(&output, Request::Routes {}).await,
         Command::Lsdb => ask::simple(&output, Request::Lsdb {}).await,
         Command::Names => ask::simple(&output, Request::Names {}).await,
+        Command::Services => ask::simple(&output, Request::Services {}).await,
         Command::Topology(args) => ask::topology(&output, &args).await,
         Command::Path(args) => ask::path(&output, &args).await,
         Command::Plan => ask::plan(&output, &cli.config).await,

@@ -16,6 +16,7 @@ use crate::control::CONTROL_SOCKET;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Reply, Request};
 use crate::control::report::{PlanReport, Problem, Severity, Status};
+use crate::control::service_report::ServicesReport;
 use crate::daemon::snapshot::{self, AgentView};
 use crate::daemon::{AgentPaths, CHECKPOINT_FILE, forget_round_trips, last_good, recover, system_config};
 use crate::drain;
@@ -74,6 +75,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
         name_conflicts: BTreeSet::new(),
         name_server_refused: BTreeMap::new(),
         window: None,
+        services: ServicesReport::default(),
         config,
     };
     let mut status = snapshot::status(&view, None);

@@ -5,6 +5,7 @@ pub mod names;
 pub mod protocol;
 pub mod report;
 pub mod server;
+pub mod service_report;
 
 /// Where the agent listens.
 pub const CONTROL_SOCKET: &str = "/run/dlan/control.sock";

@@ -10,6 +10,7 @@ use crate::control::report::{
     ApplyReport, DrainReport, HistoryReport, LinkReport, LsaReport, NeighborsReport, PathReport, PlanReport,
     RouteReport, Status, Topology, WindowReport,
 };
+use crate::control::service_report::ServicesReport;
 
 /// The version both ends speak. It grows when a request or a reply changes its meaning.
 pub const PROTOCOL_VERSION: u32 = 2;
@@ -57,6 +58,8 @@ pub enum Request {
         /// The apply to return to; the last other one when left out.
         number: Option<u64>,
     },
+    /// Every service.
+    Services {},
     /// Whether an apply waits to be confirmed.
     Window {},
     /// The last applies.
@@ -103,6 +106,8 @@ pub enum Reply {
     Topology(Topology),
     /// To [`Request::Path`]: a way for each of the addresses; none when the name is not a router's.
     Path(Vec<PathReport>),
+    /// To [`Request::Services`].
+    Services(ServicesReport),
     /// To [`Request::Plan`].
     Plan(PlanReport),
     /// To [`Request::Apply`] and [`Request::Rollback`].

@@ -52,6 +52,7 @@ impl Daemon {
                 );
                 let _ = call.answer.send(reply);
             }
+            Request::Services {} => drop(call.answer.send(Reply::Services(self.services_report()))),
             Request::Drain {} => self.drain(true, call.answer),
             Request::Undrain {} => self.drain(false, call.answer),
             request => {
@@ -158,6 +159,7 @@ impl Daemon {
             window: self.window_report(),
             name_conflicts: self.names.conflicts(),
             name_server_refused: self.names.refused(),
+            services: self.services_report(),
         }
     }
 }

@@ -43,6 +43,7 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
         | Request::Window {}
         | Request::History {}
         | Request::Names {}
+        | Request::Services {}
         | Request::Drain {}
         | Request::Undrain {}
         | Request::Stop {} => refused(RefusalKind::BadRequest, "this is not a question"),

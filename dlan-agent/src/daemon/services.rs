@@ -11,12 +11,14 @@ use tracing::warn;
 
 use super::Daemon;
 use super::work::Done;
+use crate::control::service_report::ServicesReport;
 use crate::plan::Plan;
 use crate::plan::change::{Act, Change};
 use crate::probe;
 use crate::services::ServiceAction;
 use crate::services::health::Question;
 use crate::services::names::Answer;
+use crate::services::report::report;
 use crate::state::program::ProgramName;
 
 /// How long a name server may take.
@@ -37,6 +39,13 @@ impl Daemon {
         if let Some(facts) = self.services.poll_facts(now) {
             self.reconciler.handle_upstreams(now, facts);
         }
+    }
+
+    /// Returns how services stand.
+    pub(super) fn services_report(&self) -> ServicesReport {
+        let config = self.reconciler.config().unwrap_or(&self.config);
+        let (facts, known) = (self.reconciler.facts(), self.reconciler.known());
+        ServicesReport { reloads: self.reloads, ..report(config, facts, known, &self.services) }
     }
 
     /// Counts how often nginx was told to read its configuration again.

@@ -18,6 +18,7 @@ use crate::control::report::{
     AddressFamily, BfdReport, FarEnd, HistoryReport, HopReport, KeptReport, LanReport, LinkCounters,
     LinkReport, NeighborReport, NeighborsReport, PlanReport, RouteReport, RouterReport, Status, WindowReport,
 };
+use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
@@ -57,6 +58,8 @@ pub struct AgentView {
     pub resolve_errors: BTreeMap<HostId, String>,
     /// What each interface refused lately.
     pub refused: BTreeMap<InterfaceId, BTreeSet<Refusal>>,
+    /// How services stand.
+    pub services: ServicesReport,
     /// The last repair of drift.
     pub repaired: Option<Repaired>,
     /// Why the last plan could not be made or applied.
@@ -340,6 +343,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         declared: engine.declared.clone(),
         name_conflicts: agent.name_conflicts.clone(),
         name_server_refused: agent.name_server_refused.clone(),
+        services: agent.services.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ mod mesh;
 mod names;
 mod programs;
 pub mod refusals;
+mod services;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use ospf_lite::ospf::refusal::Refusal;
 use ospf_lite::query::MtuMismatch;
 
 use crate::control::report::{BfdReport, Problem, Severity, Topology};
+use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;
 use crate::state::program::ProgramName;
 
@@ -56,6 +58,8 @@ pub struct Facts {
     pub name_conflicts: BTreeSet<Conflict>,
     /// Where the name server cannot listen, with the reason.
     pub name_server_refused: BTreeMap<SocketAddr, String>,
+    /// How services stand.
+    pub services: ServicesReport,
 }
 
 /// Drift that was repaired.
@@ -128,6 +132,7 @@ pub fn find(facts: &Facts) -> Vec<Problem> {
     }
     problems.extend(mesh::find(facts));
     problems.extend(names::find(facts));
+    problems.extend(services::find(&facts.services));
     problems.sort_by_key(|problem| problem.severity);
     problems
 }

@@ -53,6 +53,7 @@ fn healthy() -> Facts {
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1, 2, 3, 5]))],
         name_conflicts: BTreeSet::new(),
         name_server_refused: BTreeMap::new(),
+        services: ServicesReport::default(),
     }
 }
 

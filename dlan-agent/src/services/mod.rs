@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod names;
+pub mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

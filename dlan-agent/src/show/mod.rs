@@ -4,6 +4,7 @@ mod history;
 mod lists;
 mod map;
 mod names;
+mod services;
 mod status;
 pub mod table;
 mod way;
@@ -12,6 +13,7 @@ pub use history::{history, history_entry, window};
 pub use lists::{links, lsdb, neighbors, routes};
 pub use map::topology;
 pub use names::names;
+pub use services::services;
 pub use status::{problems, status};
 pub use way::{Probe, path};
 

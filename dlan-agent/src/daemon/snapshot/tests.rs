@@ -43,6 +43,7 @@ fn agent() -> AgentView {
         window: None,
         name_conflicts: BTreeSet::new(),
         name_server_refused: BTreeMap::new(),
+        services: ServicesReport::default(),
     }
 }
 

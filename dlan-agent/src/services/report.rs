@@ -1,0 +1,110 @@
+//! Puts what is known of services into the report that is shown: pure.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Services;
+use super::health::Verdict;
+use crate::config::Config;
+use crate::config::service::{Listen, ServiceConfig, Upstream};
+use crate::control::service_report::{
+    ListenReport, ListenState, ServiceReport, ServicesReport, UpstreamReport, UpstreamState,
+};
+use crate::render::nginx::{Router, Unexposed, unexposed};
+use crate::state::State;
+use crate::state::facts::Facts;
+use crate::state::nginx::{NginxFacts, PROXY_VERSION_2, StreamModule};
+use crate::state::program::ProgramName;
+
+/// Returns the report.
+pub fn report(
+    config: &Config,
+    facts: Option<&Facts>,
+    known: Option<&State>,
+    services: &Services,
+) -> ServicesReport {
+    if config.services.is_empty() {
+        return ServicesReport::default();
+    }
+    let nginx = facts.and_then(|facts| facts.nginx.as_ref());
+    let nginx = nginx.filter(|nginx| nginx.stream != StreamModule::Missing);
+    let program = known.and_then(|known| known.programs.get(&ProgramName::Nginx));
+    let running = program.is_some_and(|program| program.is_running);
+    let mut addresses = facts.map(|facts| facts.addresses.clone()).unwrap_or_default();
+    addresses.extend(known.iter().flat_map(|known| &known.addresses).map(|own| own.address.addr()));
+    let of = |service| service_report(service, nginx.filter(|_| running), &addresses, services);
+    ServicesReport {
+        nginx: nginx.map(|nginx| nginx.version.to_string()),
+        running,
+        reloads: 0,
+        services: config.services.iter().map(of).collect(),
+    }
+}
+
+fn service_report(
+    service: &ServiceConfig,
+    nginx: Option<&NginxFacts>,
+    addresses: &BTreeSet<IpAddr>,
+    services: &Services,
+) -> ServiceReport {
+    let upstreams = services.facts();
+    let reasons = nginx.map(|nginx| unexposed(service, Router { nginx, addresses, upstreams: &upstreams }));
+    let state = |socket: &SocketAddr| match &reasons {
+        None => ListenState::Closed,
+        Some(reasons) if reasons.contains(&Unexposed::NotOurs(*socket)) => ListenState::NotHere,
+        Some(reasons)
+            if [Unexposed::NoUpstream, Unexposed::ProxyVersion].iter().any(|it| reasons.contains(it)) =>
+        {
+            ListenState::Closed
+        }
+        Some(_) => ListenState::Open,
+    };
+    let sockets: BTreeSet<SocketAddr> = service.listen.iter().flat_map(Listen::sockets).collect();
+    let lacks_version = reasons.as_ref().is_some_and(|reasons| reasons.contains(&Unexposed::ProxyVersion));
+    let lacks = nginx.filter(|_| lacks_version).map(|nginx| {
+        format!(
+            "version 2 of the PROXY protocol needs nginx {PROXY_VERSION_2}, and this is {}",
+            nginx.version
+        )
+    });
+    ServiceReport {
+        name: service.name.clone(),
+        protocol: service.protocol.to_string(),
+        listen: sockets.iter().map(|socket| ListenReport { socket: *socket, state: state(socket) }).collect(),
+        server_names: service.server_names.iter().map(ToString::to_string).collect(),
+        upstreams: service.upstreams.iter().flat_map(|it| upstream_reports(service, it, services)).collect(),
+        lacks,
+    }
+}
+
+fn upstream_reports(
+    service: &ServiceConfig,
+    upstream: &Upstream,
+    services: &Services,
+) -> Vec<UpstreamReport> {
+    let name_error = services.name_error(&upstream.endpoint.host).map(str::to_owned);
+    let of = |address: Option<SocketAddr>, state, why: Option<String>| UpstreamReport {
+        upstream: upstream.endpoint.to_string(),
+        address,
+        state,
+        why,
+        backup: upstream.is_backup,
+    };
+    if upstream.is_down {
+        return vec![of(None, UpstreamState::LeftOut, None)];
+    }
+    let addresses = services.facts().addresses(upstream);
+    if addresses.is_empty() {
+        let why = name_error.unwrap_or_else(|| "its name was not answered for yet".to_owned());
+        return vec![of(None, UpstreamState::Unresolved, Some(why))];
+    }
+    let report = |address: SocketAddr| {
+        let (state, why) = match services.health().verdict(&(service.name.clone(), address)) {
+            Some((Verdict::Up, _)) => (UpstreamState::Up, None),
+            Some((Verdict::Down, why)) => (UpstreamState::Down, why.map(str::to_owned)),
+            Some((Verdict::Untried, _)) | None => (UpstreamState::Unchecked, None),
+        };
+        of(Some(address), state, why.or_else(|| name_error.clone()))
+    };
+    addresses.into_iter().map(report).collect()
+}
