@@ -96,6 +96,15 @@ fn a_first_configuration_is_written_once() {
 }
 
 #[test]
+fn a_first_configuration_takes_the_place_of_a_file_with_comments_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "# nothing yet\n\n  # nor here\n");
+    let init = ["--config", &path, "init", "--host-id", "7", "--name", "r7", "--wan", "eth0", "--no-lan"];
+    assert_eq!(code(&dlan(&init)), 0);
+    assert!(fs::read_to_string(&path).unwrap().contains("option host_id '7'"));
+}
+
+#[test]
 fn a_missing_answer_is_named_with_its_option() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("dlan").display().to_string();

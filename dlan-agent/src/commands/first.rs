@@ -33,9 +33,17 @@ impl Person for Terminal {
     }
 }
 
+/// Returns whether a file has something to lose: packages bring one that has comments alone.
+fn says_something(file: &Path) -> bool {
+    match fs::read_to_string(file) {
+        Ok(text) => !text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 /// Writes a first configuration.
 pub(super) fn init(output: &Output, file: &Path, args: &InitArgs) -> u8 {
-    if file.exists() && !args.force {
+    if says_something(file) && !args.force {
         output.error(&format!("{} is there already", file.display()));
         output.hint("look at it with `dlan config show`; --force replaces it");
         return EXIT_FAILED;

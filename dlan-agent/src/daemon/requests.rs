@@ -5,17 +5,29 @@ use ospf_lite::driver::{DriverEnded, DriverHandle};
 use super::engine_view;
 use super::snapshot::{self, AgentView};
 use crate::control::protocol::{Refusal, RefusalKind, Reply, Request};
+use crate::control::report::Status;
 use crate::path;
+use crate::problems;
 
 /// Answers a question that changes nothing; `None` for the others.
 pub async fn answer(agent: AgentView, driver: Option<DriverHandle>, request: Request) -> Reply {
     let Some(driver) = driver else {
-        return refused(RefusalKind::Failed, "the agent is starting: OSPF does not run yet");
+        return answer_before_ospf(&agent, &request);
     };
     match ask(agent, &driver, request).await {
         Ok(reply) => reply,
         Err(DriverEnded) => refused(RefusalKind::Failed, "the OSPF task has ended"),
     }
+}
+
+/// Answers while the links have never stood, be it for a moment or because something is missing.
+fn answer_before_ospf(agent: &AgentView, request: &Request) -> Reply {
+    let problems = problems::find_before_ospf(agent.apply_failure.as_deref());
+    if *request == (Request::Status {}) {
+        return Reply::Status(Box::new(Status { problems, ..snapshot::status(agent, None) }));
+    }
+    let why: Vec<String> = problems.into_iter().map(|problem| problem.what).collect();
+    refused(RefusalKind::Failed, why.join("; "))
 }
 
 async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Result<Reply, DriverEnded> {

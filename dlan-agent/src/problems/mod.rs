@@ -137,6 +137,21 @@ pub fn find(facts: &Facts) -> Vec<Problem> {
     problems
 }
 
+/// Returns what is said while OSPF does not run yet: why, where something is in its way.
+pub fn find_before_ospf(apply_failure: Option<&str>) -> Vec<Problem> {
+    vec![apply_failure.map_or_else(
+        || note("the agent is starting: OSPF does not run yet".to_owned(), "wait a moment"),
+        not_applied,
+    )]
+}
+
+fn not_applied(failure: &str) -> Problem {
+    error(
+        format!("the router could not be brought to its configuration: {}", first_line(failure)),
+        "see what is left to do with `dlan plan`; the agent tries again by itself",
+    )
+}
+
 fn router_problems(facts: &Facts) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(window) = &facts.window {
@@ -153,12 +168,7 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
             "see all errors with `dlan config check`, correct them, then `dlan apply`",
         ));
     }
-    if let Some(failure) = &facts.apply_failure {
-        problems.push(error(
-            format!("the router could not be brought to its configuration: {}", first_line(failure)),
-            "see what is left to do with `dlan plan`; the agent tries again by itself",
-        ));
-    }
+    problems.extend(facts.apply_failure.as_deref().map(not_applied));
     if let Some(repaired) = &facts.repaired {
         let first = repaired.what.first().map_or("something of dlan's", String::as_str);
         let more = repaired.what.len().saturating_sub(1);

@@ -402,3 +402,11 @@ fn a_bfd_session_that_is_up_or_young_or_never_was_is_no_problem() {
         assert_eq!(with_session(bfd), []);
     }
 }
+
+#[test]
+fn what_keeps_ospf_from_running_is_told_in_place_of_a_start_that_takes_a_moment() {
+    let [starting, missing] = [None, Some("the kernel has no WireGuard module\n")].map(find_before_ospf);
+    assert_eq!((starting.len(), missing.len()), (1, 1));
+    assert_eq!((starting[0].severity, missing[0].severity), (Severity::Note, Severity::Error));
+    assert!(missing[0].what.ends_with(": the kernel has no WireGuard module"));
+}

@@ -149,6 +149,8 @@ pub enum LinksError {
         limit: Duration,
     },
     /// Neither the kernel has WireGuard nor is an embedded one configured.
-    #[error("the kernel has no WireGuard module, and no embedded WireGuard is configured")]
+    #[error(
+        "the kernel has no WireGuard module (OpenWrt: kmod-wireguard), and this program no embedded WireGuard"
+    )]
     NoWireGuard,
 }
