@@ -8,9 +8,10 @@
 #   make soak    the same for hours: more seeds, more fuzzing, longer scenarios
 #   make bench   the figures, beside BIRD's and FRR's; BENCH="rest cold" for some of them
 #   make scale   what a change costs in areas of 100 to 10,000 routers, by simulation
+#   make package ARCH=mipsel  a package for one family of routers; make packages for all of packaging/targets
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo test check conformance mutants soak bench scale clean
+.PHONY: demo test check conformance mutants soak bench scale package packages clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -37,6 +38,12 @@ bench:
 
 scale:
 	cargo run --profile lab --locked -p ospf-lite --features sim --example scaling
+
+package:
+	@packaging/package $(ARCH)
+
+packages:
+	@packaging/package
 
 clean:
 	@if pgrep -f 'node-init --first' >/dev/null; then testbed/run down; fi
