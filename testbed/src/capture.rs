@@ -113,15 +113,21 @@ impl Seen {
 
     /// Returns how many packets were seen.
     pub fn packets(&self) -> usize {
-        // A file header of 24 octets, then per packet 16 octets, the third four of them its length.
+        self.records().count()
+    }
+
+    /// Returns each packet from its Ethernet header on, with the time since the epoch at which the kernel had it.
+    pub fn records(&self) -> impl Iterator<Item = (Duration, &[u8])> {
+        // A file header of 24 octets, then per packet 16 octets, seconds, microseconds and length the first three words of it.
         let mut rest = self.octets.get(24..).unwrap_or_default();
-        let mut count = 0;
-        while let Some([a, b, c, d]) = rest.get(8..12) {
-            let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX);
-            rest = rest.get(length.saturating_add(16)..).unwrap_or_default();
-            count += 1;
-        }
-        count
+        std::iter::from_fn(move || {
+            let word = |at: usize| Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?));
+            let (seconds, micros, length) = (word(0)?, word(4)?, word(8)?);
+            let end = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(16);
+            let octets = rest.get(16..end).unwrap_or_default();
+            rest = rest.get(end..).unwrap_or_default();
+            Some((Duration::from_secs(seconds.into()) + Duration::from_micros(micros.into()), octets))
+        })
     }
 
     /// Returns how many octets were seen.
@@ -148,5 +154,14 @@ mod tests {
             octets.extend(vec![1; usize::from(length)]);
         }
         assert_eq!(Seen { octets }.packets(), 3);
+    }
+
+    #[test]
+    fn packets_come_with_their_times() {
+        let mut octets = vec![0; 24];
+        octets.extend([2, 0, 0, 0, 7, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 8, 9]);
+        let seen = Seen { octets };
+        let expected = (Duration::from_micros(2_000_007), [8, 9].as_slice());
+        assert_eq!(seen.records().collect::<Vec<_>>(), [expected]);
     }
 }

@@ -222,9 +222,15 @@ pub enum Bench {
         /// In which meshes.
         #[arg(long, value_delimiter = ',', default_value = "ring,mesh")]
         shapes: Vec<Shape>,
-        /// How many prefixes lie behind the failed neighbor; 0 for none of these measurements.
-        #[arg(long, value_delimiter = ',', default_values_t = [10, 1000, 10_000])]
+        /// How many prefixes lie behind the failed neighbor; only 0 for none of these measurements.
+        #[arg(long, value_delimiter = ',', default_values_t = [0, 10, 1000, 10_000])]
         prefixes: Vec<usize>,
+        /// How often each failure is made with prefixes.
+        #[arg(long, default_value_t = 3)]
+        prefix_runs: usize,
+        /// How many changes of a prefix are followed from the Update into the kernel; 0 for none.
+        #[arg(long, default_value_t = 6)]
+        changes: usize,
     },
     /// Plays an area of many routers; started by the measurement itself.
     #[command(hide = true)]

@@ -1,4 +1,4 @@
-//! One flow of small packets, a packet a millisecond, and how long it was away.
+//! One flow of small packets at a steady pace, and how long it was away.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 use crate::error::LabError;
 use crate::node::Node;
 
-/// The time between two probes.
-const INTERVAL: Duration = Duration::from_millis(1);
 /// How long a probe may take before it counts as late.
 const LATE: Duration = Duration::from_millis(50);
 /// The UDP ports that probes go to: an IPv6 socket takes a port's IPv4 packets too.
@@ -20,10 +18,22 @@ const PORT_IPV4: u16 = 9004;
 /// A running flow, one way.
 #[derive(Debug)]
 pub struct Probe {
-    stop: Arc<AtomicBool>,
-    arrived: Arc<AtomicU64>,
+    interval: Duration,
+    seen: Arc<Progress>,
     sender: JoinHandle<Vec<Instant>>,
     receiver: JoinHandle<Vec<(usize, Instant)>>,
+}
+
+/// What a flow's two threads and its owner tell each other.
+#[derive(Debug, Default)]
+struct Progress {
+    stop: AtomicBool,
+    /// How many were sent.
+    sent: AtomicU64,
+    /// The first that counts, by its number.
+    mark: AtomicU64,
+    /// How many that count have arrived.
+    arrived: AtomicU64,
 }
 
 /// What became of the probes of a flow.
@@ -38,8 +48,8 @@ pub struct Gaps {
 }
 
 impl Probe {
-    /// Starts a flow from a node to an address of another.
-    pub fn start(from: &Node, to: &Node, address: IpAddr) -> Result<Self, LabError> {
+    /// Starts a flow from a node to an address of another, a probe every `interval`.
+    pub fn start(from: &Node, to: &Node, address: IpAddr, interval: Duration) -> Result<Self, LabError> {
         let (any, port) = if address.is_ipv6() {
             (IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT_IPV6)
         } else {
@@ -56,57 +66,65 @@ impl Probe {
             node: to.name.clone(),
             why: format!("no socket for probes: {source}"),
         })?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let arrived = Arc::new(AtomicU64::new(0));
-        let (stops, seen) = ((Arc::clone(&stop), Arc::clone(&stop)), Arc::clone(&arrived));
+        let seen = Arc::new(Progress::default());
+        let (of_sender, of_receiver) = (Arc::clone(&seen), Arc::clone(&seen));
         let target = SocketAddr::new(address, port);
-        let sender = std::thread::spawn(move || send(&near, target, &stops.0));
-        let receiver = std::thread::spawn(move || receive(&far, &stops.1, &seen));
-        Ok(Self { stop, arrived, sender, receiver })
+        let sender = std::thread::spawn(move || send(&near, target, interval, &of_sender));
+        let receiver = std::thread::spawn(move || receive(&far, &of_receiver));
+        Ok(Self { interval, seen, sender, receiver })
     }
 
-    /// Returns how many probes have arrived.
+    /// Has only those count that are sent later than now by `margin`.
+    pub fn mark(&self, margin: Duration) {
+        let ahead = margin.as_nanos().div_ceil(self.interval.as_nanos().max(1));
+        let first = self.seen.sent.load(Ordering::Relaxed) + u64::try_from(ahead).unwrap_or(u64::MAX);
+        self.seen.mark.store(first, Ordering::Relaxed);
+        self.seen.arrived.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns how many of those that count have arrived.
     pub fn arrived(&self) -> u64 {
-        self.arrived.load(Ordering::Relaxed)
+        self.seen.arrived.load(Ordering::Relaxed)
     }
 
     /// Ends the flow and says what became of it.
     pub fn stop(self) -> Result<Gaps, LabError> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.seen.stop.store(true, Ordering::Relaxed);
         let broken = |_| LabError::Asked("a flow of probes ended in a panic".to_owned());
         let sent = self.sender.join().map_err(broken)?;
         Ok(gaps(&sent, &self.receiver.join().map_err(broken)?))
     }
 }
 
-fn send(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Vec<Instant> {
+fn send(socket: &UdpSocket, target: SocketAddr, interval: Duration, progress: &Progress) -> Vec<Instant> {
     let mut sent = Vec::new();
     let mut next = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
+    while !progress.stop.load(Ordering::Relaxed) {
         // What the node itself does not take is lost like any other.
         let _ = socket.send_to(&(sent.len() as u64).to_be_bytes(), target);
         sent.push(Instant::now());
-        next = (next + INTERVAL).max(Instant::now());
+        progress.sent.fetch_add(1, Ordering::Relaxed);
+        next = (next + interval).max(Instant::now());
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     sent
 }
 
-fn receive(socket: &UdpSocket, stop: &AtomicBool, arrived: &AtomicU64) -> Vec<(usize, Instant)> {
+fn receive(socket: &UdpSocket, progress: &Progress) -> Vec<(usize, Instant)> {
     let mut seen = Vec::new();
     let mut buffer = [0; 8];
     // A moment longer than it is sent: the last ones are on their way.
     loop {
         match socket.recv_from(&mut buffer) {
             Ok((8, _)) => {
-                seen.push((
-                    usize::try_from(u64::from_be_bytes(buffer)).unwrap_or(usize::MAX),
-                    Instant::now(),
-                ));
-                arrived.fetch_add(1, Ordering::Relaxed);
+                let number = u64::from_be_bytes(buffer);
+                seen.push((usize::try_from(number).unwrap_or(usize::MAX), Instant::now()));
+                if number >= progress.mark.load(Ordering::Relaxed) {
+                    progress.arrived.fetch_add(1, Ordering::Relaxed);
+                }
             }
             Ok(_) => {}
-            Err(_) if stop.load(Ordering::Relaxed) => return seen,
+            Err(_) if progress.stop.load(Ordering::Relaxed) => return seen,
             Err(_) => {}
         }
     }

@@ -32,7 +32,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::Up { topology, bare, keep } => return up(console, &topology, (bare, keep)),
         Command::Down { lab } => down(console, lab)?,
         Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
-        Command::Bench(command) => bench::run(console, command)?,
+        Command::Bench(command) => return bench::run(console, command),
         Command::Status => status(console, &Lab::open(lab)?),
         Command::Exec { node, command } => return exec(&Lab::open(lab)?, &node, &command),
         Command::Shell { node } => return exec(&Lab::open(lab)?, &node, &["bash".to_owned()]),

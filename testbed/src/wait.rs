@@ -11,6 +11,16 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub fn until<T>(
     limit: Duration,
     what: &str,
+    condition: impl FnMut() -> Result<T, String>,
+) -> Result<T, LabError> {
+    every(POLL_INTERVAL, limit, what, condition)
+}
+
+/// The same, looking only every `interval`: to look costs time that others are measured in.
+pub fn every<T>(
+    interval: Duration,
+    limit: Duration,
+    what: &str,
     mut condition: impl FnMut() -> Result<T, String>,
 ) -> Result<T, LabError> {
     let begun = Instant::now();
@@ -20,7 +30,7 @@ pub fn until<T>(
             Err(state) if begun.elapsed() >= limit => {
                 return Err(LabError::Waited { waited: limit.as_secs(), what: format!("{what} ({state})") });
             }
-            Err(_) => std::thread::sleep(POLL_INTERVAL),
+            Err(_) => std::thread::sleep(interval),
         }
     }
 }

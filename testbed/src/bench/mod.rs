@@ -17,9 +17,9 @@ use crate::cli::Bench;
 use crate::console::Console;
 use crate::error::LabError;
 
-/// Carries out one measurement, or one of its processes.
-pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
-    match command {
+/// Carries out one measurement, or one of its processes, and returns the exit code.
+pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
+    let done = match command {
         Bench::Database { routers } => {
             database::measure(console, &crate::foreign::bird::program()?, &routers)
         }
@@ -31,8 +31,9 @@ pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
             let window = std::time::Duration::from_secs(seconds);
             rest::measure(console, &rest::Orders { window, links: usize::from(links), subjects, situations })
         }
-        Bench::Failover { runs, subjects, cases, shapes, prefixes } => {
-            failover::measure(console, &failover::Orders { runs, subjects, cases, shapes, prefixes })
+        Bench::Failover { runs, subjects, cases, shapes, prefixes, prefix_runs, changes } => {
+            let orders = failover::Orders { runs, subjects, cases, shapes, prefixes, prefix_runs, changes };
+            return failover::measure(console, &orders);
         }
         Bench::Play { device, address, routers } => {
             let ifindex = index_of(&device)?;
@@ -44,7 +45,8 @@ pub fn run(console: Console, command: Bench) -> Result<(), LabError> {
             let listen = listener::listen(device, ifindex, address);
             runtime()?.block_on(listen).map_err(|error| LabError::Asked(error.to_string()))
         }
-    }
+    };
+    done.map(|()| 0)
 }
 
 fn index_of(device: &str) -> Result<u32, LabError> {

@@ -32,8 +32,13 @@ pub fn start(node: &Node, plan: &Plan) -> Result<(), LabError> {
 
 /// Has BIRD ask its neighbors for grace and end; its routes stay.
 pub fn end_gracefully(node: &Node) -> Result<(), LabError> {
+    command(node, &["graceful", "restart"])
+}
+
+/// Has a running BIRD carry out a command.
+pub fn command(node: &Node, words: &[&str]) -> Result<(), LabError> {
     let client = program()?.with_file_name("birdc");
-    Ok(node.run(&client.to_string_lossy(), &["-s", SOCKET, "graceful", "restart"]).map(drop)?)
+    Ok(node.run(&client.to_string_lossy(), &[&["-s", SOCKET], words].concat()).map(drop)?)
 }
 
 /// Starts a BIRD that has ended gracefully.

@@ -1,11 +1,14 @@
 //! A failure, and the timers that are to notice it.
 
+use std::time::Duration;
+
+use super::subject::Subject;
 use crate::error::LabError;
 use crate::foreign::Bfd;
 use crate::lab::Lab;
 
 /// A failure of the link between r1 and r2, with the timers that are set at every router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Case {
     /// Both ends lose the carrier; timers as shipped.
     Carrier,
@@ -43,7 +46,48 @@ pub enum Bfds {
     On(Bfd),
 }
 
+/// How exactly a failure is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It is over within a second or two: to the millisecond, with the machine for itself.
+    Fast,
+    /// It takes many seconds: to a hundredth, while others are measured.
+    Slow,
+}
+
+impl Pace {
+    /// Returns the time between probes.
+    pub const fn interval(self) -> Duration {
+        match self {
+            Self::Fast => Duration::from_millis(1),
+            Self::Slow => Duration::from_millis(10),
+        }
+    }
+}
+
+/// How often half a minute is waited for, at most.
+const LONG_RUNS_MAX: usize = 2;
+/// How often four seconds are.
+const MEDIUM_RUNS_MAX: usize = 5;
+
 impl Case {
+    /// Returns how exactly it is watched.
+    pub(super) const fn pace(self, subject: Subject) -> Pace {
+        match (self, subject) {
+            (Self::Hello, _) | (Self::Shipped, Subject::Bird | Subject::Frr) => Pace::Slow,
+            _ => Pace::Fast,
+        }
+    }
+
+    /// Returns how often it is measured where `asked` times are asked for: what takes long, less often.
+    pub fn runs(self, subject: Subject, asked: usize) -> usize {
+        match (self, subject) {
+            (Self::Shipped, Subject::Bird | Subject::Frr) => asked.min(LONG_RUNS_MAX),
+            (Self::Hello, _) => asked.min(MEDIUM_RUNS_MAX),
+            _ => asked,
+        }
+    }
+
     /// Returns what it is called in tables.
     pub const fn title(self) -> &'static str {
         match self {
@@ -59,7 +103,8 @@ impl Case {
 
     /// Returns its timers.
     pub fn timers(self) -> Timers {
-        let bfd = |interval_ms| Timers { ospf: (10, 40), bfd: Bfds::On(Bfd { interval_ms, multiplier: 3 }) };
+        // Which Hellos there are decides only how soon adjacencies come about.
+        let bfd = |interval_ms| Timers { ospf: (1, 4), bfd: Bfds::On(Bfd { interval_ms, multiplier: 3 }) };
         match self {
             Self::Carrier | Self::Shipped => Timers { ospf: (10, 40), bfd: Bfds::Shipped },
             Self::Bfd50 | Self::OneWay => bfd(50),

@@ -2,58 +2,58 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::thread::sleep;
 
-use super::{Case, LIMIT, Orders, QUIET, Sample, Subject, row, wait_for_more, wait_for_way};
-use crate::console::Console;
+use super::case::Case;
+use super::failure::{Flow, fail_once};
+use super::lane::{Desk, Finding, Lane};
+use super::subject::Subject;
+use super::{LIMIT, LOOK_FOR_ROUTES, Orders};
 use crate::error::LabError;
 use crate::foreign::Maker;
 use crate::lab::Lab;
-use crate::probe::Probe;
 use crate::wait;
 
 /// The routers that are measured; r2, behind which the prefixes lie, is BIRD each time.
 const MEASURED: [&str; 3] = ["r1", "r3", "r4"];
 
-/// Measures the loss of the carrier with each number of prefixes and prints a table.
-pub(super) fn table(console: Console, lab: &mut Lab, orders: &Orders) -> Result<(), LabError> {
-    console.heading(&format!(
-        "The same, carrier lost, in the full mesh of four, with prefixes behind R2 (BIRD): the last one's traffic (median and \
-         worst of {} runs)",
-        orders.runs
-    ));
-    console.line("prefixes of each family       daemon             IPv6 median  worst  IPv4 median  worst  lost at return     CPU");
-    let all = ["r1", "r2", "r3", "r4"].map(str::to_owned);
-    Subject::Dlan.stop(lab, &all)?;
+/// Measures failures with each number of prefixes, by the last one's traffic.
+pub(super) fn measure(
+    lab: &mut Lab,
+    Lane { subject, purpose }: Lane,
+    (orders, desk): (&Orders, &Desk),
+) -> Result<(), LabError> {
     let measured = MEASURED.map(str::to_owned);
-    for &count in orders.prefixes.iter().filter(|count| **count > 0) {
-        start_announcer(lab, count)?;
-        // FRR's IPv4 is OSPFv2, which BIRD at r2 does not speak here.
-        for subject in orders.subjects.iter().filter(|subject| **subject != Subject::Frr) {
-            subject.start(lab, Case::Carrier, &measured)?;
-            wait_for_all(lab, count)?;
-            let mut samples = Vec::new();
-            for run in 1..=orders.runs {
-                console.replace(format!(
-                    "{count} prefixes, {}: run {run} of {}",
-                    subject.name(),
-                    orders.runs
-                ));
-                samples.push(fail_once(lab, *subject, count)?);
-            }
-            console.replace("");
-            console.line(row(&count.to_string(), subject.name(), &samples));
-            subject.stop(lab, &measured)?;
+    let counts = orders.prefixes.iter().filter(|count| **count > 0);
+    for (&count, case) in counts.flat_map(|count| orders.prefix_cases().map(move |case| (count, case))) {
+        desk.undisturbed(|| {
+            start_announcer(lab, (count, case))?;
+            subject.start(lab, case, &measured)?;
+            MEASURED.iter().try_for_each(|router| wait_for_all(lab, router, (subject, count)))
+        })?;
+        let flows = flows(subject, count);
+        let mut samples = Vec::new();
+        for _ in 0..orders.prefix_runs {
+            samples.push(fail_once(lab, (subject, case), &flows, &desk.floor)?);
         }
-        Maker::Bird.stop(lab.node("r2")?)?;
+        desk.file(Finding { purpose, case, prefixes: count, subject, samples });
+        desk.undisturbed(|| {
+            subject.stop(lab, &measured)?;
+            Maker::Bird.stop(lab.node("r2")?)
+        })?;
     }
     Ok(())
 }
 
-/// Starts BIRD at r2 with so many prefixes of each family, the last of which lead to s2.
-fn start_announcer(lab: &Lab, count: usize) -> Result<(), LabError> {
+/// Returns what is sent to the last prefix of each family that the subject can be told of.
+pub(super) fn flows(subject: Subject, count: usize) -> Vec<Flow> {
+    let flows = last(count).map(|(prefix, address)| Flow { prefix, address });
+    flows.into_iter().filter(|flow| flow.address.is_ipv6() || subject.has_ipv4_over_ospfv3()).collect()
+}
+
+/// Starts BIRD at r2 with so many prefixes of each family, the last of which lead to s2, and the timers of a case.
+pub(super) fn start_announcer(lab: &mut Lab, (count, case): (usize, Case)) -> Result<(), LabError> {
+    let mut plan = Subject::Bird.plan(lab, case, "r2")?;
     let node = lab.node("r2")?;
-    let mut plan = lab.foreign_plan("r2")?;
     plan.externals = (0..count).flat_map(prefixes).collect();
     Maker::Bird.start(node, &plan)?;
     for (prefix, address) in last(count) {
@@ -86,44 +86,17 @@ fn last(count: usize) -> [(String, IpAddr); 2] {
     })
 }
 
-/// Waits until r1 and its alternates have a route to every prefix.
-fn wait_for_all(lab: &Lab, count: usize) -> Result<(), LabError> {
-    for router in MEASURED {
-        wait::until(LIMIT, &format!("{router} to have {count} routes of each family"), || {
-            let seen = lab.kernel_routes(router).map_err(|error| error.with_causes())?;
-            let of = |start: &str| seen.iter().filter(|prefix| prefix.starts_with(start)).count();
-            let (ipv6, ipv4) =
-                (of("2001:db9:"), of("172.24.") + of("172.25.") + of("172.26.") + of("172.27."));
-            if ipv6.min(ipv4) >= count { Ok(()) } else { Err(format!("it has {ipv6} and {ipv4}")) }
-        })?;
-    }
-    Ok(())
-}
-
-fn fail_once(lab: &Lab, subject: Subject, count: usize) -> Result<Sample, LabError> {
-    let last = last(count);
-    let prefixes = last.clone().map(|(prefix, _)| prefix);
-    wait_for_way(lab, &prefixes, true)?;
-    sleep(QUIET);
-    let mut sample = Sample::default();
-    let [(_, ipv6), (_, ipv4)] = last;
-    let start = |address| Probe::start(lab.node("s1")?, lab.node("s2")?, address);
-    let probes = [start(ipv6)?, start(ipv4)?];
-    wait_for_more(&probes)?;
-    let before = subject.processor_time(lab, "r1")?;
-    Case::Carrier.fail(lab)?;
-    wait_for_way(lab, &prefixes, false)?;
-    wait_for_more(&probes)?;
-    sample.processor = subject.processor_time(lab, "r1")?.saturating_sub(before);
-    for (slot, probe) in sample.away.iter_mut().zip(probes) {
-        *slot = probe.stop()?;
-    }
-    let probes = [start(ipv6)?, start(ipv4)?];
-    wait_for_more(&probes)?;
-    Case::Carrier.heal(lab)?;
-    wait_for_way(lab, &prefixes, true)?;
-    for (slot, probe) in sample.back.iter_mut().zip(probes) {
-        *slot = probe.stop()?;
-    }
-    Ok(sample)
+/// Waits until a router has a route to every prefix that its routing can be told of.
+pub(super) fn wait_for_all(
+    lab: &Lab,
+    router: &str,
+    (subject, count): (Subject, usize),
+) -> Result<(), LabError> {
+    wait::every(LOOK_FOR_ROUTES, LIMIT, &format!("{router} to have {count} routes of each family"), || {
+        let seen = lab.kernel_routes(router).map_err(|error| error.with_causes())?;
+        let of = |start: &str| seen.iter().filter(|prefix| prefix.starts_with(start)).count();
+        let (ipv6, ipv4) = (of("2001:db9:"), of("172.24.") + of("172.25.") + of("172.26.") + of("172.27."));
+        let has_all = ipv6 >= count && (ipv4 >= count || !subject.has_ipv4_over_ospfv3());
+        if has_all { Ok(()) } else { Err(format!("it has {ipv6} and {ipv4}")) }
+    })
 }

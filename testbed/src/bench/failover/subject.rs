@@ -6,11 +6,11 @@ use super::case::{Bfds, Case};
 use crate::agent_config::with_mesh_option;
 use crate::bench::cpu::processor_time;
 use crate::error::LabError;
-use crate::foreign::Maker;
+use crate::foreign::{Maker, Plan};
 use crate::lab::Lab;
 
 /// Who routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Subject {
     /// The agent, OSPFv3 in both families.
     Dlan,
@@ -30,6 +30,29 @@ impl Subject {
         }
     }
 
+    /// Returns its name in names of labs.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Dlan => "dlan",
+            Self::Bird => "bird",
+            Self::Frr => "frr",
+        }
+    }
+
+    /// Returns what routes each family, as columns of a table are headed.
+    pub const fn columns(self) -> [&'static str; 2] {
+        match self {
+            Self::Dlan => ["dlan IPv6", "dlan IPv4"],
+            Self::Bird => ["BIRD ospf v3 IPv6", "BIRD ospf v3 IPv4"],
+            Self::Frr => ["FRR ospf6d IPv6", "FRR ospfd IPv4 (OSPFv2)"],
+        }
+    }
+
+    /// Returns whether it can be told of an IPv4 prefix by BIRD's `ospf v3`.
+    pub const fn has_ipv4_over_ospfv3(self) -> bool {
+        !matches!(self, Self::Frr)
+    }
+
     const fn maker(self) -> Option<Maker> {
         match self {
             Self::Dlan => None,
@@ -40,8 +63,6 @@ impl Subject {
 
     /// Starts it in routers, with the timers of a case.
     pub fn start(self, lab: &mut Lab, case: Case, routers: &[String]) -> Result<(), LabError> {
-        let timers = case.timers();
-        (lab.topology.mesh.hello_interval, lab.topology.mesh.dead_interval) = timers.ospf;
         for router in routers {
             match self.maker() {
                 None => {
@@ -50,17 +71,25 @@ impl Subject {
                     lab.start_agent(router)?;
                 }
                 Some(maker) => {
-                    let mut plan = lab.foreign_plan(router)?;
-                    plan.bfd = match timers.bfd {
-                        Bfds::Shipped | Bfds::Off => None,
-                        Bfds::On(bfd) => Some(bfd),
-                    };
-                    plan.ospfv2 = true;
+                    let plan = self.plan(lab, case, router)?;
                     maker.start(lab.node(router)?, &plan)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Returns what a daemon of others is told, with the timers of a case.
+    pub(super) fn plan(self, lab: &mut Lab, case: Case, router: &str) -> Result<Plan, LabError> {
+        let timers = case.timers();
+        (lab.topology.mesh.hello_interval, lab.topology.mesh.dead_interval) = timers.ospf;
+        let mut plan = lab.foreign_plan(router)?;
+        plan.bfd = match timers.bfd {
+            Bfds::Shipped | Bfds::Off => None,
+            Bfds::On(bfd) => Some(bfd),
+        };
+        plan.ospfv2 = true;
+        Ok(plan)
     }
 
     /// Ends it in routers and takes its routes along; the links stay.
