@@ -16,6 +16,8 @@ use crate::wait;
 /// How long nothing happens before a link fails: longer than the back-offs and throttles that the return of the link before
 /// has left in any of the three.
 const QUIET: Duration = Duration::from_secs(9);
+/// How long the link stays away: longer than the back-off that its failure has left in routers of ours.
+const AWAY: Duration = Duration::from_secs(4);
 /// How long probes must arrive before and after a failure.
 const ENOUGH: Duration = Duration::from_millis(200);
 /// How much later than the failure probes are sent that tell of the way around: those before may have been on their way.
@@ -78,6 +80,7 @@ pub(super) fn fail_once(
         *if flow.address.is_ipv6() { ipv6 } else { ipv4 } = Some(probe.stop()?.away);
     }
     drop(turn);
+    sleep(AWAY);
     let probes = start(lab, flows, RETURN_PACE)?;
     wait_for_probes(&probes, (Duration::ZERO, RETURN_PACE))?;
     heal(lab, case, floor)?;
