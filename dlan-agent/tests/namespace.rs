@@ -460,7 +460,13 @@ fn a_change_by_somebody_else_makes_a_hint() {
         let mut hints = router.system.watch();
         // Until the sockets listen, and what came before them has been heard.
         while tokio::time::timeout(Duration::from_millis(300), hints.next()).await.is_ok() {}
-        let damages: [&[&str]; 5] = [
+        let damages: [&[&str]; 7] = [
+            &["sh", "-c", "ip route replace 10.3.0.0/24 dev lan0 table 141 metric 32 proto 141"],
+            &[
+                "sh",
+                "-c",
+                "ip nexthop replace $(ip nexthop show | grep -m1 via | sed 's/fe80::1/fe80::9/;s/scope link//')",
+            ],
             &["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "vx9", "dst", "192.0.2.9"],
             &["ip", "route", "del", "10.3.0.0/24", "table", "141", "metric", "32"],
             &["ip", "rule", "del", "pref", "30142"],
@@ -477,12 +483,18 @@ fn a_change_by_somebody_else_makes_a_hint() {
 }
 
 #[test]
-fn a_setting_that_somebody_else_changes_is_noticed() {
-    in_namespace("a_setting_that_somebody_else_changes_is_noticed", |router| async move {
-        router.reach(&router.wanted(&[])).await;
-        assert!(!router.system.have_settings_drifted().await);
+fn what_somebody_changes_in_silence_is_noticed() {
+    in_namespace("what_somebody_changes_in_silence_is_noticed", |router| async move {
+        let wanted = router.wanted(&[]);
+        router.reach(&wanted).await;
+        router.system.remember(&wanted).await;
+        assert!(!router.system.has_drifted_in_silence().await);
         std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "0").unwrap();
-        assert!(router.system.have_settings_drifted().await);
+        assert!(router.system.has_drifted_in_silence().await);
+        std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
+        assert!(!router.system.has_drifted_in_silence().await);
+        std::fs::write("/etc/iproute2/rt_tables.d/dlan.conf", "7 seven\n").unwrap();
+        assert!(router.system.has_drifted_in_silence().await);
     });
 }
 

@@ -114,9 +114,7 @@ pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Actio
             Action::Gather(config) => Done::Gathered(
                 system.gather(&config).await.map(Box::new).map_err(|error| error.with_causes()),
             ),
-            Action::Observe(marks) => Done::Observed(
-                system.observe(&marks).await.map(Box::new).map_err(|error| error.with_causes()),
-            ),
+            Action::Observe(marks) => Done::Observed(observe(&system, &marks).await),
             Action::Apply(plan) => Done::Applied(system.apply(&plan).await),
         };
         // Without a main loop nobody wants it.
@@ -124,8 +122,14 @@ pub(super) fn act(system: &Arc<System>, done: &mpsc::Sender<Done>, action: Actio
     });
 }
 
-/// How often the kernel's settings are read: it tells of no change to most of them.
-const SETTINGS_INTERVAL: Duration = Duration::from_secs(4);
+async fn observe(system: &System, marks: &Marks) -> Result<Box<State>, String> {
+    let state = system.observe(marks).await.map_err(|error| error.with_causes())?;
+    system.remember(&state).await;
+    Ok(Box::new(state))
+}
+
+/// How often it is looked for changes of which nobody tells: drift is repaired within 5 s.
+const SILENT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Moves routes away from what is lost: sent here and now, only the answer is waited for.
 pub(super) fn reroute(system: &System, done: &mpsc::Sender<Done>, plan: Plan) {
@@ -141,8 +145,8 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
     tokio::task::spawn_local(async move {
         let mut hints = system.watch();
         let mut ends = system.program_ends();
-        let mut settings = tokio::time::interval(SETTINGS_INTERVAL);
-        settings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent = tokio::time::interval(SILENT_INTERVAL);
+        silent.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let told = tokio::select! {
                 hint = hints.next() => match hint {
@@ -150,8 +154,8 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
                     Hint::Down(device) => Done::DeviceDown(device),
                 },
                 () = ends.next() => Done::Hint,
-                _ = settings.tick() => {
-                    if !system.have_settings_drifted().await {
+                _ = silent.tick() => {
+                    if !system.has_drifted_in_silence().await {
                         continue;
                     }
                     Done::Hint

@@ -22,7 +22,7 @@ pub use self::report::{Health, Report};
 use crate::addressing::AddressingError;
 use crate::config::{Config, HostId};
 use crate::desired::{RoutingInput, desired};
-use crate::plan::change::{Change, ChangeView};
+use crate::plan::change::{Act, Change, ChangeView};
 use crate::plan::outcome::Outcome;
 use crate::plan::{Plan, PlanError, endpoint};
 use crate::state::State;
@@ -516,13 +516,17 @@ impl Reconciler {
     }
 
     fn report_drift(&mut self, strayed: &Plan) {
-        let steps = strayed.steps().iter().take(DRIFT_TOLD_MAX);
-        let mut repairs: Vec<String> = steps.map(|step| ChangeView::of(step).to_string()).collect();
-        let count = strayed.steps().len();
-        if count > DRIFT_TOLD_MAX {
-            repairs.push(format!("and {} more", count - DRIFT_TOLD_MAX));
+        let mut repairs = Vec::new();
+        for step in strayed.steps().iter().take(DRIFT_TOLD_MAX) {
+            let (repair, found) = (ChangeView::of(step).to_string(), found(step.act()));
+            warn!(%repair, "drift: somebody {found} what is ours");
+            repairs.push(repair);
         }
-        warn!(count, repairs = %repairs.join("; "), "drift: somebody changed what is ours");
+        let more = strayed.steps().len().saturating_sub(DRIFT_TOLD_MAX);
+        if more > 0 {
+            warn!(more, "drift: somebody changed more of what is ours");
+            repairs.push(format!("and {more} more"));
+        }
         self.report(Report::Drift { repairs });
     }
 
@@ -531,5 +535,14 @@ impl Reconciler {
             self.reports.pop_front();
         }
         self.reports.push_back(report);
+    }
+}
+
+/// Returns what somebody did that this act repairs.
+const fn found(repair: Act) -> &'static str {
+    match repair {
+        Act::Add => "took away",
+        Act::Remove => "added to",
+        Act::Change => "changed",
     }
 }

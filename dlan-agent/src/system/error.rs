@@ -9,6 +9,7 @@ use super::epoch::EpochError;
 use super::managed_files::ManagedFileError;
 use super::nftables::NftablesError;
 use super::programs::ProgramError;
+use super::record::LaterRecord;
 use super::rtnl::RtnlError;
 use super::settings::SettingError;
 
@@ -30,6 +31,9 @@ pub enum SystemError {
     /// What must be remembered could not be written.
     #[error("cannot keep the record of what was changed")]
     Record(#[source] io::Error),
+    /// What must be remembered was written by a later version.
+    #[error(transparent)]
+    LaterRecord(#[from] LaterRecord),
     /// Something could not be listed.
     #[error("cannot list the {what}")]
     Observe {

@@ -22,6 +22,7 @@ mod rtnl;
 mod rtnl_next_hop;
 mod rules;
 mod settings;
+mod silent;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,7 @@ use self::process::Process;
 pub use self::programs::ProgramEnds;
 use self::record::Record;
 use self::rtnl::{Devices, Rtnl};
+use self::silent::Left;
 pub use self::watch::{Hint, Hints};
 use crate::plan::Plan;
 use crate::plan::change::{Change, Edit};
@@ -81,6 +83,8 @@ pub struct System {
     links: Links,
     rtnl: Rtnl,
     record: Mutex<Record>,
+    /// What nobody tells of, as it was left.
+    left: Mutex<Left>,
     /// What nginx said of itself.
     nginx: Mutex<Option<nginx::Asked>>,
     /// The processes of programs.
@@ -95,12 +99,13 @@ impl System {
                 .map_err(|source| SystemError::Directory { path: path.clone(), source })
         };
         directory(&config.run_dir)?;
-        let record = Record::read(&config.run_dir);
+        let record = Record::read(&config.run_dir)?;
         let processes = watched::Sender::new(programs::processes(&record));
         let rtnl = Rtnl::open().map_err(SystemError::Open)?;
         let links = Links::new(config.links.clone());
         let (record, nginx) = (Mutex::new(record), Mutex::new(None));
-        Ok(Self { links, rtnl, record, nginx, processes, config })
+        let left = Mutex::default();
+        Ok(Self { links, rtnl, record, left, nginx, processes, config })
     }
 
     /// Counts a start of the OSPF engines and returns its authentication epoch, higher than those of all earlier ones.
@@ -157,14 +162,21 @@ impl System {
         Ok(outcome)
     }
 
-    /// Returns whether a setting of ours has another value than we left it with.
-    pub async fn have_settings_drifted(&self) -> bool {
-        settings::have_drifted(&self.config.root, &*self.record.lock().await)
+    /// Takes how the system was found and will be left, or repaired from.
+    pub async fn remember(&self, found: &State) {
+        self.left.lock().await.handle_observed(found);
+    }
+
+    /// Returns whether something of ours is not as it was left, of which nobody tells: settings, files, WireGuard's peers.
+    pub async fn has_drifted_in_silence(&self) -> bool {
+        let record = self.record.lock().await;
+        settings::have_drifted(&self.config.root, &record)
+            || self.left.lock().await.is_other(&self.config.root, &record, &self.links).await
     }
 
     /// Tells of changes in the kernel, made by whomever.
     pub fn watch(&self) -> Hints {
-        Hints::start()
+        Hints::start(self.rtnl.port())
     }
 
     /// Tells of programs whose process ends.

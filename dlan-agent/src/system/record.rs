@@ -15,6 +15,8 @@ use crate::state::program::{Program, ProgramName};
 use crate::state::ruleset::Ruleset;
 use crate::state::setting::{Setting, SettingValue};
 
+/// The format that this version writes; it reads no later one. Earlier ones lack what came since, or the number.
+const FORMAT: u32 = 1;
 /// The record's file in the run directory.
 const FILE_NAME: &str = "record.json";
 
@@ -22,6 +24,8 @@ const FILE_NAME: &str = "record.json";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
+    /// The format, in the file.
+    format: u32,
     /// Every mark under which something was made.
     pub marks: BTreeSet<Marks>,
     /// The settings that are ours.
@@ -64,19 +68,44 @@ pub struct AppliedRuleset {
     pub shown: Ruleset,
 }
 
+/// A record that a later version wrote: without what it says, things of ours could not be told from others'.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} was written by a later version of dlan (format {format}, this one reads up to {FORMAT}): start that version, or restart \
+     the router",
+    path.display()
+)]
+pub struct LaterRecord {
+    path: PathBuf,
+    format: u32,
+}
+
+/// What every format has.
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    format: u32,
+}
+
 impl Record {
     /// Reads the record of a run directory; without a readable one there is nothing to remember.
-    pub fn read(run_dir: &Path) -> Self {
-        let Ok(text) = std::fs::read(run_dir.join(FILE_NAME)) else { return Self::default() };
-        serde_json::from_slice(&text).unwrap_or_else(|error| {
+    pub fn read(run_dir: &Path) -> Result<Self, LaterRecord> {
+        let path = run_dir.join(FILE_NAME);
+        let Ok(text) = std::fs::read(&path) else { return Ok(Self::default()) };
+        let format = serde_json::from_slice(&text).map_or(0, |numbered: Numbered| numbered.format);
+        if format > FORMAT {
+            return Err(LaterRecord { path, format });
+        }
+        let record = serde_json::from_slice(&text).unwrap_or_else(|error| {
             tracing::warn!(%error, "the record of what was changed is not readable: starting a fresh one");
             Self::default()
-        })
+        });
+        Ok(Self { format: 0, ..record })
     }
 
     /// Writes the record; the directory goes with `down` and comes with the first thing to remember.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
-        let text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        let text = serde_json::to_vec(&Self { format: FORMAT, ..self.clone() }).map_err(io::Error::other)?;
         if !run_dir.exists() {
             file::make_private_directory(run_dir)?;
         }
@@ -128,13 +157,27 @@ mod tests {
         record.settings.insert(Setting::ForwardingIpv4, remembered);
         record.directories.insert("/etc/iproute2/rt_tables.d".into());
         record.write(dir.path()).unwrap();
-        assert_eq!(Record::read(dir.path()), record);
+        assert_eq!(Record::read(dir.path()).unwrap(), record);
     }
 
     #[test]
     fn a_broken_record_is_an_empty_one() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE_NAME), "{\"marks\": 7").unwrap();
-        assert_eq!(Record::read(dir.path()), Record::default());
+        assert_eq!(Record::read(dir.path()).unwrap(), Record::default());
+    }
+
+    #[test]
+    fn a_record_without_a_number_is_read_and_one_of_a_later_version_refused_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut record = Record::default();
+        record.directories.insert("/etc/iproute2/rt_tables.d".into());
+        let write = |text: &str| std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
+        write("{\"directories\":[\"/etc/iproute2/rt_tables.d\"]}");
+        assert_eq!(Record::read(dir.path()).unwrap(), record);
+        write("{\"format\":2,\"directories\":{\"other\":\"shape\"}}");
+        let error = Record::read(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("later version"), "{error}");
+        assert!(dir.path().join(FILE_NAME).exists());
     }
 }

@@ -13,8 +13,8 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_proto::ConnectionHandle;
-use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{AsyncSocket as _, SocketAddr};
 use vxlan::link::LinkName;
 
 use super::rtnl_next_hop::NextHopRequest;
@@ -28,6 +28,7 @@ const READ_AGAIN_MAX: usize = 5;
 #[derive(Debug, Clone)]
 pub struct Rtnl {
     handle: ConnectionHandle<Message>,
+    port: u32,
 }
 
 /// What is said over the connection: `netlink-packet-route` does not know next hop objects.
@@ -165,8 +166,14 @@ impl Rtnl {
         // Without them, an answer cannot be told from a socket that closed.
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
+        let port = connection.socket_mut().socket_mut().bind_auto()?.port_number();
         tokio::spawn(connection);
-        Ok(Self { handle })
+        Ok(Self { handle, port })
+    }
+
+    /// Returns the number that the kernel's notifications of what was asked here carry.
+    pub fn port(&self) -> u32 {
+        self.port
     }
 
     /// Sends a request at once; the answer is awaited with what is returned.

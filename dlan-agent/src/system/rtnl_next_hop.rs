@@ -11,7 +11,8 @@ const HEADER_LENGTH: usize = 8;
 const ATTRIBUTE_HEADER_LENGTH: usize = 4;
 /// `struct nexthop_grp`: id, weight, three octets without meaning.
 const MEMBER_LENGTH: usize = 8;
-const RTM_NEWNEXTHOP: u16 = 104;
+/// The netlink message type that says that an object comes or is changed.
+pub const RTM_NEWNEXTHOP: u16 = 104;
 /// The netlink message type that says that an object goes.
 pub const RTM_DELNEXTHOP: u16 = 105;
 const RTM_GETNEXTHOP: u16 = 106;

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use netlink_packet_core::NetlinkPayload;
+use netlink_packet_core::{NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::neighbour::{NeighbourMessage, NeighbourState};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use vxlan::link::LinkName;
 
-use super::rtnl_next_hop::RTM_DELNEXTHOP;
+use super::rtnl_next_hop::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::state::ruleset::TABLE_NAME;
 
 /// How long until a socket that failed is opened again.
@@ -25,6 +25,8 @@ const REOPEN_DELAY: Duration = Duration::from_secs(1);
 const GROUP_NFTABLES: u32 = 7;
 /// The kernel's group of changes to next hop objects (RTNLGRP_NEXTHOP).
 const GROUP_NEXT_HOPS: u32 = 32;
+/// The first of the tables that are the system's own: `default`, `main`, `local`.
+const RT_TABLE_DEFAULT: u8 = 253;
 /// What tells of devices, addresses, routes, rules and the VXLAN devices' remote ends.
 const GROUPS: [MulticastGroup; 8] = [
     MulticastGroup::Neigh,
@@ -60,6 +62,8 @@ pub struct Hints {
 struct Sender {
     looks: mpsc::Sender<()>,
     downs: mpsc::Sender<LinkName>,
+    /// The number that notifications of our own routes and next hop objects carry.
+    own_port: u32,
 }
 
 impl Sender {
@@ -76,11 +80,12 @@ impl Sender {
 
 impl Hints {
     /// Begins to listen, in the network namespace of the calling thread; within a runtime.
-    pub(super) fn start() -> Self {
+    /// `own_port` is that of the connection which sets routes and next hop objects.
+    pub(super) fn start(own_port: u32) -> Self {
         // One hint waits: a second would say nothing more.
         let (looks_in, looks) = mpsc::channel(1);
         let (downs_in, downs) = mpsc::channel(DOWN_MAX);
-        let sender = Sender { looks: looks_in, downs: downs_in };
+        let sender = Sender { looks: looks_in, downs: downs_in, own_port };
         tokio::spawn(keep(sender.clone(), listen_rtnl));
         tokio::spawn(keep(sender.clone(), listen_next_hops));
         tokio::spawn(keep(sender, listen_nftables));
@@ -122,7 +127,7 @@ async fn listen_rtnl(sender: Sender) -> io::Result<()> {
                 if let Some(device) = lost_device(&message.payload) {
                     sender.down(device);
                 }
-                if is_telling(&message.payload) {
+                if is_telling(&message, sender.own_port) {
                     sender.hint();
                 }
             }
@@ -149,10 +154,14 @@ fn lost_device(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkName
     })
 }
 
-/// Returns whether a message may tell of drift: routes that come are mostly our own doing.
-fn is_telling(payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
-    match payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(_)) => false,
+/// Returns whether a message may tell of drift. Routes come and are changed mostly by our own doing, and in the main table by
+/// that of others, which is no business of ours.
+fn is_telling(message: &NetlinkMessage<RouteNetlinkMessage>, own_port: u32) -> bool {
+    match &message.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => {
+            let is_replaced = message.header.flags & NLM_F_REPLACE != 0;
+            is_replaced && message.header.port_number != own_port && route.header.table < RT_TABLE_DEFAULT
+        }
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(route)) => {
             // What the kernel itself takes away comes with a device or an address.
             u8::from(route.header.protocol) != nix::libc::RTPROT_KERNEL
@@ -173,7 +182,7 @@ fn is_made_by_hand(neighbor: &NeighbourMessage) -> bool {
     neighbor.header.family == AddressFamily::Bridge && u16::from(neighbor.header.state) & lasts != 0
 }
 
-/// Listens for next hop objects that go: with them go routes, in IPv4 without a word.
+/// Listens for next hop objects that go, with which go routes, in IPv4 without a word; and for those that others change.
 async fn listen_next_hops(sender: Sender) -> io::Result<()> {
     let mut socket = TokioSocket::new(protocols::NETLINK_ROUTE)?;
     socket.socket_mut().bind(&SocketAddr::new(0, 0))?;
@@ -185,7 +194,9 @@ async fn listen_next_hops(sender: Sender) -> io::Result<()> {
         };
         let (octets, _) = received?;
         let message_type = octets.get(4..6).and_then(|octets| octets.try_into().ok()).map(u16::from_ne_bytes);
-        if message_type == Some(RTM_DELNEXTHOP) {
+        let port = octets.get(12..16).and_then(|octets| octets.try_into().ok()).map(u32::from_ne_bytes);
+        let is_changed = message_type == Some(RTM_NEWNEXTHOP) && port != Some(sender.own_port);
+        if message_type == Some(RTM_DELNEXTHOP) || is_changed {
             sender.hint();
         }
     }

@@ -24,7 +24,7 @@ use self::session::Session;
 use crate::change::LinkChange;
 use crate::key::PublicKey;
 use crate::link::{Link, LinkName};
-use crate::wireguard::PeerStatus;
+use crate::wireguard::{PeerStatus, WireGuardLink};
 
 /// The links of this network namespace. One request is in flight at a time: calls wait for each other.
 #[derive(Debug)]
@@ -64,6 +64,13 @@ impl Links {
     pub async fn peers(&self, device: &LinkName) -> Result<BTreeMap<PublicKey, PeerStatus>, LinksError> {
         let mut slot = self.session.lock().await;
         let outcome = open(&mut slot).await?.peers(&self.config, device).await;
+        closing_if_failed(&mut slot, outcome)
+    }
+
+    /// Returns a WireGuard device of ours as it is configured at this moment.
+    pub async fn wireguard(&self, device: &LinkName) -> Result<WireGuardLink, LinksError> {
+        let mut slot = self.session.lock().await;
+        let outcome = open(&mut slot).await?.wireguard(&self.config, device).await;
         closing_if_failed(&mut slot, outcome)
     }
 

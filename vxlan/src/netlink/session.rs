@@ -83,11 +83,27 @@ impl Session {
         config: &LinksConfig,
         name: &LinkName,
     ) -> Result<BTreeMap<PublicKey, PeerStatus>, LinksError> {
-        let device = self.ours(config, name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
-        let report = self.report(config, name, &device.kind).await?;
-        let report = report.ok_or_else(|| LinksError::Absent(name.clone()))?;
+        let report = self.device_report(config, name).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(report.statuses(now))
+    }
+
+    pub(super) async fn wireguard(
+        &mut self,
+        config: &LinksConfig,
+        name: &LinkName,
+    ) -> Result<WireGuardLink, LinksError> {
+        Ok(self.device_report(config, name).await?.to_link())
+    }
+
+    async fn device_report(
+        &mut self,
+        config: &LinksConfig,
+        name: &LinkName,
+    ) -> Result<DeviceReport, LinksError> {
+        let device = self.ours(config, name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
+        let report = self.report(config, name, &device.kind).await?;
+        report.ok_or_else(|| LinksError::Absent(name.clone()))
     }
 
     pub(super) async fn apply(
