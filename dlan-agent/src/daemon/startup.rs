@@ -132,6 +132,13 @@ pub(super) fn return_from_window(paths: &AgentPaths) -> Result<(bool, Option<Unr
 
 /// Returns to the last confirmed state if an apply was cut short; returns whether one was.
 pub fn recover(paths: &AgentPaths) -> Result<bool, StoreError> {
+    let is_config = |text: &str| config::parse(Source { file: "", text, hostname: "" }).is_ok();
+    if let Err(error) = durable::migrate(&paths.checkpoint, is_config) {
+        warn!(
+            error = with_causes(&error),
+            "the last good configuration stays as an earlier version wrote it"
+        );
+    }
     match recovery::recover(&paths.window, &paths.history)? {
         Recovered::Nothing => Ok(false),
         Recovered::Returned(_) => Ok(true),

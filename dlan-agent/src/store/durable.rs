@@ -8,13 +8,13 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::system::file;
 
 /// What the first line begins with.
 const MAGIC: &str = "dlan-state";
-/// The format that this version writes; it reads no later one.
+/// The format that this version writes; it reads no later one. Format 0 was the text alone, see [`migrate`].
 const FORMAT: u32 = 1;
 /// The longest file that is read, in octets: a configuration of thousands of links with its history.
 const OCTETS_MAX: u64 = 4 * 1024 * 1024;
@@ -68,6 +68,23 @@ pub fn read(path: &Path) -> Result<Option<String>, StoreError> {
         // A power cut between two renames leaves only the one before.
         Ok(None) => read_one(&previous(path)),
         Err(error) => Err(error),
+    }
+}
+
+/// Brings a file of format 0 into the present one: the text alone, which `is_one` knows from anything else. Returns whether it was one.
+pub fn migrate(path: &Path, is_one: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
+    if !matches!(read_one(path), Err(StoreError::Damaged { .. })) {
+        return Ok(false);
+    }
+    let failed = |source| StoreError::Io { act: "read", path: path.to_owned(), source };
+    let mut octets = Vec::new();
+    File::open(path).and_then(|file| file.take(OCTETS_MAX).read_to_end(&mut octets)).map_err(failed)?;
+    match String::from_utf8(octets) {
+        Ok(text) if is_one(&text) => {
+            info!(file = %path.display(), "an earlier version wrote it: brought into the present format");
+            write(path, &text)
+        }
+        _ => Ok(false),
     }
 }
 
@@ -238,6 +255,22 @@ mod tests {
         let error = read(&path).unwrap_err();
         assert!(matches!(error, StoreError::Later { format: 2, .. }), "{error}");
         assert!(error.to_string().contains("later version"), "{error}");
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_brought_into_the_present_format_once() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("kept");
+        let is_one = |text: &str| text.starts_with("config ");
+        assert!(!migrate(&path, is_one).unwrap());
+        fs::write(&path, "config mesh 'mesh'\n").unwrap();
+        assert!(migrate(&path, is_one).unwrap());
+        assert_eq!(read(&path).unwrap().as_deref(), Some("config mesh 'mesh'\n"));
+        assert!(!migrate(&path, is_one).unwrap());
+        // What is damaged is no earlier format.
+        fs::write(&path, "dlan-state 1 0 19\nconfig mesh 'mesh'\n").unwrap();
+        assert!(!migrate(&path, is_one).unwrap());
+        assert!(matches!(read(&path), Err(StoreError::Damaged { .. })));
     }
 
     #[test]

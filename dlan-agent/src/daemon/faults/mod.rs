@@ -6,6 +6,7 @@
 mod disk;
 mod machine;
 mod plans;
+mod several;
 mod steps;
 
 #[path = "../../../tests/fixture/mod.rs"]
