@@ -18,7 +18,7 @@ use crate::command;
 use crate::error::LabError;
 use crate::lab::{Lab, read_file, write_file};
 use crate::node::{Node, own_program};
-use crate::wait;
+use crate::{tools, wait};
 
 /// How long an agent may take to end.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Lab {
             .map_err(|source| LabError::File { act: "open", path: path.clone(), source })?;
         let copy = log.try_clone().map_err(|source| LabError::File { act: "open", path, source })?;
         let mut command = node.command(&dlan_program()?.to_string_lossy(), &["agent"]);
-        command.stdin(Stdio::null()).stdout(log).stderr(copy).process_group(0);
+        command.stdin(Stdio::null()).stdout(log).stderr(copy).process_group(0).envs(tools::environment()?);
         command.spawn().map(drop).map_err(|source| LabError::Node {
             node: router.to_owned(),
             why: format!("cannot start its agent: {source}"),

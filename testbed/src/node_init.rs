@@ -105,7 +105,7 @@ fn stay(node: &str, etc: &Path) -> Result<(), NodeInitError> {
     }
 }
 
-/// Mounts what a node has of its own: `/proc`, `/sys`, `/run` and `/etc`.
+/// Mounts what a node has of its own: `/proc`, `/sys`, `/run`, `/var/lib` and `/etc`.
 fn mount_all(node: &str, etc: &Path) -> Result<(), NodeInitError> {
     let mounted = |what| move |source| NodeInitError::Mount { node: node.to_owned(), what, source };
     let none = None::<&str>;
@@ -124,6 +124,8 @@ fn mount_all(node: &str, etc: &Path) -> Result<(), NodeInitError> {
     let kept_path = format!("/proc/self/fd/{}", kept.as_raw_fd());
     mount(Some("tmpfs"), "/run", Some("tmpfs"), sealed, Some("mode=0755,size=64m"))
         .map_err(mounted("/run"))?;
+    mount(Some("tmpfs"), "/var/lib", Some("tmpfs"), sealed, Some("mode=0755,size=16m"))
+        .map_err(mounted("/var/lib"))?;
     std::fs::create_dir("/run/host-etc").map_err(|source| NodeInitError::System {
         node: node.to_owned(),
         act: "make /run/host-etc",

@@ -8,6 +8,7 @@ mod costs;
 mod failures;
 mod filters;
 mod floods;
+mod hosts;
 mod keys;
 mod leaks;
 mod lifecycle;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Scenario> {
         filters::SCENARIOS,
         keys::SCENARIOS,
         floods::SCENARIOS,
+        hosts::SCENARIOS,
         lifecycle::SCENARIOS,
         agents::SCENARIOS,
         bird::SCENARIOS,

@@ -1,0 +1,223 @@
+//! Hosts that are plugged into a LAN get addresses and names by themselves, and keep them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use crate::dhcp::Guest;
+use crate::error::LabError;
+use crate::lab::Lab;
+use crate::scenarios::{Scenario, Stage, claim};
+use crate::wait;
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "host-plugged-in",
+        claim: "A host plugged into a LAN gets addresses of both families and a name by itself; the name resolves forward and back.",
+        topology: "reference",
+        run: host_plugged_in,
+    },
+    Scenario {
+        name: "lease-holds",
+        claim: "A static lease holds while dnsmasq is killed and its agent starts again, and dnsmasq is there again without anybody's doing.",
+        topology: "reference",
+        run: lease_holds,
+    },
+    Scenario {
+        name: "lan-families",
+        claim: "A LAN gives one family alone when asked to, and two LANs of one router are two.",
+        topology: "reference",
+        run: lan_families,
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// The section of the LAN in every router's configuration.
+const SECTION: &str = "config lan 'lan0'\n\toption device 'br-lan'\n";
+
+/// Has a router serve its LAN as these lines say; returns its configuration of before.
+fn serve(lab: &Lab, router: &str, lines: &str) -> Result<String, LabError> {
+    let before = lab.read_config(router)?;
+    claim(before.contains(SECTION), || format!("{router} has another configuration:\n{before}"))?;
+    lab.write_config(router, &before.replace(SECTION, &format!("{SECTION}{lines}")))?;
+    lab.dlan(router, &["apply"])?;
+    Ok(before)
+}
+
+fn put_back(lab: &Lab, router: &str, config: &str) -> Result<(), LabError> {
+    lab.write_config(router, config)?;
+    lab.dlan(router, &["apply"])?;
+    claim(dnsmasq(lab, router)?.is_empty(), || format!("{router} has a dnsmasq that nobody asks for"))
+}
+
+/// Returns the process ids of a router's dnsmasq.
+fn dnsmasq(lab: &Lab, router: &str) -> Result<Vec<i32>, LabError> {
+    let is_it = |arguments: &[String]| {
+        arguments.first().is_some_and(|it| it.ends_with("/dnsmasq"))
+            && arguments.iter().any(|it| it.contains("/run/dlan-programs/"))
+    };
+    Ok(lab.node(router)?.processes(is_it))
+}
+
+fn host_plugged_in(stage: &mut Stage) -> Result<(), LabError> {
+    let lab = &stage.lab;
+    let before = serve(lab, "r1", "\toption dhcp '1'\n\toption mtu '1400'\n")?;
+    let guest = Guest::unplug(lab, "s1")?;
+    let begun = Instant::now();
+    guest.plug()?;
+    let made = wait::until(LIMIT, "an address made of a router advertisement", || {
+        guest.ipv6().and_then(|found| found.first().copied().ok_or("none".to_owned()))
+    })?;
+    let after_ra = begun.elapsed();
+    let ipv4 = wait::until(LIMIT, "an IPv4 address by DHCP", || guest.ask_ipv4())?;
+    let all = wait::until(LIMIT, "an IPv6 address by DHCPv6", || match guest.ask_ipv6()? {
+        found if found.len() >= 2 => Ok(found),
+        found => Err(format!("{found:?}")),
+    })?;
+    let took = begun.elapsed();
+    let in_pool = (Ipv4Addr::new(10, 2, 1, 100)..=Ipv4Addr::new(10, 2, 1, 249)).contains(&ipv4);
+    claim(in_pool, || format!("{ipv4} is not one of those that are given out"))?;
+    let mtu = lab.node("s1")?.run("ip", &["-o", "link", "show", "dev", "eth0"])?;
+    claim(mtu.contains("mtu 1400"), || format!("s1 sends larger packets than it was told to: {mtu}"))?;
+    // The address of its own gets the name once dnsmasq has heard it.
+    let names = wait::until(LIMIT, "s1's name to have all its addresses", || {
+        let found = guest.resolve("s1.r1.lan");
+        let addresses = all.iter().map(ToString::to_string).chain([ipv4.to_string()]);
+        if addresses.clone().all(|one| found.contains(&one)) { Ok(found) } else { Err(format!("{found:?}")) }
+    })?;
+    for address in [IpAddr::V4(ipv4), IpAddr::V6(made)] {
+        let name = guest.name_of(&address.to_string());
+        claim(name == "s1.r1.lan", || format!("{address} is {name:?} to s1"))?;
+    }
+    claim(guest.resolve("s1").len() == names.len(), || "the short name does not resolve".to_owned())?;
+    claim(guest.resolve("r1.lan") == ["10.1.1.1", "fd00:0:1:1::1"], || {
+        "r1.lan is not r1's identity".to_owned()
+    })?;
+    let ping = lab.node("s1")?.succeeds("ping", &["-c", "1", "-W", "5", "10.2.2.13"]);
+    claim(ping, || "s1 does not reach s3 in another LAN by what it was given".to_owned())?;
+    guest.restore()?;
+    put_back(lab, "r1", &before)?;
+    stage.saw(format!(
+        "{made} after {:.1} s, {ipv4} and a name with {} addresses after {:.1} s",
+        after_ra.as_secs_f64(),
+        names.len(),
+        took.as_secs_f64()
+    ));
+    Ok(())
+}
+
+fn lease_holds(stage: &mut Stage) -> Result<(), LabError> {
+    let lab = &stage.lab;
+    let guest = Guest::unplug(lab, "s2")?;
+    let lease = format!("\toption dhcp '1'\n\tlist lease '{} 7 nas'\n", guest.mac()?);
+    let before = serve(lab, "r1", &lease)?;
+    guest.plug()?;
+    let holds = |guest: &Guest<'_>, when: &str| -> Result<(), LabError> {
+        let ipv4 = wait::until(LIMIT, "the leased IPv4 address", || guest.ask_ipv4())?;
+        claim(ipv4 == Ipv4Addr::new(10, 2, 1, 7), || format!("s2 has {ipv4} {when}"))?;
+        wait::until(LIMIT, "the leased IPv6 address", || match guest.ask_ipv6()? {
+            found if found.iter().any(|one| one.to_string() == "fd79:2de7:db86:1::7") => Ok(()),
+            found => Err(format!("{found:?}")),
+        })?;
+        let name = guest.name_of("10.2.1.7");
+        claim(name == "nas.r1.lan", || format!("10.2.1.7 is {name:?} {when}"))
+    };
+    holds(&guest, "at first")?;
+    let processes = dnsmasq(lab, "r1")?;
+    let [killed] = processes.as_slice() else {
+        return Err(LabError::Claim(format!("r1 has these dnsmasq: {processes:?}")));
+    };
+    crate::node::end_process(*killed);
+    let begun = Instant::now();
+    let another = wait::until(LIMIT, "another dnsmasq", || match dnsmasq(lab, "r1") {
+        Ok(now) if now.len() == 1 && !now.contains(killed) => Ok(now),
+        other => Err(format!("{other:?}")),
+    })?;
+    let repaired = begun.elapsed();
+    let leases = lab.node("r1")?.run("cat", &["/var/lib/dlan/dnsmasq.leases"])?;
+    claim(leases.contains("10.2.1.7"), || format!("the lease is not kept:\n{leases}"))?;
+    holds(&guest, "after dnsmasq was killed")?;
+    lab.kill_agent("r1")?;
+    lab.start_agent("r1")?;
+    wait::until(LIMIT, "the agent to be settled", || match lab.plans_nothing("r1") {
+        Ok(true) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let now = dnsmasq(lab, "r1")?;
+    claim(now == another, || format!("the agent that started again has {now:?} instead of {another:?}"))?;
+    holds(&guest, "after the agent was killed")?;
+    // Another lease is read without a restart.
+    let other =
+        lab.read_config("r1")?.replace(&lease, &format!("{lease}\tlist lease '02:00:00:00:00:99 9 tv'\n"));
+    lab.write_config("r1", &other)?;
+    lab.dlan("r1", &["apply"])?;
+    wait::until(LIMIT, "the name of another lease", || match guest.resolve("tv.r1.lan") {
+        found if found.contains(&"10.2.1.9".to_owned()) => Ok(()),
+        found => Err(format!("{found:?}")),
+    })?;
+    claim(dnsmasq(lab, "r1")? == another, || "dnsmasq was started again for a lease".to_owned())?;
+    guest.restore()?;
+    put_back(lab, "r1", &before)?;
+    lab.wait_for_adjacencies(LIMIT)?;
+    stage.saw(format!("a killed dnsmasq is there again after {:.1} s", repaired.as_secs_f64()));
+    Ok(())
+}
+
+fn lan_families(stage: &mut Stage) -> Result<(), LabError> {
+    let lab = &stage.lab;
+    let guest = Guest::unplug(lab, "s6")?;
+    let before = serve(lab, "r4", "\toption dhcpv4 '1'\n")?;
+    guest.plug()?;
+    let ipv4 = wait::until(LIMIT, "an IPv4 address by DHCP", || guest.ask_ipv4())?;
+    let ipv6 = guest.ipv6().map_err(LabError::Claim)?;
+    claim(ipv6.is_empty(), || format!("an IPv4-only LAN gives {ipv6:?}"))?;
+    put_back(lab, "r4", &before)?;
+    guest.restore()?;
+    let guest = Guest::unplug(lab, "s6")?;
+    serve(lab, "r4", "\toption ra '1'\n\toption dhcpv6 '1'\n")?;
+    guest.plug()?;
+    let ipv6 = wait::until(LIMIT, "IPv6 addresses", || match guest.ask_ipv6()? {
+        found if found.len() >= 2 => Ok(found),
+        found => Err(format!("{found:?}")),
+    })?;
+    let config = lab.node("r4")?.run("cat", &["/run/dlan-programs/dnsmasq/dnsmasq.conf"])?;
+    claim(!config.contains("dhcp-range=set:lan0,10."), || {
+        "an IPv6-only LAN gives IPv4 addresses".to_owned()
+    })?;
+    guest.restore()?;
+    put_back(lab, "r4", &before)?;
+
+    // s2's cable goes to a LAN of its own.
+    let node = lab.node("r1")?;
+    let lines = [
+        "link add br-cam type bridge mcast_snooping 0",
+        "link set br-cam up",
+        "link set lan-s2 master br-cam",
+    ];
+    node.ip(&lines.map(str::to_owned))?;
+    let cam = "\nconfig lan 'cam'\n\toption device 'br-cam'\n\toption ipv4 '10.2.77.1/24'\n\toption ipv6 'fd79:2de7:db86:77::1/64'\n\
+        \toption dhcp '1'\n\toption subdomain 'cam'\n";
+    let before = lab.read_config("r1")?;
+    let both = before.replace(SECTION, &format!("{SECTION}\toption dhcp '1'\n"));
+    lab.write_config("r1", &format!("{both}{cam}"))?;
+    lab.dlan("r1", &["apply"])?;
+    let (one, two) = (Guest::unplug(lab, "s1")?, Guest::unplug(lab, "s2")?);
+    one.plug()?;
+    two.plug()?;
+    let first = wait::until(LIMIT, "an address in the first LAN", || one.ask_ipv4())?;
+    let second = wait::until(LIMIT, "an address in the second LAN", || two.ask_ipv4())?;
+    let (a, b) = (first.octets(), second.octets());
+    claim(a.starts_with(&[10, 2, 1]) && b.starts_with(&[10, 2, 77]), || format!("{first} and {second}"))?;
+    let name = one.name_of(&second.to_string());
+    claim(name == "s2.cam.r1.lan", || format!("{second} is {name:?}"))?;
+    let reached = lab.node("s1")?.succeeds("ping", &["-c", "1", "-W", "5", &second.to_string()]);
+    claim(reached, || format!("{second} is not reached from the other LAN"))?;
+    one.restore()?;
+    two.restore()?;
+    put_back(lab, "r1", &before)?;
+    node.ip(&["link set lan-s2 master br-lan".to_owned(), "link delete br-cam".to_owned()])?;
+    stage.saw(format!(
+        "IPv4 alone: {ipv4}; IPv6 alone: {} addresses; two LANs: {first} and {second}",
+        ipv6.len()
+    ));
+    Ok(())
+}
