@@ -89,6 +89,8 @@ pub enum Command {
     Neighbors,
     /// Show the routes of the mesh and where they lead
     Routes,
+    /// Show which host has which address from this router, and until when
+    Leases,
     /// Show the link-state database
     Lsdb,
     /// Show who answers for which names of the mesh, and the answers that are kept

@@ -3,6 +3,7 @@
 mod ask;
 mod configuration;
 mod first;
+mod leases;
 mod offline;
 mod output;
 
@@ -66,6 +67,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Links => ask::simple(&output, Request::Links {}).await,
         Command::Neighbors => ask::simple(&output, Request::Neighbors {}).await,
         Command::Routes => ask::simple(&output, Request::Routes {}).await,
+        Command::Leases => leases::leases(&output),
         Command::Lsdb => ask::simple(&output, Request::Lsdb {}).await,
         Command::Names => ask::simple(&output, Request::Names {}).await,
         Command::Services => ask::simple(&output, Request::Services {}).await,

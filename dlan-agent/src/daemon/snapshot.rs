@@ -335,6 +335,8 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         programs_missing: facts
             .map(|facts| crate::desired::programs_missing(&agent.config, facts))
             .unwrap_or_default(),
+        openwrt_has_lans: facts.is_some_and(|facts| facts.is_openwrt)
+            && agent.config.lans.iter().any(|lan| lan.dhcp.is_served()),
         program_errors: agent.program_errors.clone(),
         window: agent.window.as_ref().map(|window| window.text.clone()),
         links: agent.config.links.iter().map(|link| link_facts(agent, engine, link)).collect(),

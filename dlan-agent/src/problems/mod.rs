@@ -42,6 +42,8 @@ pub struct Facts {
     pub apply_failure: Option<String>,
     /// The programs that are wanted and not installed.
     pub programs_missing: BTreeSet<ProgramName>,
+    /// Whether the LANs' hosts shall be given addresses on OpenWrt, which does that itself.
+    pub openwrt_has_lans: bool,
     /// The programs that cannot be brought about, and why.
     pub program_errors: BTreeMap<ProgramName, String>,
     /// What is said of an apply that waits to be confirmed.

@@ -1,6 +1,6 @@
 //! What is wrong with the programs beside the agent.
 
-use super::{Facts, error, first_line};
+use super::{Facts, error, first_line, warning};
 use crate::control::report::Problem;
 use crate::state::program::ProgramName;
 
@@ -14,7 +14,15 @@ pub(super) fn find(facts: &Facts) -> Vec<Problem> {
         let why = first_line(why);
         error(format!("{name} does not run as it should, {}: {why}", what_lacks(*name)), how_to_mend(*name))
     });
-    missing.chain(failing).collect()
+    let openwrt = facts.openwrt_has_lans.then(|| {
+        warning(
+            "the LANs' options about DHCP and router advertisements do nothing here: OpenWrt's own dnsmasq and odhcpd \
+             give the hosts their addresses"
+                .to_owned(),
+            "say in /etc/config/dhcp what hosts are given, and take the options out of the LANs' sections",
+        )
+    });
+    missing.chain(failing).chain(openwrt).collect()
 }
 
 /// What does not work without the program.

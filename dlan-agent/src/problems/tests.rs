@@ -45,6 +45,7 @@ fn healthy() -> Facts {
         repaired: None,
         apply_failure: None,
         programs_missing: BTreeSet::new(),
+        openwrt_has_lans: false,
         program_errors: BTreeMap::new(),
         window: None,
         links: vec![link()],
@@ -71,7 +72,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 32] = [
     (
         |facts| facts.window = Some("unconfirmed, 63 s left: `dlan confirm abcd-efgh` keeps it".to_owned()),
         Severity::Error,
@@ -102,6 +103,12 @@ const ROWS: [Row; 31] = [
         Severity::Error,
         "cannot create link x",
         "dlan plan",
+    ),
+    (
+        |facts| facts.openwrt_has_lans = true,
+        Severity::Warning,
+        "do nothing here: OpenWrt's own dnsmasq",
+        "/etc/config/dhcp",
     ),
     (
         |facts| facts.programs_missing = BTreeSet::from([ProgramName::Dnsmasq]),

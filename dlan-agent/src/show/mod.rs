@@ -1,6 +1,7 @@
 //! Replies as text for people: plain, aligned, without colour.
 
 mod history;
+mod leases;
 mod lists;
 mod map;
 mod names;
@@ -10,6 +11,7 @@ pub mod table;
 mod way;
 
 pub use history::{history, history_entry, window};
+pub use leases::leases;
 pub use lists::{links, lsdb, neighbors, routes};
 pub use map::topology;
 pub use names::names;
