@@ -11,6 +11,7 @@ use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, LinkConfig, MeshConfig};
+use crate::names::domain::DomainName;
 use crate::next_hops::{self, Assigned, Ways};
 use crate::render::{dnsmasq, iproute2, nftables, nginx};
 use crate::state::facts::Facts;
@@ -294,10 +295,18 @@ fn programs(
     standing: &State,
 ) -> Result<BTreeMap<ProgramName, Program>, AddressingError> {
     let identity = addressing::loopback(&config.mesh, config.mesh.host_id)?;
-    let dnsmasq = dnsmasq::render(config, facts, identity).map(|program| (ProgramName::Dnsmasq, program));
+    let dnsmasq = dnsmasq::render(config, facts, identity, &foreign_names(config, facts, standing));
+    let dnsmasq = dnsmasq.map(|program| (ProgramName::Dnsmasq, program));
     let services = services(config, facts, addresses, standing);
     let services = services.map(|program| (ProgramName::Nginx, program));
     Ok(dnsmasq.into_iter().chain(services).collect())
+}
+
+/// Returns the names outside the mesh's domain that its records are about: before they are known, those that stand.
+fn foreign_names(config: &Config, facts: &Facts, standing: &State) -> BTreeSet<DomainName> {
+    let stood =
+        || standing.programs.get(&ProgramName::Dnsmasq).map(|program| dnsmasq::names_of(config, program));
+    facts.foreign_names.clone().or_else(stood).unwrap_or_default()
 }
 
 fn services(

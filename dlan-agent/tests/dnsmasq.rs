@@ -33,7 +33,7 @@ fn render(config: &Config) -> Option<Program> {
 
 fn render_with(config: &Config, facts: &Facts) -> Option<Program> {
     let identity = addressing::loopback(&config.mesh, config.mesh.host_id).unwrap();
-    dnsmasq::render(config, facts, identity)
+    dnsmasq::render(config, facts, identity, &BTreeSet::new())
 }
 
 /// The files one after the other.
@@ -51,6 +51,25 @@ fn everything() -> Program {
 #[test]
 fn what_hosts_are_given_is_said_in_dnsmasqs_words() {
     insta::assert_snapshot!(text(&everything()));
+}
+
+#[test]
+fn names_that_the_mesh_has_records_of_are_asked_of_the_agent_and_are_known_again_from_the_file() {
+    let record = "config record 'git'\n\toption name 'git.r1.lan'\n\toption cname 'nas.r1.lan'\n";
+    let config = fixture::config_of(&format!("{EVERYTHING}\n{record}"));
+    let facts = fixture::facts(&config);
+    let identity = addressing::loopback(&config.mesh, config.mesh.host_id).unwrap();
+    let foreign = BTreeSet::from(["www.example.com".parse().unwrap()]);
+    let program = dnsmasq::render(&config, &facts, identity, &foreign).unwrap();
+    let text = text(&program);
+    for line in [
+        "server=/git.r1.lan/127.0.0.1#5354",
+        "server=/www.example.com/127.0.0.1#5354",
+        "rebind-domain-ok=www.example.com",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    assert_eq!(dnsmasq::names_of(&config, &program), foreign);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) struct Names {
     told: Option<Announcement>,
     /// What the databases hold of others.
     lsas: Vec<Arc<Lsa>>,
+    /// Whether the databases were whole at some time.
+    is_complete: bool,
     /// The prefixes of the mesh's routes.
     prefixes: BTreeSet<IpNet>,
     /// What the server goes by and where it listens, once this router is known.
@@ -80,6 +82,7 @@ impl Daemon {
             self.names.told = Some(announcement);
         }
         self.serve_names();
+        self.hand_on_foreign_names();
         Ok(())
     }
 
@@ -88,11 +91,20 @@ impl Daemon {
         let prefixes =
             routes.routes.iter().map(|route| route.prefix).filter(|prefix| prefix.prefix_len() > 0);
         let prefixes: BTreeSet<IpNet> = prefixes.collect();
+        self.names.is_complete |= routes.complete;
         let is_same = |(one, other): (&Arc<Lsa>, &Arc<Lsa>)| Arc::ptr_eq(one, other);
         let are_same = lsas.len() == self.names.lsas.len() && lsas.iter().zip(&self.names.lsas).all(is_same);
         if !are_same || prefixes != self.names.prefixes {
             (self.names.lsas, self.names.prefixes) = (lsas, prefixes);
             self.serve_names();
+        }
+        self.hand_on_foreign_names();
+    }
+
+    /// Lets dnsmasq know which names outside the mesh's domain are asked of the agent.
+    fn hand_on_foreign_names(&mut self) {
+        if let Some(served) = self.names.served.as_ref().filter(|_| self.names.is_complete) {
+            self.reconciler.handle_foreign_names(self.clock.now(), served.table.foreign());
         }
     }
 

@@ -53,13 +53,9 @@ pub fn announcement(config: &Config, facts: &Facts) -> Announcement {
 /// the operator's, who has delegated the zone.
 pub fn has_zone_server(config: &Config, facts: &Facts) -> bool {
     let zone = zone(&config.mesh);
-    has_dnsmasq(config)
+    config.lans.iter().any(|lan| lan.dhcp.is_served())
         || facts.is_openwrt
         || config.delegates.iter().any(|delegate| delegate.zone.is_some() && delegate.zone == zone)
-}
-
-fn has_dnsmasq(config: &Config) -> bool {
-    config.lans.iter().any(|lan| lan.dhcp.is_served())
 }
 
 /// Returns what the name server goes by, but for the prefixes that the mesh has routes to.
@@ -68,9 +64,8 @@ pub fn settings(config: &Config, facts: &Facts) -> Settings {
     let ipv4 = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
     let ipv6 = [mesh.loopback_ipv6, mesh.wg_ipv6].map(IpNet::V6);
     let upstreams = match names.upstreams.as_slice() {
-        // The dnsmasq of dlan listens there only.
-        [] if has_dnsmasq(config) && !facts.is_openwrt => identity(mesh),
-        [] => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        // This router asks others: one that asked itself would ask in a circle.
+        [] => facts.resolvers.iter().copied().filter(|server| !is_own(config, facts, *server)).collect(),
         written => written.to_vec(),
     };
     Settings {
@@ -83,6 +78,11 @@ pub fn settings(config: &Config, facts: &Facts) -> Settings {
         upstreams,
         clients: ipv4.chain(ipv6).chain(crate::desired::lan_prefixes(config, facts)).collect(),
     }
+}
+
+fn is_own(config: &Config, facts: &Facts, address: IpAddr) -> bool {
+    let lans = config.lans.iter().flat_map(|lan| facts.lan_prefixes(lan));
+    identity(&config.mesh).contains(&address) || lans.into_iter().any(|(own, _)| own == address)
 }
 
 /// Returns where the name server is asked: by this router's own programs; by the mesh at the identity, unless another program

@@ -240,7 +240,11 @@ impl Resolver {
                 self.kept(now, question)
                     .map_or_else(|| self.nothing(ResponseCode::NXDomain, question), |(_, kept)| kept),
             ),
-            Found::Elsewhere if work.service == Service::Dns64 || !work.aliases.is_empty() => {
+            Found::Elsewhere
+                if work.service == Service::Dns64
+                    || !work.aliases.is_empty()
+                    || self.table.is_below_record(&subject) =>
+            {
                 let servers = self.settings.upstreams.clone();
                 let owner = Owner { who: Who::Upstream, servers };
                 if work.wishes.recursion { Look::Ask(Arc::new(owner)) } else { refused() }

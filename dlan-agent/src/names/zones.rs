@@ -93,7 +93,8 @@ pub enum Conflict {
         /// Whose zone it is.
         owner: HostId,
     },
-    /// A router announces a zone that is no part of the mesh's domain, or a prefix larger than any LAN.
+    /// A router announces a zone that is no part of the mesh's domain, a prefix larger than any LAN, or records of a name
+    /// without a dot.
     Outside {
         /// What it announces.
         what: String,
@@ -259,6 +260,10 @@ impl ZoneTable {
         for (name, data) in of_router {
             let other =
                 self.zone_of(name).and_then(|(_, owner)| owner.who.host()).filter(|owner| *owner != by);
+            if name.parent().is_none() && *name != self.domain {
+                self.conflicts.insert(Conflict::Outside { what: format!("name {name}"), by });
+                continue;
+            }
             let conflict = match (other, self.names.get(name)) {
                 (Some(owner), _) => Conflict::Inside { name: name.clone(), by, owner },
                 (None, Some((_, same))) if *same == data => continue,
@@ -297,6 +302,19 @@ impl ZoneTable {
     fn reverse_of(&self, net: &IpNet) -> Option<&Arc<Owner>> {
         let holding = self.reverse.iter().filter(|(prefix, _)| prefix.contains(net));
         holding.max_by_key(|(prefix, _)| prefix.prefix_len()).map(|(_, owner)| owner)
+    }
+
+    /// Returns the names outside the mesh's domain that have records; reverse names are asked for by their networks.
+    pub fn foreign(&self) -> BTreeSet<DomainName> {
+        let is_reverse = |name: &DomainName| name.as_str().ends_with(".arpa");
+        let names = self.names.keys().filter(|name| !name.is_within(&self.domain) && !is_reverse(name));
+        names.cloned().collect()
+    }
+
+    /// Returns whether a name lies below one that has records: hosts' resolvers ask for it here too.
+    pub fn is_below_record(&self, subject: &Subject) -> bool {
+        let Subject::Name(Some(name)) = subject else { return false };
+        name.lineage().skip(1).any(|above| self.names.contains_key(&above))
     }
 
     /// Returns whose zone a name lies in.
@@ -376,167 +394,4 @@ impl ZoneTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: u16 = 1;
-    const PTR: u16 = 12;
-    const TXT: u16 = 16;
-
-    fn name(text: &str) -> DomainName {
-        text.parse().unwrap()
-    }
-
-    fn named(text: &str) -> Subject {
-        Subject::Name(Some(name(text)))
-    }
-
-    fn net(text: &str) -> Subject {
-        Subject::Reverse(text.parse().unwrap(), None)
-    }
-
-    fn record(of: &str, address: &str) -> Record {
-        Record { name: name(of), data: RecordData::address(address.parse().unwrap()) }
-    }
-
-    /// A router that answers for `<name>.lan` and a network, at 10.1.1.<host>.
-    fn router(host: u16, zone: &str, prefix: &str) -> (HostId, Announcement) {
-        let told = Announcement {
-            zones: BTreeSet::from([name(zone)]),
-            reverse: BTreeSet::from([prefix.parse().unwrap()]),
-            servers: BTreeSet::from([format!("10.1.1.{host}").parse().unwrap()]),
-            records: BTreeSet::from([record(zone, &format!("10.1.1.{host}"))]),
-        };
-        (HostId(host), told)
-    }
-
-    fn table(routers: impl IntoIterator<Item = (HostId, Announcement)>) -> ZoneTable {
-        ZoneTable::new(&name("lan"), &routers.into_iter().collect(), &[])
-    }
-
-    fn asked(found: Found) -> Option<u16> {
-        match found {
-            Found::Ask(owner) => owner.who.host().map(|host| host.0),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn a_name_is_asked_of_the_router_whose_zone_it_lies_in() {
-        let table = table([router(1, "r1.lan", "10.2.0.0/24"), router(3, "r3.lan", "10.3.0.0/24")]);
-        assert_eq!(asked(table.find(&named("nas.r3.lan"), A)), Some(3));
-        assert_eq!(asked(table.find(&net("10.2.0.7/32"), PTR)), Some(1));
-        assert_eq!(table.find(&named("nas.r9.lan"), A), Found::NoName);
-        assert_eq!(table.find(&named("lan"), A), Found::Records(vec![]));
-        assert_eq!(table.find(&named("example.org"), A), Found::Elsewhere);
-        assert_eq!(table.find(&Subject::Name(None), A), Found::Elsewhere);
-    }
-
-    #[test]
-    fn a_router_s_name_stands_for_its_identity_and_the_identity_for_the_name() {
-        let table = table([router(1, "r1.lan", "10.2.0.0/24")]);
-        let address = RecordData::A([10, 1, 1, 1].into());
-        assert_eq!(table.find(&named("r1.lan"), A), Found::Records(vec![address]));
-        assert_eq!(
-            table.find(&net("10.1.1.1/32"), PTR),
-            Found::Records(vec![RecordData::Ptr(name("r1.lan"))])
-        );
-        assert_eq!(table.find(&net("10.1.1.1/32"), TXT), Found::Records(vec![]));
-        assert_eq!(table.find(&net("10.1.1.9/32"), PTR), Found::NoName);
-        assert_eq!(table.find(&net("10.0.0.0/8"), PTR), Found::Records(vec![]));
-        assert_eq!(table.find(&net("192.0.2.1/32"), PTR), Found::Elsewhere);
-    }
-
-    #[test]
-    fn of_two_that_claim_the_same_the_lower_host_id_has_it_and_the_other_is_told() {
-        let table = table([router(5, "r1.lan", "10.2.0.0/16"), router(1, "r1.lan", "10.2.0.0/24")]);
-        assert_eq!(asked(table.find(&named("nas.r1.lan"), A)), Some(1));
-        assert_eq!(asked(table.find(&net("10.2.0.7/32"), PTR)), Some(1));
-        assert_eq!(asked(table.find(&net("10.2.9.7/32"), PTR)), Some(5));
-        let by: Vec<_> = table.conflicts.iter().map(|conflict| conflict.by().0).collect();
-        assert_eq!(by, [5, 5, 5], "{:?}", table.conflicts);
-    }
-
-    #[test]
-    fn a_zone_inside_one_of_a_lower_host_id_is_not_granted() {
-        let inside = table([router(1, "r1.lan", "10.2.0.0/24"), router(2, "x.r1.lan", "10.2.0.64/26")]);
-        assert_eq!(asked(inside.find(&named("a.x.r1.lan"), A)), Some(1));
-        assert_eq!(asked(inside.find(&net("10.2.0.65/32"), PTR)), Some(1));
-        let around = table([router(2, "r1.lan", "10.2.0.0/24"), router(1, "x.r1.lan", "10.2.0.64/26")]);
-        assert_eq!(asked(around.find(&named("a.x.r1.lan"), A)), Some(1));
-        assert_eq!(asked(around.find(&named("a.r1.lan"), A)), Some(2));
-        assert_eq!((inside.conflicts.len(), around.conflicts.len()), (3, 2));
-    }
-
-    #[test]
-    fn nobody_takes_the_domain_or_all_addresses_or_names_of_another_s_zone() {
-        let (host, mut greedy) = router(2, "lan", "0.0.0.0/1");
-        greedy.records =
-            BTreeSet::from([record("nas.r3.lan", "10.9.9.9"), record("www.example.com", "10.9.9.9")]);
-        let table = table([(host, greedy), router(3, "r3.lan", "10.3.0.0/24")]);
-        assert_eq!(asked(table.find(&named("nas.r3.lan"), A)), Some(3));
-        assert!(
-            matches!(table.find(&named("www.example.com"), A), Found::Records(records) if records.len() == 1)
-        );
-        assert_eq!(table.find(&net("11.1.1.1/32"), PTR), Found::Elsewhere);
-        assert_eq!(table.conflicts.len(), 3, "{:?}", table.conflicts);
-    }
-
-    #[test]
-    fn what_of_a_name_is_not_announced_is_asked_of_its_zone() {
-        let (host, mut told) = router(1, "r1.lan", "10.2.0.0/24");
-        told.records.insert(Record { name: name("nas.r1.lan"), data: RecordData::Txt(b"text".to_vec()) });
-        told.records.insert(Record { name: name("git.lan"), data: RecordData::Cname(name("nas.r1.lan")) });
-        let table = table([(host, told)]);
-        assert_eq!(asked(table.find(&named("nas.r1.lan"), A)), Some(1));
-        assert!(
-            matches!(table.find(&named("nas.r1.lan"), TXT), Found::Records(records) if records.len() == 1)
-        );
-        assert_eq!(table.find(&named("git.lan"), A), Found::Cname(name("nas.r1.lan")));
-        assert!(matches!(table.find(&named("git.lan"), 5), Found::Records(records) if records.len() == 1));
-    }
-
-    #[test]
-    fn without_a_server_there_is_nothing_but_what_is_announced() {
-        let (host, mut told) = router(4, "r4.lan", "10.4.0.0/24");
-        told.servers.clear();
-        let table = table([(host, told)]);
-        assert_eq!(table.find(&named("nas.r4.lan"), A), Found::NoName);
-        assert_eq!(table.find(&net("10.4.0.1/32"), PTR), Found::NoName);
-        assert!(matches!(table.find(&named("r4.lan"), A), Found::Records(records) if records.len() == 1));
-    }
-
-    #[test]
-    fn what_is_announced_goes_before_what_is_delegated() {
-        let delegate = |zone: &str| DelegateConfig {
-            zone: Some(name(zone)),
-            reverse: vec!["10.7.0.0/24".parse().unwrap()],
-            servers: vec!["10.1.1.7".parse().unwrap()],
-        };
-        let announced = [router(1, "r1.lan", "10.2.0.0/24")].into();
-        let table = ZoneTable::new(&name("lan"), &announced, &[delegate("r1.lan"), delegate("corp.example")]);
-        assert_eq!(asked(table.find(&named("nas.r1.lan"), A)), Some(1));
-        for subject in [named("a.corp.example"), net("10.7.0.1/32")] {
-            assert!(matches!(table.find(&subject, A), Found::Ask(owner) if owner.who == Who::Delegate));
-        }
-    }
-
-    #[test]
-    fn two_routers_may_announce_the_same_record_but_not_different_ones() {
-        let with = |host, address: &str| {
-            let (host, mut told) = router(host, &format!("r{host}.lan"), &format!("10.{host}.0.0/24"));
-            told.records.insert(record("www.lan", address));
-            (host, told)
-        };
-        assert!(table([with(2, "10.2.0.2"), with(3, "10.2.0.2")]).conflicts.is_empty());
-        let differing = table([with(2, "10.2.0.2"), with(3, "10.2.0.3")]);
-        assert_eq!(
-            differing.conflicts.first(),
-            Some(&Conflict::Name { name: name("www.lan"), by: HostId(3), owner: HostId(2) })
-        );
-        assert_eq!(
-            differing.find(&named("www.lan"), A),
-            Found::Records(vec![RecordData::A([10, 2, 0, 2].into())])
-        );
-    }
-}
+mod tests;

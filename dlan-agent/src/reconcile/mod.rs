@@ -22,6 +22,7 @@ pub use self::report::{Health, Report};
 use crate::addressing::AddressingError;
 use crate::config::{Config, HostId};
 use crate::desired::{RoutingInput, desired};
+use crate::names::domain::DomainName;
 use crate::plan::change::{Act, Change, ChangeView};
 use crate::plan::outcome::Outcome;
 use crate::plan::{Plan, PlanError, endpoint};
@@ -71,6 +72,8 @@ pub struct Reconciler {
     endpoints_due: BTreeSet<HostId>,
     /// What is known of the upstreams of services.
     upstreams: UpstreamFacts,
+    /// The names outside the mesh's domain of which routers have records, once they are known.
+    foreign_names: Option<BTreeSet<DomainName>>,
     adoption: Adoption,
     /// Which routes are in use, as far as it was told.
     installed: Installed,
@@ -204,6 +207,18 @@ impl Reconciler {
             self.compare_due = true;
         }
         self.upstreams = upstreams;
+    }
+
+    /// Takes the names outside the mesh's domain of which routers have records.
+    pub fn handle_foreign_names(&mut self, _now: Instant, names: BTreeSet<DomainName>) {
+        if self.foreign_names.as_ref() == Some(&names) {
+            return;
+        }
+        self.foreign_names = Some(names);
+        if let Some(facts) = &mut self.facts {
+            facts.foreign_names.clone_from(&self.foreign_names);
+            self.compare_due = true;
+        }
     }
 
     /// Takes word that something in the kernel changed.
@@ -358,7 +373,12 @@ impl Reconciler {
 
     /// Adds to what was found what is followed all the time.
     fn with_followed(&self, facts: Facts) -> Facts {
-        Facts { endpoints: self.endpoints.clone(), upstreams: self.upstreams.clone(), ..facts }
+        Facts {
+            endpoints: self.endpoints.clone(),
+            upstreams: self.upstreams.clone(),
+            foreign_names: self.foreign_names.clone(),
+            ..facts
+        }
     }
 
     fn look(&mut self) {

@@ -12,6 +12,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::addressing::RouterAddresses;
 use crate::config::dhcp::{DhcpConfig, DhcpOption, LeaseClient, StaticLease};
 use crate::config::{Config, LanConfig};
+use crate::names::domain::DomainName;
+use crate::names::own;
 use crate::state::facts::Facts;
 use crate::state::managed_file::ManagedFile;
 use crate::state::program::{Program, ProgramFile, ProgramName, Reread};
@@ -27,6 +29,9 @@ const CONFIG_FILE: &str = "dnsmasq.conf";
 const CLIENTS_FILE: &str = "clients";
 /// Names with their addresses.
 const HOSTS_FILE: &str = "hosts";
+
+/// What lines begin with that have private addresses of a name believed.
+const FOREIGN_NAME: &str = "rebind-domain-ok=";
 
 /// The client architectures of UEFI (RFC 4578, IANA's list): x86, x64 in its two numbers, ARM 32 and 64, and the same by HTTP.
 const EFI_ARCHITECTURES: [u8; 8] = [6, 7, 9, 10, 11, 15, 16, 19];
@@ -47,7 +52,14 @@ struct Lan<'a> {
 }
 
 /// Returns the program with its files; `None` when no LAN asks for it, it is not installed, or the system itself does its work.
-pub fn render(config: &Config, facts: &Facts, identity: RouterAddresses) -> Option<Program> {
+///
+/// `foreign` are the names outside the mesh's domain of which routers of the mesh have records.
+pub fn render(
+    config: &Config,
+    facts: &Facts,
+    identity: RouterAddresses,
+    foreign: &BTreeSet<DomainName>,
+) -> Option<Program> {
     let path = facts.dnsmasq.as_deref()?;
     let lans = lans(config, facts);
     if lans.is_empty() || facts.is_openwrt {
@@ -63,7 +75,7 @@ pub fn render(config: &Config, facts: &Facts, identity: RouterAddresses) -> Opti
         check: Some(vec!["--test".to_owned(), config_argument]),
         directories: BTreeSet::from([LEASES_DIRECTORY.into()]),
         files: BTreeMap::from([
-            (CONFIG_FILE.to_owned(), file(&config_text(config, &lans, identity), Reread::Restart)),
+            (CONFIG_FILE.to_owned(), file(&config_text(config, &lans, identity, foreign), Reread::Restart)),
             (CLIENTS_FILE.to_owned(), file(&clients_text(&lans), Reread::Reload)),
             (HOSTS_FILE.to_owned(), file(&hosts_text(config, &lans, identity), Reread::Reload)),
         ]),
@@ -105,7 +117,12 @@ impl Text {
     }
 }
 
-fn config_text(config: &Config, lans: &[Lan<'_>], identity: RouterAddresses) -> String {
+fn config_text(
+    config: &Config,
+    lans: &[Lan<'_>],
+    identity: RouterAddresses,
+    foreign: &BTreeSet<DomainName>,
+) -> String {
     let mut text = Text::default();
     let directory = ProgramName::Dnsmasq.directory();
     let file = |name: &str| directory.join(name).display().to_string();
@@ -121,6 +138,7 @@ fn config_text(config: &Config, lans: &[Lan<'_>], identity: RouterAddresses) -> 
     text.line("user=nobody");
     text.line(format_args!("addn-hosts={}", file(HOSTS_FILE)));
     names_text(&mut text, config, lans);
+    records_text(&mut text, config, foreign);
     text.line(format_args!("dhcp-leasefile={LEASES_FILE}"));
     text.line(format_args!("dhcp-hostsfile={}", file(CLIENTS_FILE)));
     text.line("dhcp-authoritative");
@@ -148,7 +166,7 @@ fn names_text(text: &mut Text, config: &Config, lans: &[Lan<'_>]) {
     let (domain, zone) = (&mesh.domain, format!("{}.{}", mesh.name, mesh.domain));
     text.line("no-hosts\ndomain-needed\ncache-size=1000\nedns-packet-max=1232");
     text.line("stop-dns-rebind");
-    text.line(format_args!("rebind-domain-ok={domain}"));
+    text.line(format_args!("{FOREIGN_NAME}{domain}"));
     text.line(format_args!("domain={zone}"));
     text.line(format_args!("local=/{zone}/"));
     if lans.iter().any(|lan| lan.config.dhcp.subdomain.is_some()) {
@@ -173,6 +191,28 @@ fn names_text(text: &mut Text, config: &Config, lans: &[Lan<'_>]) {
     for zone in own {
         text.line(format_args!("local=/{zone}/"));
     }
+}
+
+/// Names that the agent's name server has records of though they lie in this router's zone, or outside the mesh's domain.
+fn records_text(text: &mut Text, config: &Config, foreign: &BTreeSet<DomainName>) {
+    let zone = own::zone(&config.mesh);
+    let in_zone =
+        |name: &&DomainName| zone.as_ref().is_some_and(|zone| name.is_within(zone) && *name != zone);
+    let own: BTreeSet<&DomainName> =
+        config.records.iter().map(|record| &record.name).filter(in_zone).collect();
+    for name in own.into_iter().chain(foreign) {
+        text.line(format_args!("server=/{name}/127.0.0.1#{}", config.names.port));
+    }
+    for name in foreign {
+        text.line(format_args!("{FOREIGN_NAME}{name}"));
+    }
+}
+
+/// Returns the names outside the mesh's domain that standing files are about.
+pub fn names_of(config: &Config, program: &Program) -> BTreeSet<DomainName> {
+    let lines = program.files.get(CONFIG_FILE).into_iter().flat_map(|file| file.file.text.lines());
+    let names = lines.filter_map(|line| line.strip_prefix(FOREIGN_NAME)?.parse().ok());
+    names.filter(|name: &DomainName| name.as_str() != config.mesh.domain).collect()
 }
 
 /// Returns the reverse zones of a LAN's prefixes, whole octets and nibbles each.

@@ -37,6 +37,8 @@ fn facts() -> Facts {
         addresses: BTreeSet::from(["10.2.0.1/24".parse().unwrap(), "203.0.113.1/24".parse().unwrap()]),
     };
     Facts {
+        foreign_names: None,
+        resolvers: Vec::new(),
         private_key: PrivateKey::from_octets([1; 32]),
         link_psks: BTreeMap::new(),
         ospf_secrets: [(1, "first"), (2, "second")].map(|(id, key)| (id, AuthenticationKey::new(key))).into(),

@@ -12,6 +12,7 @@ use vxlan::link::LinkName;
 use super::nginx::NginxFacts;
 use super::upstreams::UpstreamFacts;
 use crate::config::{HostId, LanConfig};
+use crate::names::domain::DomainName;
 
 /// What was found on this router.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub struct Facts {
     pub nginx: Option<NginxFacts>,
     /// What is known of the upstreams of services.
     pub upstreams: UpstreamFacts,
+    /// The names outside the mesh's domain of which routers have records; `None` before the databases are known.
+    pub foreign_names: Option<BTreeSet<DomainName>>,
+    /// The name servers of the rest of the world, as the system knows them.
+    pub resolvers: Vec<IpAddr>,
     /// Where the dnsmasq is that is installed.
     pub dnsmasq: Option<PathBuf>,
     /// Whether the system is OpenWrt, which gives the LANs' hosts their addresses itself.

@@ -1,6 +1,8 @@
 //! Finds the facts: devices and addresses on them, keys, secrets, which WireGuard there is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -25,6 +27,10 @@ use crate::state::upstreams::UpstreamFacts;
 /// What is there on OpenWrt.
 const OPENWRT_RELEASE: &str = "etc/openwrt_release";
 
+/// Where the name servers of the rest of the world are written, the better one first.
+const RESOLVER_FILES: [&str; 2] = ["tmp/resolv.conf.d/resolv.conf.auto", "etc/resolv.conf"];
+/// How many of them are used, as in the system's own resolver.
+const RESOLVERS_MAX: usize = 3;
 /// What an error calls the section of the mesh.
 const MESH_SECTION: &str = "mesh";
 
@@ -117,6 +123,8 @@ impl System {
             addresses: found.iter().filter(|found| found.is_usable).map(|it| it.at.address.addr()).collect(),
             nginx: if config.services.is_empty() { None } else { self.nginx().await },
             upstreams: UpstreamFacts::default(),
+            foreign_names: None,
+            resolvers: resolvers(&self.config.root),
             dnsmasq: programs::find(ProgramName::Dnsmasq),
             is_openwrt: self.config.root.join(OPENWRT_RELEASE).exists(),
         })
@@ -152,6 +160,20 @@ impl System {
             Ok(SettingValue(_)) => true,
         }
     }
+}
+
+/// Returns the name servers of the rest of the world: those that OpenWrt was told of on its WANs, else the system's.
+fn resolvers(root: &Path) -> Vec<IpAddr> {
+    let texts = RESOLVER_FILES.iter().filter_map(|file| std::fs::read_to_string(root.join(file)).ok());
+    texts.map(|text| name_servers(&text)).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Returns the name servers of a resolv.conf, but for those that speak on this router itself only.
+fn name_servers(text: &str) -> Vec<IpAddr> {
+    let words = text.lines().map(str::split_ascii_whitespace);
+    let servers =
+        words.filter_map(|mut words| (words.next()? == "nameserver").then(|| words.next()?.parse().ok())?);
+    servers.filter(|server: &IpAddr| !server.is_loopback()).take(RESOLVERS_MAX).collect()
 }
 
 fn foreign_addresses(
@@ -197,6 +219,13 @@ mod tests {
             let answer = serde_json::json!({"l3_device": name}).to_string();
             prop_assert_eq!(l3_device(answer.as_bytes()), LinkName::new(&name).ok().filter(is_plain_device));
         }
+    }
+
+    #[test]
+    fn the_name_servers_are_those_of_other_machines() {
+        let text = "# nameserver 192.0.2.1\nsearch lan\nnameserver 127.0.0.1\nnameserver 192.0.2.53 x\nnameserver\nnameserver fe80::1%eth0\n nameserver 2001:db8::53\n";
+        let found: Vec<_> = name_servers(text).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.0.2.53", "2001:db8::53"]);
     }
 
     #[test]

@@ -60,8 +60,8 @@ pub mod names {
     /// Who answers for the rest of the world.
     pub static UPSTREAM: TypedOption<IpAddr> = TypedOption::new("upstream", Kind::Address, names::address)
         .list()
-        .default(Default::Unset("this router's own dnsmasq, which asks those of /etc/resolv.conf"))
-        .summary("The name servers that are asked about names outside the mesh, for LANs with `dns64` and for aliases that lead out of the mesh.");
+        .default(Default::Unset("those that the system knows: of OpenWrt's WANs, else of /etc/resolv.conf"))
+        .summary("The name servers that are asked about names outside the mesh, for LANs with `dns64`, for aliases that lead out of the mesh, and by dnsmasq.");
 }
 
 /// The section `config record`.
