@@ -122,7 +122,8 @@ fn zones_here_and_elsewhere() {
 fn no_chain_holds_anything_up_by_its_policy() {
     // A policy of a new chain holds before its rules do: with any but accept a replacement would cost packets.
     let text = format!("{}{ZONES}", with_wan(CLOSED));
-    let chains = table(&text).objects.into_iter().filter_map(|object| object.get("chain").cloned());
+    let objects = table(&text).objects;
+    let chains = objects.iter().filter_map(|object| object.get("chain").cloned());
     let policies: BTreeSet<String> =
         chains.filter_map(|chain| Some(chain.get("policy")?.as_str()?.to_owned())).collect();
     assert_eq!(policies, BTreeSet::from(["accept".to_owned()]));
@@ -199,7 +200,7 @@ proptest! {
             let Ok(loaded) = parse(Source { file: "dlan", text: &text, hostname: "r1" }) else { continue };
             let state = desired(&loaded.config, &facts(&loaded.config), &routing(ROUTES), &State::default()).unwrap();
             let mut found = BTreeSet::new();
-            for object in &state.ruleset.unwrap().objects {
+            for object in state.ruleset.unwrap().objects.iter() {
                 texts(object, &mut found);
             }
             for text in found {

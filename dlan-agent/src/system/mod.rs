@@ -11,6 +11,7 @@ pub mod file;
 pub mod identity;
 mod managed_files;
 mod next_hops;
+mod nft_generation;
 mod nftables;
 mod nginx;
 mod process;
@@ -85,6 +86,8 @@ pub struct System {
     record: Mutex<Record>,
     /// What nobody tells of, as it was left.
     left: Mutex<Left>,
+    /// When the nftables table was last as it was given.
+    ruleset: Mutex<nftables::SeenAsGiven>,
     /// What nginx said of itself.
     nginx: Mutex<Option<nginx::Asked>>,
     /// The processes of programs.
@@ -104,8 +107,8 @@ impl System {
         let rtnl = Rtnl::open().map_err(SystemError::Open)?;
         let links = Links::new(config.links.clone());
         let (record, nginx) = (Mutex::new(record), Mutex::new(None));
-        let left = Mutex::default();
-        Ok(Self { links, rtnl, record, left, nginx, processes, config })
+        let (left, ruleset) = (Mutex::default(), Mutex::default());
+        Ok(Self { links, rtnl, record, left, ruleset, nginx, processes, config })
     }
 
     /// Counts a start of the OSPF engines and returns its authentication epoch, higher than those of all earlier ones.
@@ -212,7 +215,7 @@ impl System {
             routes,
             rules,
             settings: settings::observe(&self.config.root, record),
-            ruleset: nftables::observe(record.ruleset.as_ref()).await?,
+            ruleset: nftables::observe(record.ruleset.as_ref(), &mut *self.ruleset.lock().await).await?,
             files: managed_files::observe(&self.config.root),
             programs: programs::observe(&self.config.root, record),
         })

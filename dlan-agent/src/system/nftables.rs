@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::command::{self, CommandError};
+use super::nft_generation;
 use super::record::AppliedRuleset;
 use crate::state::ruleset::{Ruleset, TABLE_FAMILY, TABLE_NAME};
 
@@ -19,12 +20,29 @@ pub enum NftablesError {
     NotJson(#[source] serde_json::Error),
 }
 
-/// Returns what stands in the table. What is as it was shown right after we gave it counts as what we gave.
-pub async fn observe(applied: Option<&AppliedRuleset>) -> Result<Option<Ruleset>, NftablesError> {
+/// When the table was last seen to be as it was given: the number of nftables' last change before that look.
+#[derive(Debug, Default)]
+pub struct SeenAsGiven(Option<u32>);
+
+/// Returns what stands in the table. What is as it was shown right after we gave it counts as what we gave; if it was that
+/// before and nothing in nftables has changed since, it is not listed again.
+pub async fn observe(
+    applied: Option<&AppliedRuleset>,
+    seen: &mut SeenAsGiven,
+) -> Result<Option<Ruleset>, NftablesError> {
+    // Without the number every look lists.
+    let generation = nft_generation::read().ok();
+    if let Some(applied) = applied.filter(|_| generation.is_some() && seen.0 == generation) {
+        return Ok(Some(applied.given.clone()));
+    }
+    seen.0 = None;
     let Some(objects) = list().await? else { return Ok(None) };
     let shown = normalise(objects);
     Ok(Some(match applied {
-        Some(applied) if applied.shown == shown => applied.given.clone(),
+        Some(applied) if applied.shown == shown => {
+            seen.0 = generation;
+            applied.given.clone()
+        }
         Some(_) | None => shown,
     }))
 }
@@ -83,7 +101,7 @@ fn counts(objects: &[Value]) -> BTreeMap<String, (u64, u64)> {
 /// Takes from a listing what differs without anybody having changed anything.
 fn normalise(objects: Vec<Value>) -> Ruleset {
     let objects = objects.into_iter().filter(|object| object.get("metainfo").is_none());
-    Ruleset { objects: objects.map(strip).collect() }
+    Ruleset::from(objects.map(strip).collect::<Vec<_>>())
 }
 
 fn strip(mut value: Value) -> Value {
@@ -109,7 +127,7 @@ fn strip(mut value: Value) -> Value {
 fn replacement(ruleset: Option<&Ruleset>, counts: &BTreeMap<String, (u64, u64)>) -> Value {
     let table = json!({"table": {"family": TABLE_FAMILY, "name": TABLE_NAME}});
     let mut commands = vec![json!({"add": table}), json!({"delete": table})];
-    for object in ruleset.iter().flat_map(|ruleset| &ruleset.objects) {
+    for object in ruleset.iter().flat_map(|ruleset| ruleset.objects.iter()) {
         let mut object = object.clone();
         if let Some(counter) = object.get_mut("counter").and_then(Value::as_object_mut)
             && let Some((packets, bytes)) =
@@ -156,7 +174,7 @@ mod tests {
             let objects = decode(text.as_bytes()).unwrap();
             let _ = counts(&objects);
             let shown = normalise(objects);
-            prop_assert_eq!(normalise(shown.objects.clone()), shown);
+            prop_assert_eq!(normalise(shown.objects.to_vec()), shown);
         }
 
         #[test]
@@ -180,7 +198,7 @@ mod tests {
 
     #[test]
     fn counts_outlive_a_replacement() {
-        let ruleset = Ruleset { objects: vec![json!({"counter": {"name": "a", "packets": 0, "bytes": 0}})] };
+        let ruleset = Ruleset::from(vec![json!({"counter": {"name": "a", "packets": 0, "bytes": 0}})]);
         let transaction = replacement(Some(&ruleset), &BTreeMap::from([("a".to_owned(), (3, 300))]));
         assert_eq!(transaction["nftables"][2]["add"]["counter"]["packets"], json!(3));
         assert_eq!(transaction["nftables"][2]["add"]["counter"]["bytes"], json!(300));

@@ -82,7 +82,7 @@ pub fn render(inputs: &Inputs<'_>) -> Ruleset {
     objects.extend(sources::rules(&names));
     objects.extend(zones::rules(config, sides, &names));
     objects.extend(self::names::rules(config, sides));
-    Ruleset { objects }
+    Ruleset::from(objects)
 }
 
 /// The devices that the rules tell apart.
