@@ -41,7 +41,7 @@ fn main() {
 fn cold_starts(most: usize) {
     println!();
     println!(
-        "Cold start of all routers within 2 s, in a random mesh with 4 links each, HelloInterval 10 s: until every database is right. About {TABLES} calculate routes, which are checked."
+        "Cold start of all routers within 2 s, in a random mesh with 4 links each, HelloInterval 10 s: until every database and route is right."
     );
     println!();
     println!(
@@ -61,7 +61,6 @@ fn cold_start(routers: usize) {
     let config = WorldConfig {
         hello_interval: Duration::from_secs(10),
         dead_interval: Duration::from_secs(40),
-        routes_at_every: (routers / TABLES).max(1),
         ..WorldConfig::new(topology("random, 4 links", routers), Family::Ipv6)
     };
     let links = config.topology.links.len();
