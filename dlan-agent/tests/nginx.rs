@@ -289,10 +289,21 @@ fn an_upstream_that_fails_its_check_is_taken_out_of_the_service_that_checks_it()
 }
 
 #[test]
-fn where_nothing_can_be_exposed_there_is_no_nginx() {
-    assert_eq!(text(&config(TWO), &upstreams(&[])), None);
+fn where_nothing_can_be_exposed_nginx_listens_nowhere_and_keeps_its_connections() {
     let elsewhere = "config service a\n list listen '192.0.2.77:80'\n list upstream '10.2.0.1:80'\n";
-    assert_eq!(text(&config(elsewhere), &upstreams(&[])), None);
+    for services in [TWO, elsewhere] {
+        let text = text(&config(services), &upstreams(&[])).unwrap();
+        judge(&text);
+        assert_eq!(sockets(&text), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn an_nginx_without_a_stream_module_is_not_started() {
+    let nginx = NginxFacts { stream: StreamModule::Missing, ..nginx() };
+    let (addresses, upstreams) = (BTreeSet::new(), upstreams(&[("one", &["10.2.0.1"])]));
+    let router = Router { nginx: &nginx, addresses: &addresses, upstreams: &upstreams };
+    assert_eq!(render(&config(TWO).services, router), None);
 }
 
 #[test]

@@ -39,7 +39,8 @@ pub struct Router<'a> {
     pub upstreams: &'a UpstreamFacts,
 }
 
-/// Returns the program with its configuration; `None` when there is nothing that it could listen for.
+/// Returns the program with its configuration; `None` when it has no stream module. Where nothing can be listened for it runs
+/// all the same: connections that stand are nobody's to end.
 pub fn render(services: &[ServiceConfig], router: Router<'_>) -> Option<Program> {
     let text = config(services, router)?;
     let path = ProgramName::Nginx.directory().join(CONFIG_FILE).display().to_string();
@@ -113,9 +114,6 @@ fn config(services: &[ServiceConfig], router: Router<'_>) -> Option<String> {
     };
     let exposed: Vec<Exposed<'_>> = services.iter().filter_map(exposed).collect();
     let groups = groups(&exposed, router.addresses);
-    if groups.is_empty() {
-        return None;
-    }
     let mut text = module;
     header(&mut text, &router.nginx.group);
     let listened: BTreeSet<&str> =

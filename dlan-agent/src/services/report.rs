@@ -32,7 +32,7 @@ pub fn report(
     let running = program.is_some_and(|program| program.is_running);
     let mut addresses = facts.map(|facts| facts.addresses.clone()).unwrap_or_default();
     addresses.extend(known.iter().flat_map(|known| &known.addresses).map(|own| own.address.addr()));
-    let of = |service| service_report(service, nginx.filter(|_| running), &addresses, services);
+    let of = |service| service_report(service, (nginx, running), &addresses, services);
     ServicesReport {
         nginx: nginx.map(|nginx| nginx.version.to_string()),
         running,
@@ -43,7 +43,7 @@ pub fn report(
 
 fn service_report(
     service: &ServiceConfig,
-    nginx: Option<&NginxFacts>,
+    (nginx, is_running): (Option<&NginxFacts>, bool),
     addresses: &BTreeSet<IpAddr>,
     services: &Services,
 ) -> ServiceReport {
@@ -57,6 +57,7 @@ fn service_report(
         {
             ListenState::Closed
         }
+        Some(_) if !is_running => ListenState::Closed,
         Some(_) => ListenState::Open,
     };
     let sockets: BTreeSet<SocketAddr> = service.listen.iter().flat_map(Listen::sockets).collect();
