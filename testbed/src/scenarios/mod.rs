@@ -19,6 +19,7 @@ mod peering;
 mod plain;
 mod privacy;
 mod reach;
+mod services;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Scenario> {
         failures::SCENARIOS,
         leaks::SCENARIOS,
         confirm::SCENARIOS,
+        services::SCENARIOS,
         mixed::SCENARIOS,
         names::SCENARIOS,
         plain::SCENARIOS,
