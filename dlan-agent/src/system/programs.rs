@@ -255,7 +255,11 @@ pub(super) async fn apply(
         }
         (Transition::Start | Transition::Restart, Some(to)) => {
             stop(root, edit).await?;
-            Some(start(config, name, to).await?)
+            let process = start(config, name, to).await?;
+            // Known from here on: an agent that ends meanwhile leaves a program that the next one takes over.
+            remember(Some(to), Some(process))?;
+            outlive_probation(config, name, process).await?;
+            Some(process)
         }
         (Transition::Start | Transition::Restart | Transition::Stop, _) => {
             stop(root, edit).await?;
@@ -329,16 +333,24 @@ async fn start(config: &SystemConfig, name: ProgramName, program: &Program) -> R
     } else {
         start_detached(config, name, program)?
     };
-    let ended = || ProgramError::Ended { program: name, said: last_words(&config.root, name) };
-    let process = Process::of(pid).ok_or_else(ended)?;
+    Process::of(pid)
+        .ok_or_else(|| ProgramError::Ended { program: name, said: last_words(&config.root, name) })
+}
+
+/// Waits until a process that was started has lived long enough.
+async fn outlive_probation(
+    config: &SystemConfig,
+    name: ProgramName,
+    process: Process,
+) -> Result<(), ProgramError> {
     let deadline = Instant::now() + PROBATION;
     while Instant::now() < deadline {
         tokio::time::sleep(POLL).await;
         if !process::runs(process) {
-            return Err(ended());
+            return Err(ProgramError::Ended { program: name, said: last_words(&config.root, name) });
         }
     }
-    Ok(process)
+    Ok(())
 }
 
 fn start_detached(config: &SystemConfig, name: ProgramName, program: &Program) -> Result<i32, ProgramError> {
