@@ -124,6 +124,12 @@ impl<'a> Guest<'a> {
         said.split_whitespace().nth(1).unwrap_or_default().to_owned()
     }
 
+    /// Returns the hardware address of the host.
+    pub fn mac(&self) -> Result<String, LabError> {
+        let path = self.node.path(&format!("/sys/class/net/{DEVICE}/address"));
+        Ok(crate::lab::read_file(&path)?.trim().to_owned())
+    }
+
     /// Gives the host back what the lab had set.
     pub fn restore(&self) -> Result<(), LabError> {
         self.clear()?;

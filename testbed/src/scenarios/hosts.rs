@@ -1,4 +1,4 @@
-//! Hosts that are plugged into a LAN get addresses and names by themselves.
+//! Hosts that are plugged into a LAN get addresses and names by themselves, and keep them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -15,6 +15,12 @@ pub const SCENARIOS: &[Scenario] = &[
         claim: "A host plugged into a LAN gets addresses of both families and a name by itself; the name resolves forward and back.",
         topology: "reference",
         run: host_plugged_in,
+    },
+    Scenario {
+        name: "lease-holds",
+        claim: "A static lease holds while dnsmasq is killed and its agent starts again, and dnsmasq is there again without anybody's doing.",
+        topology: "reference",
+        run: lease_holds,
     },
     Scenario {
         name: "lan-families",
@@ -96,6 +102,67 @@ fn host_plugged_in(stage: &mut Stage) -> Result<(), LabError> {
         names.len(),
         took.as_secs_f64()
     ));
+    Ok(())
+}
+
+fn lease_holds(stage: &mut Stage) -> Result<(), LabError> {
+    let lab = &stage.lab;
+    let guest = Guest::unplug(lab, "s2")?;
+    let lease = format!("\toption dhcp '1'\n\tlist lease '{} 7 nas'\n", guest.mac()?);
+    let before = serve(lab, "r1", &lease)?;
+    guest.plug()?;
+    let holds = |guest: &Guest<'_>, when: &str| -> Result<(), LabError> {
+        let ipv4 = wait::until(LIMIT, "the leased IPv4 address", || guest.ask_ipv4())?;
+        claim(ipv4 == Ipv4Addr::new(10, 2, 1, 7), || format!("s2 has {ipv4} {when}"))?;
+        wait::until(LIMIT, "the leased IPv6 address", || match guest.ask_ipv6()? {
+            found if found.iter().any(|one| one.to_string() == "fd79:2de7:db86:1::7") => Ok(()),
+            found => Err(format!("{found:?}")),
+        })?;
+        let name = guest.name_of("10.2.1.7");
+        claim(name == "nas.r1.lan", || format!("10.2.1.7 is {name:?} {when}"))
+    };
+    holds(&guest, "at first")?;
+    let processes = dnsmasq(lab, "r1")?;
+    let [killed] = processes.as_slice() else {
+        return Err(LabError::Claim(format!("r1 has these dnsmasq: {processes:?}")));
+    };
+    crate::node::end_process(*killed);
+    let begun = Instant::now();
+    let another = wait::until(LIMIT, "another dnsmasq", || match dnsmasq(lab, "r1") {
+        Ok(now) if now.len() == 1 && !now.contains(killed) => Ok(now),
+        other => Err(format!("{other:?}")),
+    })?;
+    let repaired = begun.elapsed();
+    let leases = lab.node("r1")?.run("cat", &["/var/lib/dlan/dnsmasq.leases"])?;
+    claim(leases.contains("10.2.1.7"), || format!("the lease is not kept:\n{leases}"))?;
+    holds(&guest, "after dnsmasq was killed")?;
+    wait::until(LIMIT, "the agent to be settled", || match lab.plans_nothing("r1") {
+        Ok(true) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    lab.kill_agent("r1")?;
+    lab.start_agent("r1")?;
+    wait::until(LIMIT, "the agent to be settled", || match lab.plans_nothing("r1") {
+        Ok(true) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let now = dnsmasq(lab, "r1")?;
+    claim(now == another, || format!("the agent that started again has {now:?} instead of {another:?}"))?;
+    holds(&guest, "after the agent was killed")?;
+    // Another lease is read without a restart.
+    let other =
+        lab.read_config("r1")?.replace(&lease, &format!("{lease}\tlist lease '02:00:00:00:00:99 9 tv'\n"));
+    lab.write_config("r1", &other)?;
+    lab.dlan("r1", &["apply"])?;
+    wait::until(LIMIT, "the name of another lease", || match guest.resolve("tv.r1.lan") {
+        found if found.contains(&"10.2.1.9".to_owned()) => Ok(()),
+        found => Err(format!("{found:?}")),
+    })?;
+    claim(dnsmasq(lab, "r1")? == another, || "dnsmasq was started again for a lease".to_owned())?;
+    guest.restore()?;
+    put_back(lab, "r1", &before)?;
+    lab.wait_for_adjacencies(LIMIT)?;
+    stage.saw(format!("a killed dnsmasq is there again after {:.1} s", repaired.as_secs_f64()));
     Ok(())
 }
 
