@@ -36,6 +36,9 @@ pub struct SessionEnds {
     pub client: std::net::IpAddr,
     /// The router's, which the operator called.
     pub router: std::net::IpAddr,
+    /// The router's port.
+    #[serde(default)]
+    pub port: u16,
 }
 
 impl Caller {
@@ -94,7 +97,9 @@ fn parse_ends(text: &str) -> Option<SessionEnds> {
     let address = |word: &str| word.split('%').next()?.parse().ok();
     let words: Vec<&str> = text.split(' ').collect();
     match words.as_slice() {
-        [client, _, router, _] => Some(SessionEnds { client: address(client)?, router: address(router)? }),
+        [client, _, router, port] => {
+            Some(SessionEnds { client: address(client)?, router: address(router)?, port: port.parse().ok()? })
+        }
         _ => None,
     }
 }
@@ -150,7 +155,7 @@ mod tests {
     fn the_ends_of_a_session_are_two_addresses() {
         let ends = parse_ends("fe80::1%br-lan 50312 fd00::2 22").unwrap();
         assert_eq!(ends.client.to_string(), "fe80::1");
-        assert_eq!(ends.router.to_string(), "fd00::2");
+        assert_eq!((ends.router.to_string().as_str(), ends.port), ("fd00::2", 22));
         assert_eq!(parse_ends("10.2.0.2 50312"), None);
     }
 

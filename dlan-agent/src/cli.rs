@@ -97,6 +97,14 @@ pub enum Command {
     Names,
     /// Show every service: where it listens, how its upstreams are
     Services,
+    /// Show the zones: who is in them and what they reach, what passes the WANs, and what was dropped
+    Zones,
+    /// Print the filter that holds before any agent runs, for `nft -j -f -`
+    Firewall {
+        /// Give it to nftables unless the filter stands; for the boot, before the network starts.
+        #[arg(long)]
+        load: bool,
+    },
     /// Show the whole mesh as this router sees it
     Topology(TopologyArgs),
     /// Show the way to a host, hop by hop, and whether a packet gets through

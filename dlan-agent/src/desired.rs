@@ -10,11 +10,11 @@ use vxlan::vtep::VxlanLink;
 use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
-use crate::config::{Config, LinkConfig, MeshConfig};
+use crate::config::{Config, DeviceSource, LanConfig, LinkConfig, MeshConfig, WanConfig};
 use crate::names::domain::DomainName;
 use crate::next_hops::{self, Assigned, Ways};
 use crate::render::{dnsmasq, iproute2, nftables, nginx};
-use crate::state::facts::Facts;
+use crate::state::facts::{Facts, LanFacts, Sides, WanFacts};
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 use crate::state::next_hop::NextHopId;
 use crate::state::program::{Program, ProgramName};
@@ -22,9 +22,10 @@ use crate::state::route::{
     METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_UNREACHABLE, Route, RouteAction, RouteHop, RouteKey,
 };
 use crate::state::rule::{Rule, RuleFamily};
+use crate::state::ruleset::Ruleset;
 use crate::state::setting::{Setting, SettingValue};
 use crate::state::{DeviceAddress, LOOPBACK_DEVICE, State};
-use crate::zones::{self, FarZones};
+use crate::zones::{self, FarZones, ZoneSets};
 
 /// The routes of the routing protocol, resolved to what the kernel is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,18 +53,14 @@ pub fn desired(
     standing: &State,
 ) -> Result<State, AddressingError> {
     let mesh = &config.mesh;
-    let links: Vec<(&LinkConfig, LinkAddressing)> = config
-        .links
-        .iter()
-        .map(|link| Ok((link, addressing::link(mesh, link.host_id)?)))
-        .collect::<Result<_, AddressingError>>()?;
+    let links = links(config)?;
     let own = addressing::wireguard(mesh, mesh.host_id)?;
     let mut devices = BTreeMap::new();
     devices.insert(mesh.wg_device.clone(), wireguard_link(config, facts, own, &links));
     for (link, at) in &links {
         devices.insert(at.device.clone(), vxlan_link(mesh, link, at));
     }
-    let guarded = guarded_prefixes(config, facts, routing);
+    let guarded = guarded_prefixes(config, facts.sides(), routing);
     let mut routes = neighbor_routes(mesh, own, &links);
     routes.extend(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)));
     let learned = learned_ways(mesh, routing, &devices);
@@ -89,6 +86,40 @@ pub fn desired(
         programs: programs(config, facts, &own_addresses, standing)?,
         links: devices,
     })
+}
+
+/// Works out the filter that holds before anything was found of the router: what the configuration alone says. Of other
+/// routers' zones nothing is known.
+pub fn boot_ruleset(config: &Config) -> Result<Ruleset, AddressingError> {
+    let device = |wan: &WanConfig| match &wan.source {
+        DeviceSource::Device(device) => Some(device.clone()),
+        DeviceSource::Interface(_) => None,
+    };
+    let wan = |wan: &WanConfig| {
+        let facts = WanFacts { device: device(wan), lives_by_ra: false, prefixes: BTreeSet::new() };
+        (wan.name.clone(), facts)
+    };
+    let lan = |lan: &LanConfig| {
+        let facts = LanFacts { device: lan.device.clone(), exists: true, addresses: BTreeSet::new() };
+        (lan.name.clone(), facts)
+    };
+    let wans = config.wans.iter().map(wan).collect();
+    let lans = config.lans.iter().map(lan).collect();
+    let sides = Sides { wans: &wans, lans: &lans };
+    let links = links(config)?;
+    let routing = RoutingInput::default();
+    let far = FarZones { standing: Some(ZoneSets::new()), ..FarZones::default() };
+    Ok(nftables::render(&nftables::Inputs {
+        config,
+        sides,
+        links: &links,
+        guarded: &guarded_prefixes(config, sides, &routing),
+        members: &zones::members(config, sides, [], &far),
+    }))
+}
+
+fn links(config: &Config) -> Result<Vec<(&LinkConfig, LinkAddressing)>, AddressingError> {
+    config.links.iter().map(|link| Ok((link, addressing::link(&config.mesh, link.host_id)?))).collect()
 }
 
 fn wireguard_link(
@@ -161,12 +192,12 @@ fn addresses(config: &Config, facts: &Facts) -> Result<BTreeSet<DeviceAddress>, 
 
 /// Returns every prefix that must never be reached by the WAN: the mesh's pools, this router's LANs, and what was
 /// ever learned; but no default route, or the internet would go with it.
-fn guarded_prefixes(config: &Config, facts: &Facts, routing: &RoutingInput) -> BTreeSet<IpNet> {
+fn guarded_prefixes(config: &Config, sides: Sides<'_>, routing: &RoutingInput) -> BTreeSet<IpNet> {
     let mesh = &config.mesh;
     let pools = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
     let pools = pools.chain([mesh.loopback_ipv6, mesh.wg_ipv6].map(IpNet::V6));
     pools
-        .chain(lan_prefixes(config, facts))
+        .chain(config.lans.iter().flat_map(|lan| sides.lan_prefixes(lan)).map(|(_, prefix)| prefix))
         .chain(routing.learned.iter().copied())
         .chain(routing.routes.keys().copied())
         .filter(|prefix| prefix.prefix_len() > 0)

@@ -16,7 +16,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use dlan_agent::config::{Source, parse};
-use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::desired::{RoutingInput, boot_ruleset, desired};
+use dlan_agent::render::nftables::sets_of;
 use dlan_agent::state::State;
 use dlan_agent::state::ruleset::Ruleset;
 use dlan_agent::zones::FarZones;
@@ -141,6 +142,30 @@ fn transit_is_never_asked_for_its_connection() {
         let by_wan = object["expr"][0].to_string().contains("wan0");
         assert!(by_wan || chain == "wan_input" || chain.starts_with("zone_"), "{object}");
     }
+}
+
+#[test]
+fn the_sets_of_zones_are_read_back_from_a_table() {
+    let sets = sets_of(&table(&format!("{CONFIG}{ZONES}")));
+    let nets = |zone: &str| sets[zone].iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(nets("cameras"), ["10.2.7.0/24", "10.2.8.0/24", "fd79:8::/64"]);
+    assert!(nets("internal").contains(&"10.2.4.0/24".to_owned()), "{sets:?}");
+    assert_eq!(sets.len(), 2);
+}
+
+#[test]
+fn the_filter_of_the_boot_knows_what_the_configuration_says_and_no_more() {
+    let text = format!("{}{ZONES}", with_wan(CLOSED));
+    let boot = boot_ruleset(&config_of(&text)).unwrap();
+    let of = |ruleset: &Ruleset, chain: &str| -> Vec<Value> {
+        let rules = ruleset.objects.iter().filter_map(|object| object.get("rule"));
+        rules.filter(|rule| rule["chain"] == chain).cloned().collect()
+    };
+    for chain in ["prerouting", "input", "forward", "wan_input", "zone_isolated", "masquerade"] {
+        assert_eq!(of(&boot, chain), of(&table(&text), chain), "{chain}");
+    }
+    assert!(!sets_of(&boot)["internal"].contains(&"10.2.4.0/24".parse().unwrap()));
+    loaded(&[boot]);
 }
 
 /// Returns every text in a table that is not one of libnftables' words.

@@ -169,6 +169,7 @@ fn print(output: &Output, reply: &Reply) -> u8 {
         Reply::Lsdb(lsas) => output.result(lsas, || show::lsdb(lsas)),
         Reply::Names(names) => output.result(names, || show::names(names)),
         Reply::Services(services) => output.result(services, || show::services(services)),
+        Reply::Zones(zones) => output.result(zones, || show::zones(zones)),
         Reply::Topology(topology) => output.result(topology, || show::topology(topology)),
         Reply::Plan(plan) => output.result(plan, || show::plan(plan)),
         Reply::Apply(report) => {

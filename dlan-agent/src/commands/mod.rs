@@ -71,6 +71,8 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Lsdb => ask::simple(&output, Request::Lsdb {}).await,
         Command::Names => ask::simple(&output, Request::Names {}).await,
         Command::Services => ask::simple(&output, Request::Services {}).await,
+        Command::Zones => ask::simple(&output, Request::Zones {}).await,
+        Command::Firewall { load } => offline::firewall(&output, &cli.config, load).await,
         Command::Topology(args) => ask::topology(&output, &args).await,
         Command::Path(args) => ask::path(&output, &args).await,
         Command::Plan => ask::plan(&output, &cli.config).await,

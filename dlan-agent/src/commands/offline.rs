@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::output::Output;
 use super::{ASK_DEADLINE, configuration};
 use crate::causes::with_causes;
-use crate::cli::{EXIT_FAILED, EXIT_OK};
+use crate::cli::{EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_OK};
 use crate::config::{self, Config};
 use crate::control::CONTROL_SOCKET;
 use crate::control::client::{self, ClientError};
@@ -19,6 +19,7 @@ use crate::control::report::{PlanReport, Problem, Severity, Status};
 use crate::control::service_report::ServicesReport;
 use crate::daemon::snapshot::{self, AgentView};
 use crate::daemon::{AgentPaths, CHECKPOINT_FILE, forget_round_trips, last_good, recover, system_config};
+use crate::desired::boot_ruleset;
 use crate::drain;
 use crate::lock::{AgentLock, RUN_DIRECTORY};
 use crate::reconcile::Reconciler;
@@ -26,7 +27,7 @@ use crate::show;
 use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
-use crate::system::System;
+use crate::system::{System, nftables};
 
 /// How long an agent that was told to end may take.
 const END_DEADLINE: Duration = Duration::from_secs(10);
@@ -155,6 +156,42 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
         }
         Err(error) => failed(output, &error.with_causes()),
     }
+}
+
+/// Prints the filter that holds before any agent runs, or gives it to nftables unless a filter stands.
+pub(super) async fn firewall(output: &Output, file: &Path, load: bool) -> u8 {
+    match try_firewall(output, file, load).await {
+        Ok(()) => EXIT_OK,
+        Err(code) => code,
+    }
+}
+
+async fn try_firewall(output: &Output, file: &Path, load: bool) -> Result<(), u8> {
+    // At the next start the last good configuration runs if the one on disk is rejected.
+    let config = match (config::load(file), last_good(Path::new(CHECKPOINT_FILE))) {
+        (Ok(loaded), _) | (Err(_), Some(loaded)) => loaded.config,
+        (Err(errors), None) => {
+            output.lines_to_error(&errors.to_string());
+            return Err(EXIT_CONFIG_REJECTED);
+        }
+    };
+    let ruleset = boot_ruleset(&config).map_err(|error| failed(output, &error.to_string()))?;
+    if !load {
+        let transaction = nftables::replacement(Some(&ruleset), &BTreeMap::new());
+        output.result(&transaction, || format!("{transaction}\n"));
+        return Ok(());
+    }
+    #[derive(Serialize)]
+    struct Loaded {
+        loaded: bool,
+    }
+    let loaded = nftables::load(&ruleset).await.map_err(|error| failed(output, &with_causes(&error)))?;
+    output.result(&Loaded { loaded }, || {
+        let text =
+            if loaded { "The filter stands." } else { "A filter stands already; it was left as it is." };
+        format!("{text}\n")
+    });
+    Ok(())
 }
 
 /// Returns to the last confirmed state if an apply was cut short.

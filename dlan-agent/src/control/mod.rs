@@ -6,6 +6,7 @@ pub mod protocol;
 pub mod report;
 pub mod server;
 pub mod service_report;
+pub mod zones;
 
 /// Where the agent listens.
 pub const CONTROL_SOCKET: &str = "/run/dlan/control.sock";

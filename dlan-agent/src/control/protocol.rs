@@ -11,6 +11,7 @@ use crate::control::report::{
     RouteReport, Status, Topology, WindowReport,
 };
 use crate::control::service_report::ServicesReport;
+use crate::control::zones::ZonesReport;
 
 /// The version both ends speak. It grows when a request or a reply changes its meaning.
 pub const PROTOCOL_VERSION: u32 = 2;
@@ -35,6 +36,8 @@ pub enum Request {
     Lsdb {},
     /// Names of the whole mesh.
     Names {},
+    /// The zones, what passes the WANs, and what was dropped.
+    Zones {},
     /// The mesh as a graph.
     Topology {},
     /// The way to a router's name or to an address.
@@ -102,6 +105,8 @@ pub enum Reply {
     Lsdb(Vec<LsaReport>),
     /// To [`Request::Names`].
     Names(Box<NamesReport>),
+    /// To [`Request::Zones`].
+    Zones(ZonesReport),
     /// To [`Request::Topology`].
     Topology(Topology),
     /// To [`Request::Path`]: a way for each of the addresses; none when the name is not a router's.

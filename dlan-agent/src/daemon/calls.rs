@@ -1,5 +1,6 @@
 //! What clients ask of the main loop, and when they are answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ospf_lite::time::Instant;
@@ -54,6 +55,18 @@ impl Daemon {
             }
             Request::Services {} => drop(call.answer.send(Reply::Services(self.services_report()))),
             Request::Drain {} => self.drain(true, call.answer),
+            Request::Zones {} => {
+                let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
+                let (view, system) = (self.view(), Arc::clone(&self.system));
+                tokio::task::spawn_local(async move {
+                    let counts = system.filter_counters().await;
+                    let reply = match counts {
+                        Ok(counts) => requests::zones(view, driver, counts).await,
+                        Err(error) => refused(RefusalKind::Failed, error.with_causes()),
+                    };
+                    let _ = call.answer.send(reply);
+                });
+            }
             Request::Undrain {} => self.drain(false, call.answer),
             request => {
                 let driver = self.engine.as_ref().map(|engine| engine.driver.clone());

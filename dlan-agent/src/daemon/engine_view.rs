@@ -39,6 +39,8 @@ pub struct EngineView {
     pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
     /// The routes of both families, IPv6 first.
     pub routes: Vec<Route>,
+    /// What routers say of the zones of their prefixes.
+    pub zones: Announced,
     /// The routers whose router information is in the database.
     pub dlan_routers: BTreeSet<RouterId>,
     /// How long this router's own restart may take still.
@@ -74,10 +76,11 @@ pub struct NeighborSeen {
 
 /// Returns the routes and what it takes to read them: little enough to do it at each change.
 pub fn read_routes(engines: &Engines) -> EngineRoutes {
+    let (dlan_routers, zones) = told_by_routers(engines);
     EngineRoutes {
         routes: routes(engines),
-        dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
-        zones: announced_zones(engines),
+        dlan_routers,
+        zones,
         complete: engines.ipv6.has_database() && engines.ipv4.has_database(),
         settled: engines.ipv6.is_settled() && engines.ipv4.is_settled(),
     }
@@ -141,6 +144,7 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
             retransmissions: neighbor.retransmissions,
         }));
     }
+    let (dlan_routers, zones) = told_by_routers(engines);
     EngineView {
         topology: topology.finish(),
         neighbors,
@@ -155,7 +159,8 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
             .collect(),
         declared: declared.into_iter().collect(),
         routes: routes(engines),
-        dlan_routers: families(engines).flat_map(|(_, engine)| dlan_routers(engine)).collect(),
+        zones,
+        dlan_routers,
         restart_left: families(engines).filter_map(|(_, engine)| engine.restart_left()).max(),
     }
 }
@@ -228,25 +233,25 @@ fn is_announcement(view: &LsaView<'_>) -> bool {
     view.header.key.ls_type == NAMES && view.header.age < MAX_AGE && !view.is_self_originated
 }
 
-/// The type alone marks a dlan router: this is asked at each change of the database.
-fn dlan_routers(engine: &Engine) -> impl Iterator<Item = RouterId> {
-    let keys = living(engine).map(|(header, _)| header.key);
-    keys.filter(|key| key.ls_type == ROUTER_INFORMATION).map(|key| key.advertising_router)
-}
-
-/// Returns what routers say of the zones of their prefixes; the type alone is asked of most LSAs.
-fn announced_zones(engines: &Engines) -> Announced {
-    let mut announced = Announced::new();
-    let lsas = families(engines).flat_map(|(_, engine)| living(engine));
-    for (header, lsa) in lsas.filter(|(header, _)| header.key.ls_type == ZONES) {
-        for (zone, prefixes) in zones::announcement::decode(lsa).unwrap_or_default() {
-            for prefix in prefixes {
-                let zones = announced.entry((header.key.advertising_router, prefix)).or_default();
-                zones.insert(zone.clone());
+/// Returns the dlan routers, and what routers say of the zones of their prefixes. The type alone marks a dlan router, and is
+/// all that is asked of most LSAs: this is done at each change of the database.
+fn told_by_routers(engines: &Engines) -> (BTreeSet<RouterId>, Announced) {
+    let (mut dlan_routers, mut announced) = (BTreeSet::new(), Announced::new());
+    for (header, lsa) in families(engines).flat_map(|(_, engine)| living(engine)) {
+        let router = header.key.advertising_router;
+        match header.key.ls_type {
+            ROUTER_INFORMATION => drop(dlan_routers.insert(router)),
+            ZONES => {
+                for (zone, prefixes) in zones::announcement::decode(lsa).unwrap_or_default() {
+                    for prefix in prefixes {
+                        announced.entry((router, prefix)).or_default().insert(zone.clone());
+                    }
+                }
             }
+            _ => {}
         }
     }
-    announced
+    (dlan_routers, announced)
 }
 
 fn lsa_report(

@@ -15,6 +15,7 @@ pub mod snapshot;
 mod startup;
 mod transaction;
 mod work;
+mod zones_view;
 
 use std::collections::BTreeMap;
 use std::future::pending;

@@ -1,9 +1,11 @@
 //! Answers the questions of the control socket that change nothing, beside the main loop.
 
+use std::collections::BTreeMap;
+
 use ospf_lite::driver::{DriverEnded, DriverHandle};
 
-use super::engine_view;
 use super::snapshot::{self, AgentView};
+use super::{engine_view, zones_view};
 use crate::control::protocol::{Refusal, RefusalKind, Reply, Request};
 use crate::control::report::Status;
 use crate::path;
@@ -16,6 +18,18 @@ pub async fn answer(agent: AgentView, driver: Option<DriverHandle>, request: Req
     };
     match ask(agent, &driver, request).await {
         Ok(reply) => reply,
+        Err(DriverEnded) => refused(RefusalKind::Failed, "the OSPF task has ended"),
+    }
+}
+
+/// Answers what the zones are, with what each counter of the filter has counted.
+pub async fn zones(agent: AgentView, driver: Option<DriverHandle>, counts: BTreeMap<String, u64>) -> Reply {
+    let Some(driver) = driver else {
+        return answer_before_ospf(&agent, &Request::Zones {});
+    };
+    let names = agent.names();
+    match driver.inspect(move |engines| engine_view::read(engines, &names)).await {
+        Ok(engine) => Reply::Zones(zones_view::report(&agent, &engine, &counts)),
         Err(DriverEnded) => refused(RefusalKind::Failed, "the OSPF task has ended"),
     }
 }
@@ -48,6 +62,7 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
             Reply::Path(ways)
         }
         Request::Lsdb {}
+        | Request::Zones {}
         | Request::Plan {}
         | Request::Apply(_)
         | Request::Confirm { .. }

@@ -318,7 +318,7 @@ pub fn routes(agent: &AgentView, engine: &EngineView) -> Vec<RouteReport> {
     engine.routes.iter().map(report).collect()
 }
 
-fn router(engine: &EngineView, id: RouterId) -> Option<&RouterReport> {
+pub(super) fn router(engine: &EngineView, id: RouterId) -> Option<&RouterReport> {
     engine.topology.routers.iter().find(|router| router.router_id == dotted(id))
 }
 
@@ -346,6 +346,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         name_conflicts: agent.name_conflicts.clone(),
         name_server_refused: agent.name_server_refused.clone(),
         services: agent.services.clone(),
+        contradictions: super::zones_view::contradictions(engine),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::causes::with_causes;
 use crate::config::{self, Loaded, Source};
 use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply};
 use crate::control::report::ApplyReport;
-use crate::plan::{Plan, callers_path};
+use crate::plan::{Plan, callers_filter, callers_path};
 use crate::routing::{self, WantedInterfaces};
 use crate::store::durable;
 use crate::store::history::{ApplyOutcome, History, ReturnReason};
@@ -279,7 +279,10 @@ impl Daemon {
         self.reconciler.preview(config, facts, observed).map_err(|error| error.to_string())?;
         let ends = by.session.as_ref().and_then(|session| session.ends);
         let Some(ends) = ends.filter(|_| !candidate.orders.force) else { return Ok(()) };
-        match callers_path::closes(&self.config, config, ends, *first_hop) {
+        let closes = callers_path::closes(&self.config, config, ends, *first_hop);
+        let filtered = || callers_filter::closes(&self.config, config, facts.sides(), ends);
+        // Who comes through the mesh comes by a link, which no zone and no WAN has a word on.
+        match closes.or_else(|| first_hop.is_none().then(filtered).flatten()) {
             Some(why) => Err(format!(
                 "this would close the path by which you came: {why} (--force does it all the same)"
             )),

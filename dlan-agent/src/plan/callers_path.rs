@@ -71,7 +71,8 @@ mod tests {
     }
 
     fn told(after: &str, router: &str, first_hop: Option<u16>) -> Option<String> {
-        let ends = SessionEnds { client: "10.2.3.33".parse().unwrap(), router: router.parse().unwrap() };
+        let ends =
+            SessionEnds { client: "10.2.3.33".parse().unwrap(), router: router.parse().unwrap(), port: 22 };
         closes(&config(CONFIG), &config(after), ends, first_hop.map(HostId))
     }
 

@@ -1,5 +1,6 @@
 //! The way from the observed state to the desired one: ordered steps, each of which can be undone.
 
+pub mod callers_filter;
 pub mod callers_path;
 pub mod change;
 pub mod diff;

@@ -7,13 +7,28 @@ use ospf_lite::ids::Cost;
 
 use super::{Facts, error, note, warning};
 use crate::control::report::{AddressFamily, Problem, RouterReport};
+use crate::control::zones::Contradiction;
 
 /// Returns the problems.
 pub(super) fn find(facts: &Facts) -> Vec<Problem> {
     let mut problems = undeclared(facts);
     problems.extend(unequal_costs(facts));
     problems.extend(overlapping_lans(facts));
+    problems.extend(facts.contradictions.iter().map(contradiction));
     problems
+}
+
+fn contradiction(of: &Contradiction) -> Problem {
+    let zones: Vec<&str> = of.zones.iter().map(String::as_str).collect();
+    warning(
+        format!(
+            "{} is announced by {} as of the zones {}",
+            of.prefix,
+            of.routers.join(" and "),
+            zones.join(" and ")
+        ),
+        "put it into the same zone on each of them; until then it is in none, and only `internal` reaches it",
+    )
 }
 
 /// A link that one of two dlan routers does not know of.

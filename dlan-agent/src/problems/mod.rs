@@ -20,6 +20,7 @@ use ospf_lite::query::MtuMismatch;
 use crate::control::report::{BfdReport, Problem, Severity, Topology};
 use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;
+use crate::control::zones::Contradiction;
 use crate::state::program::ProgramName;
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
@@ -62,6 +63,8 @@ pub struct Facts {
     pub name_server_refused: BTreeMap<SocketAddr, String>,
     /// How services stand.
     pub services: ServicesReport,
+    /// The prefixes of which the mesh says that they are in several zones.
+    pub contradictions: Vec<Contradiction>,
 }
 
 /// Drift that was repaired.

@@ -51,6 +51,7 @@ fn healthy() -> Facts {
         links: vec![link()],
         lans: BTreeSet::from(["10.2.0.0/24".parse().unwrap()]),
         topology: reference(),
+        contradictions: Vec::new(),
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1, 2, 3, 5]))],
         name_conflicts: BTreeSet::new(),
         name_server_refused: BTreeMap::new(),
@@ -416,4 +417,19 @@ fn what_keeps_ospf_from_running_is_told_in_place_of_a_start_that_takes_a_moment(
     assert_eq!((starting.len(), missing.len()), (1, 1));
     assert_eq!((starting[0].severity, missing[0].severity), (Severity::Note, Severity::Error));
     assert!(missing[0].what.ends_with(": the kernel has no WireGuard module"));
+}
+
+#[test]
+fn a_prefix_of_two_zones_is_in_none_and_told() {
+    let facts = Facts {
+        contradictions: vec![Contradiction {
+            prefix: "10.2.5.0/24".parse().unwrap(),
+            zones: ["cameras", "internal"].map(str::to_owned).into(),
+            routers: vec!["r4".to_owned(), "r5".to_owned()],
+        }],
+        ..healthy()
+    };
+    let found = find(&facts);
+    let expected = "10.2.5.0/24 is announced by r4 and r5 as of the zones cameras and internal";
+    assert!(found.iter().any(|problem| problem.what == expected), "{found:?}");
 }

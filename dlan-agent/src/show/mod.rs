@@ -9,6 +9,7 @@ mod services;
 mod status;
 pub mod table;
 mod way;
+mod zones;
 
 pub use history::{history, history_entry, window};
 pub use leases::leases;
@@ -18,6 +19,7 @@ pub use names::names;
 pub use services::services;
 pub use status::{problems, status};
 pub use way::{Probe, path};
+pub use zones::zones;
 
 use crate::control::report::{ApplyReport, DrainReport, PlanReport};
 

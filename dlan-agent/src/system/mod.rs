@@ -12,7 +12,7 @@ pub mod identity;
 mod managed_files;
 mod next_hops;
 mod nft_generation;
-mod nftables;
+pub mod nftables;
 mod nginx;
 mod process;
 mod programs;

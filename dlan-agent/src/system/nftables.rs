@@ -54,6 +54,15 @@ pub async fn check(ruleset: &Ruleset) -> Result<(), NftablesError> {
     Ok(())
 }
 
+/// Puts a ruleset in place unless the table stands, and returns whether it did.
+pub async fn load(ruleset: &Ruleset) -> Result<bool, NftablesError> {
+    if list().await?.is_some() {
+        return Ok(false);
+    }
+    apply(Some(ruleset)).await?;
+    Ok(true)
+}
+
 /// Puts a ruleset in the table's place, or takes the table away. Counters that stay keep their counts.
 pub async fn apply(ruleset: Option<&Ruleset>) -> Result<Option<AppliedRuleset>, NftablesError> {
     let counts = list().await?.map(|objects| counts(&objects)).unwrap_or_default();
@@ -123,8 +132,8 @@ fn strip(mut value: Value) -> Value {
     value
 }
 
-/// Makes the transaction: the table must be there to be deleted.
-fn replacement(ruleset: Option<&Ruleset>, counts: &BTreeMap<String, (u64, u64)>) -> Value {
+/// Makes the transaction, for `nft -j -f -`: the table must be there to be deleted.
+pub fn replacement(ruleset: Option<&Ruleset>, counts: &BTreeMap<String, (u64, u64)>) -> Value {
     let table = json!({"table": {"family": TABLE_FAMILY, "name": TABLE_NAME}});
     let mut commands = vec![json!({"add": table}), json!({"delete": table})];
     for object in ruleset.iter().flat_map(|ruleset| ruleset.objects.iter()) {

@@ -39,12 +39,14 @@ pub fn claimed<'a>(
     announced: &Announced,
 ) -> BTreeMap<IpNet, BTreeSet<String>> {
     let internal = BTreeSet::from([INTERNAL.to_owned()]);
+    // Of most prefixes nothing is said, and this is asked at each change of the routes.
+    let told: BTreeSet<&IpNet> = announced.keys().map(|(_, prefix)| prefix).collect();
     let of_route = |route: &Route| {
         let zones = route.advertising.iter().map(|router| announced.get(&(*router, route.prefix)));
         let zones: BTreeSet<String> = zones.flat_map(|zones| zones.unwrap_or(&internal)).cloned().collect();
         (route.prefix, zones)
     };
-    let claimed = routes.into_iter().map(of_route);
+    let claimed = routes.into_iter().filter(|route| told.contains(&route.prefix)).map(of_route);
     claimed.filter(|(_, zones)| !zones.is_empty() && *zones != internal).collect()
 }
 
@@ -54,22 +56,25 @@ pub fn own(config: &Config, sides: Sides<'_>) -> BTreeMap<IpNet, String> {
     config.lans.iter().flat_map(of_lan).collect()
 }
 
-/// Returns the zone of every prefix: this router's own, and those that there are routes to, `reached`. What is everybody's
-/// (a default route) is nobody's zone.
+/// Returns the zone of every prefix: this router's own, and those that there are routes to, `routes`. What is everybody's
+/// (a default route) is nobody's zone. Nothing where no zone here reaches another, so that nobody asks.
 pub fn members<'a>(
     config: &Config,
     sides: Sides<'_>,
-    reached: impl IntoIterator<Item = &'a IpNet>,
+    routes: impl IntoIterator<Item = &'a IpNet>,
     far: &FarZones,
 ) -> Members {
     let mut members = Members::new();
+    if reached(config).is_empty() {
+        return members;
+    }
     if let Some(standing) = &far.standing {
         for (zone, prefixes) in standing {
             members.extend(prefixes.iter().map(|prefix| (*prefix, Some(zone.clone()))));
         }
     } else {
-        let reached = reached.into_iter().filter(|prefix| prefix.prefix_len() > 0);
-        members.extend(reached.map(|prefix| (prefix.trunc(), zone_of(far.claimed.get(prefix)))));
+        let routes = routes.into_iter().filter(|prefix| prefix.prefix_len() > 0);
+        members.extend(routes.map(|prefix| (prefix.trunc(), zone_of(far.claimed.get(prefix)))));
     }
     let mesh = &config.mesh;
     for identity in addressing::loopback(mesh, mesh.host_id).iter().flat_map(|own| own.host_prefixes()) {

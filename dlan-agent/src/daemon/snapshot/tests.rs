@@ -88,6 +88,7 @@ fn engine() -> EngineView {
         neighbors: vec![neighbor(Family::Ipv6)],
         counters: BTreeMap::from([(InterfaceId(4), (SocketCounters::default(), refused))]),
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1]))],
+        zones: Default::default(),
         routes: vec![route],
         dlan_routers: BTreeSet::from([RouterId(4)]),
         restart_left: None,

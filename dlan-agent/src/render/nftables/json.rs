@@ -86,6 +86,12 @@ pub(super) fn is_one_of(key: &str, devices: &BTreeSet<LinkName>) -> Value {
     equals(meta(key), json!({"set": names}))
 }
 
+/// Matches what comes by a device and leaves by another: what stays on it is bridged, and no router's affair.
+pub(super) fn leaves(device: &LinkName) -> Vec<Value> {
+    let name = json!(device.as_str());
+    vec![equals(meta("iifname"), name.clone()), differs(meta("oifname"), name)]
+}
+
 pub(super) fn equals(left: Value, right: Value) -> Value {
     json!({"match": {"op": "==", "left": left, "right": right}})
 }

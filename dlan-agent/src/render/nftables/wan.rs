@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::Names;
 use super::counters::{COUNTER_FROM_WAN, COUNTER_TO_WAN, COUNTER_WAN_INPUT};
 use super::json::{
-    chain, count, differs, dropped, equals, family, is_established, is_one_of, is_to, jump, meta, passes,
-    payload, rule,
+    chain, count, differs, dropped, equals, family, is_established, is_one_of, is_to, jump, leaves, meta,
+    passes, payload, rule,
 };
 use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
 use crate::addressing::LINK_DEVICE_PREFIX;
@@ -95,10 +95,10 @@ fn forward_rules(names: &Names<'_>) -> Vec<Value> {
     for wanted in [is_established(), is_translated] {
         rules.push(rule("forward", vec![from_wan.clone(), wanted, passes()]));
     }
-    let closed = names.wans_with(is_closed);
-    if !closed.is_empty() {
-        let from_closed = is_one_of("iifname", &closed);
-        rules.push(rule("forward", vec![from_closed, count(COUNTER_FROM_WAN), dropped()]));
+    for closed in names.wans_with(is_closed) {
+        let mut statements = leaves(&closed);
+        statements.extend([count(COUNTER_FROM_WAN), dropped()]);
+        rules.push(rule("forward", statements));
     }
     let overlay = [format!("{LINK_DEVICE_PREFIX}*"), names.wg.to_string()];
     for device in names.inner.iter().map(ToString::to_string).chain(overlay) {

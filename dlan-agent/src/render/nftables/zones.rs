@@ -10,8 +10,8 @@ use vxlan::link::LinkName;
 
 use super::counters::of_zone;
 use super::json::{
-    chain, count, dropped, equals, family, is_established, is_one_of, is_to, jump, passes, payload, prefix,
-    rule, set,
+    chain, count, dropped, equals, family, is_established, is_one_of, is_to, jump, leaves, passes, payload,
+    prefix, rule, set,
 };
 use super::{Names, element, named_sets};
 use crate::config::Config;
@@ -85,11 +85,13 @@ pub(super) fn rules(config: &Config, sides: Sides<'_>, names: &Names<'_>) -> Vec
     let mut all = BTreeSet::new();
     for zone in &held {
         let devices = devices(config, sides, zone);
-        let from_zone = is_one_of("iifname", &devices);
-        all.extend(devices);
-        for hook in [CHAIN_INPUT, "forward"] {
-            rules.push(rule(hook, vec![from_zone.clone(), jump(&of_zone(&zone.name))]));
+        rules.push(rule(CHAIN_INPUT, vec![is_one_of("iifname", &devices), jump(&of_zone(&zone.name))]));
+        for device in &devices {
+            let mut statements = leaves(device);
+            statements.push(jump(&of_zone(&zone.name)));
+            rules.push(rule("forward", statements));
         }
+        all.extend(devices);
     }
     rules.push(rule("input", vec![is_one_of("iifname", &all), jump(CHAIN_INPUT)]));
     rules
