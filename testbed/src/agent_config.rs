@@ -78,6 +78,12 @@ pub fn with_mesh_option(text: &str, name: &str, value: Option<&str>) -> String {
     out + "\n" + rest
 }
 
+/// Returns a configuration with further lines right behind the line that begins a section.
+pub fn with_section_options(text: &str, section: &str, options: &str) -> String {
+    let begin = |line: &str| if line == section { format!("{line}\n{options}") } else { format!("{line}\n") };
+    text.lines().map(begin).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +113,14 @@ mod tests {
         assert_eq!(again.matches("\toption bfd_interval '60'\n\nconfig wan 'wan0'").count(), 1, "{again}");
         assert_eq!(again.matches("bfd_interval").count(), 1);
         assert_eq!(with_mesh_option(&again, "bfd_interval", None), before);
+    }
+
+    #[test]
+    fn options_are_put_into_their_section() {
+        let before = rendered("r1");
+        let after = with_section_options(&before, "config wan 'wan0'", "\toption input 'drop'\n");
+        assert!(after.contains("config wan 'wan0'\n\toption input 'drop'\n\toption device"), "{after}");
+        assert_eq!(after.replace("\toption input 'drop'\n", ""), before);
     }
 
     #[test]

@@ -141,12 +141,22 @@ impl Lab {
 
     /// Switches a node on again and plugs its cables in.
     pub fn power_on(&mut self, name: &str) -> Result<(), LabError> {
+        self.power_on_after(name, |_| Ok(()))
+    }
+
+    /// Switches a node on again, and plugs its cables in once `boot` is done there.
+    pub fn power_on_after(
+        &mut self,
+        name: &str,
+        boot: impl FnOnce(&Node) -> Result<(), LabError>,
+    ) -> Result<(), LabError> {
         let plan = match self.layout.nodes.get(name) {
             Some(plan) if !self.nodes.contains_key(name) => plan.clone(),
             Some(_) => return Err(LabError::Asked(format!("'{name}' is on already"))),
             None => return Err(LabError::Asked(format!("'{name}' is not in this lab"))),
         };
         self.start_node(name, &plan)?;
+        boot(self.node(name)?)?;
         let cables: Vec<Cable> = self
             .layout
             .cables

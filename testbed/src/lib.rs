@@ -30,6 +30,7 @@ pub mod relay;
 pub mod report;
 pub mod run;
 pub mod runner;
+pub mod scan;
 pub mod scenarios;
 pub mod signals;
 pub mod snapshot;

@@ -1,5 +1,6 @@
 //! What the routers of a lab have come to: kernel routes, adjacencies, counters; and waiting for them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -124,11 +125,23 @@ impl Lab {
 
     /// Returns how many packets dlan's nftables table in a router has dropped, by all its counters.
     pub fn dropped(&self, router: &str) -> Result<u64, LabError> {
+        Ok(self.counters(router)?.values().sum())
+    }
+
+    /// Returns how many packets one counter of a router's filter has counted; none where there is no such counter.
+    pub fn counted(&self, router: &str, counter: &str) -> Result<u64, LabError> {
+        Ok(self.counters(router)?.get(counter).copied().unwrap_or_default())
+    }
+
+    fn counters(&self, router: &str) -> Result<BTreeMap<String, u64>, LabError> {
         let text = self.node(router)?.run("nft", &["-j", "list", "counters", "table", "inet", "dlan"])?;
         let listed: Value = serde_json::from_str(&text).unwrap_or_default();
         let entries = listed.get("nftables").and_then(Value::as_array);
-        let packets = |entry: &Value| entry.get("counter")?.get("packets")?.as_u64();
-        Ok(entries.into_iter().flatten().filter_map(packets).sum())
+        let count = |entry: &Value| {
+            let counter = entry.get("counter")?;
+            Some((counter.get("name")?.as_str()?.to_owned(), counter.get("packets")?.as_u64()?))
+        };
+        Ok(entries.into_iter().flatten().filter_map(count).collect())
     }
 
     /// Returns whether a router's agent would change nothing.

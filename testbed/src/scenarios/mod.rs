@@ -20,6 +20,8 @@ mod plain;
 mod privacy;
 mod reach;
 mod services;
+mod wan;
+mod zones;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -65,6 +67,8 @@ pub fn all() -> Vec<Scenario> {
         costs::SCENARIOS,
         maintenance::SCENARIOS,
         filters::SCENARIOS,
+        zones::SCENARIOS,
+        wan::SCENARIOS,
         keys::SCENARIOS,
         floods::SCENARIOS,
         hosts::SCENARIOS,
