@@ -19,8 +19,8 @@ use ospf_lite::query::MtuMismatch;
 
 use crate::control::report::{BfdReport, Problem, Severity, Topology};
 use crate::control::service_report::ServicesReport;
-use crate::names::zones::Conflict;
 use crate::control::zones::Contradiction;
+use crate::names::zones::Conflict;
 use crate::state::program::ProgramName;
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
