@@ -16,6 +16,12 @@ pub const SCENARIOS: &[Scenario] = &[
         run: names,
     },
     Scenario {
+        name: "names-owner-away",
+        claim: "A leased name of r1 resolves forward and back for a host at r3; with r1 cut off the answers go on, marked as stale, for the configured time, and count again when r1 is back.",
+        topology: "reference",
+        run: owner_away,
+    },
+    Scenario {
         name: "names-mixed",
         claim: "BIRD and FRR between dlan routers carry names along: a record of r1 resolves at r11, and goes with its section.",
         topology: "mixed",
@@ -158,6 +164,66 @@ fn shown(stage: &mut Stage) -> Result<(), LabError> {
     claim(prefixes.contains(&"10.2.4.0/24".to_owned()), || format!("reverse zones: {prefixes:?}"))?;
     let text = stage.lab.dlan("r3", &["names"])?;
     claim(text.contains("www.example.com"), || format!("`dlan names` of r3: {text}"))
+}
+
+/// The section of the LAN in every router's configuration.
+const LAN: &str = "config lan 'lan0'\n\toption device 'br-lan'\n";
+/// A host that always gets the same address: its name is known without it.
+const LEASE: &str = "\toption dhcp '1'\n\tlist lease '52:54:00:5a:bf:0b 7 nas'\n";
+
+fn owner_away(stage: &mut Stage) -> Result<(), LabError> {
+    let mut before = Vec::new();
+    for (router, lines, more) in [
+        ("r1", LEASE, RECORDS),
+        ("r3", "\toption dhcp '1'\n", "\nconfig names 'names'\n\toption stale_time '45'\n"),
+    ] {
+        let text = stage.lab.read_config(router)?;
+        let served = text.replace(LAN, &format!("{LAN}{lines}"));
+        stage.lab.write_config(router, &format!("{served}{more}"))?;
+        stage.lab.dlan(router, &["apply"])?;
+        before.push((router, text));
+    }
+    let nas = |answer: &Answer| answer.data("A") == ["10.2.1.7"];
+    until(&stage.lab, "r1", &["nas.r1.lan"], "its own lease", nas)?;
+    until(&stage.lab, "r3", &["nas.r1.lan"], "r1's lease", nas)?;
+    until(&stage.lab, "r3", &["-x", "10.2.1.7"], "its name", |answer| answer.data("PTR") == ["nas.r1.lan."])?;
+    // The hosts' resolver at r3 is dnsmasq, which has the agent answer for the rest of the mesh, and for records of any name.
+    for (name, address) in
+        [("nas.r1.lan", "10.2.1.7"), ("www.example.com", "10.2.1.10"), ("r1.lan", "10.1.1.1")]
+    {
+        host_finds(&stage.lab, name, address)?;
+    }
+    stage.saw(
+        "nas.r1.lan, a lease of r1, resolves forward and back at r3, and for its host s5 through dnsmasq",
+    );
+    for neighbor in ["r4", "r5"] {
+        stage.lab.set_cut("r1", neighbor, true)?;
+    }
+    let stale =
+        until(&stage.lab, "r3", &["nas.r1.lan"], "a stale answer", |answer| answer.is_stale && nas(answer))?;
+    let ttls: Vec<u32> = stale.records.iter().map(|record| record.ttl).collect();
+    claim(ttls == [10], || format!("a stale answer has TTLs {ttls:?}"))?;
+    host_finds(&stage.lab, "nas.r1.lan", "10.2.1.7")?;
+    until(&stage.lab, "r3", &["nas.r1.lan"], "given up", |answer| answer.status == "SERVFAIL")?;
+    stage.saw("r1 cut off: r3 and s5 get the last answer, stale with a TTL of 10 s, for the configured 45 s and no longer");
+    for neighbor in ["r4", "r5"] {
+        stage.lab.set_cut("r1", neighbor, false)?;
+    }
+    until(&stage.lab, "r3", &["nas.r1.lan"], "r1's lease again", |answer| nas(answer) && !answer.is_stale)?;
+    for (router, text) in before {
+        stage.lab.write_config(router, &text)?;
+        stage.lab.dlan(router, &["apply"])?;
+    }
+    stage.lab.wait_for_adjacencies(LIMIT)?;
+    stage.lab.wait_for_routes(LIMIT)
+}
+
+/// Waits until s5, a host at r3, is answered by r3's dnsmasq.
+fn host_finds(lab: &Lab, name: &str, address: &str) -> Result<(), LabError> {
+    wait::until(LIMIT, &format!("s5 to find {name}"), || {
+        let answer = lab.dig("s5", &["@10.2.3.1", name]).map_err(|error| error.with_causes())?;
+        if answer.data("A") == [address] { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
 }
 
 fn mixed(stage: &mut Stage) -> Result<(), LabError> {
