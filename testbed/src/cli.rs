@@ -189,6 +189,12 @@ pub enum Bench {
         #[arg(long, default_value_t = 5)]
         runs: usize,
     },
+    /// How long a change takes on a router with many links, planned and applied.
+    Apply {
+        /// How many.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=250))]
+        links: u16,
+    },
     /// What routing uses while nothing happens, and while links flap, beside BIRD and FRR.
     Rest {
         /// How long each is watched.

@@ -54,6 +54,11 @@ impl Snapshot {
         Ok(Self { lines })
     }
 
+    /// Returns the lines, in order.
+    pub fn lines(&self) -> impl Iterator<Item = &String> {
+        self.lines.iter()
+    }
+
     /// Returns what went (`-`) and what came (`+`) from this state to `after`.
     pub fn differences(&self, after: &Self) -> Vec<String> {
         let gone = self.lines.difference(&after.lines).map(|line| format!("- {line}"));

@@ -1,5 +1,6 @@
 //! Measurements that compare with BIRD side by side, in one run.
 
+pub mod apply;
 pub mod area;
 pub mod cold;
 pub mod cpu;
@@ -27,6 +28,7 @@ pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
         Bench::Cold { routers, hello, runs } => {
             cold::measure(console, &cold::Orders { routers, hello, runs })
         }
+        Bench::Apply { links } => apply::measure(console, links),
         Bench::Rest { seconds, links, subjects, situations } => {
             let window = std::time::Duration::from_secs(seconds);
             rest::measure(console, &rest::Orders { window, links: usize::from(links), subjects, situations })

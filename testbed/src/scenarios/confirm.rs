@@ -204,7 +204,7 @@ fn wait_for_outcome(stage: &Stage, before: usize, outcome: &str) -> Result<(), L
 }
 
 /// Returns what came of each apply in the history.
-fn applies(stage: &Stage) -> Result<Vec<String>, LabError> {
+pub(super) fn applies(stage: &Stage) -> Result<Vec<String>, LabError> {
     let history = stage.lab.dlan_json(ROUTER, &["history"])?;
     let outcome = |entry: &Value| entry.get("outcome").and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(history.as_array().map(|entries| entries.iter().map(outcome).collect()).unwrap_or_default())
@@ -239,7 +239,7 @@ fn refused(stage: &Stage, arguments: &[&str], why: &str) -> Result<(), LabError>
 }
 
 /// Gives the only link another value for an option, which may not be there yet.
-fn replace_option(text: &str, option: &str, value: &str) -> String {
+pub(super) fn replace_option(text: &str, option: &str, value: &str) -> String {
     let line = format!("\toption {option} '{value}'");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let Some(link) = lines.iter().position(|line| line.starts_with("config link ")) else {

@@ -49,7 +49,7 @@ const ROUTER_ID_FREE: &str = "0.0.0.7";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Things of somebody else's that look as much like dlan's as they may.
-const FOREIGN: &str = "link add foreign0 type bridge
+pub(super) const FOREIGN: &str = "link add foreign0 type bridge
 addr add 10.77.0.1/24 dev foreign0
 addr add fd77::1/64 dev foreign0 nodad
 link set foreign0 up

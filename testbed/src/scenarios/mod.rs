@@ -5,6 +5,7 @@ mod bfd;
 mod bird;
 mod confirm;
 mod costs;
+mod drift;
 mod failures;
 mod filters;
 mod floods;
@@ -12,7 +13,9 @@ mod hosts;
 mod keys;
 mod leaks;
 mod lifecycle;
+mod logins;
 mod maintenance;
+mod many;
 mod mixed;
 mod names;
 mod peering;
@@ -22,6 +25,8 @@ mod reach;
 mod services;
 mod wan;
 mod zones;
+
+pub use self::many::many_links;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -80,6 +85,9 @@ pub fn all() -> Vec<Scenario> {
         leaks::SCENARIOS,
         confirm::SCENARIOS,
         services::SCENARIOS,
+        logins::SCENARIOS,
+        drift::SCENARIOS,
+        many::SCENARIOS,
         mixed::SCENARIOS,
         names::SCENARIOS,
         plain::SCENARIOS,
