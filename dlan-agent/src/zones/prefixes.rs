@@ -39,7 +39,7 @@ mod tests {
             let holes: Vec<IpNet> = holes.into_iter().filter(|hole| whole.contains(hole)).collect();
             let left = without(whole, &holes);
             for host in 0..=255 {
-                let address = Ipv4Addr::new(10, 0, 0, host).into();
+                let address = Ipv4Addr::new(10, 0, 0, host);
                 let is_wanted = |net: &IpNet| net.contains(&std::net::IpAddr::V4(address));
                 let times = left.iter().filter(|net| is_wanted(net)).count();
                 let wanted = is_wanted(&whole) && !holes.iter().any(is_wanted);
