@@ -71,6 +71,11 @@ impl Lab {
 
     /// Starts a router's agent; it logs to the lab's directory and outlives this program.
     pub fn start_agent(&self, router: &str) -> Result<(), LabError> {
+        self.start_agent_of(router, &dlan_program()?)
+    }
+
+    /// Starts a router's agent out of this program.
+    pub fn start_agent_of(&self, router: &str, program: &Path) -> Result<(), LabError> {
         let node = self.node(router)?;
         let path = self.log(router);
         let log = fs::File::options()
@@ -79,7 +84,7 @@ impl Lab {
             .open(&path)
             .map_err(|source| LabError::File { act: "open", path: path.clone(), source })?;
         let copy = log.try_clone().map_err(|source| LabError::File { act: "open", path, source })?;
-        let mut command = node.command(&dlan_program()?.to_string_lossy(), &["agent"]);
+        let mut command = node.command(&program.to_string_lossy(), &["agent"]);
         command.stdin(Stdio::null()).stdout(log).stderr(copy).process_group(0).envs(tools::environment()?);
         command.spawn().map(drop).map_err(|source| LabError::Node {
             node: router.to_owned(),

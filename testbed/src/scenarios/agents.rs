@@ -1,12 +1,17 @@
 //! Agents die, end and come back while the traffic flows, beside dlan and beside BIRD.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::agent::dlan_program;
 use crate::error::LabError;
 use crate::foreign::{Maker, bird};
+use crate::lab::read_file;
 use crate::ping::PingRun;
 use crate::scenarios::{Scenario, Stage, claim, family};
+use crate::transfer::Transfer;
 use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -23,6 +28,12 @@ pub const SCENARIOS: &[Scenario] = &[
         run: agent_away,
     },
     Scenario {
+        name: "upgraded",
+        claim: "An agent that gives way to another version, and this one to the former again after it was killed, cost transfers and pings through the router nothing, and WireGuard's process stays.",
+        topology: "reference",
+        run: upgraded,
+    },
+    Scenario {
         name: "restart-beside-bird",
         claim: "With BIRD 2 as the only neighbor on the way, an agent that is killed for 2 s or stopped for twice RouterDeadInterval, and a BIRD that is away as long for a graceful restart, cost no packet.",
         topology: "reference",
@@ -30,6 +41,10 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// A version that never was, as long as the program's own.
+const OTHER_VERSION: &str = "9.9.9";
+/// A TCP sender on a busy machine may take its time.
+const TRANSFER_LIMIT: Duration = Duration::from_secs(150);
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long a killed agent stays dead: within RouterDeadInterval, which is 4 s.
 const DEAD_TIME: Duration = Duration::from_secs(2);
@@ -85,6 +100,96 @@ fn agent_away(stage: &mut Stage) -> Result<(), LabError> {
         stage.saw(what);
     }
     Ok(())
+}
+
+fn upgraded(stage: &mut Stage) -> Result<(), LabError> {
+    let (router, from, to) = ("r2", "s1", "s5");
+    let node = stage.lab.node(router)?.clone();
+    let next = another_version()?;
+    let wireguard =
+        || node.processes(|arguments| arguments.get(1).is_some_and(|command| command == "wireguard"));
+    let before = wireguard();
+    // Not both at once: transfers fill queues, in which pings are lost whatever the agent does.
+    let pings = start_pings(stage, from, to)?;
+    change_versions(stage, router, &next, &[])?;
+    stop_pings(stage, "another version and back", pings)?;
+    let mut transfers = Vec::new();
+    for is_ipv6 in [true, false] {
+        transfers.push(Transfer::start(&stage.lab, from, to, is_ipv6, u64::MAX)?);
+    }
+    change_versions(stage, router, &next, &transfers)?;
+    let log = read_file(&stage.lab.log(router))?;
+    claim(log.contains(&format!("version=\"{OTHER_VERSION}\"")), || {
+        "the other version never ran".to_owned()
+    })?;
+    claim(wireguard() == before, || {
+        format!("WireGuard's processes were {before:?} and are {:?}", wireguard())
+    })?;
+    for transfer in transfers {
+        let done = transfer.stop()?;
+        stage.saw(format!(
+            "{} octets checked, {:.1} s between two at most",
+            done.octets,
+            done.longest_pause.as_secs_f64()
+        ));
+    }
+    Ok(())
+}
+
+/// Has another version take over from an agent that ends, and the former from that one when it is killed; transfers must go on
+/// after each.
+fn change_versions(stage: &Stage, router: &str, next: &Path, transfers: &[Transfer]) -> Result<(), LabError> {
+    for (end, program) in [(End::Stopped, next.to_owned()), (End::Killed, dlan_program()?)] {
+        match end {
+            End::Killed => stage.lab.kill_agent(router)?,
+            End::Stopped => stage.lab.stop_agent(router)?,
+        }
+        stage.lab.start_agent_of(router, &program)?;
+        stage.lab.wait_for_adjacencies(LIMIT)?;
+        stage.lab.wait_for_routes(LIMIT)?;
+        for transfer in transfers {
+            // More than any buffer holds.
+            let goal = transfer.received() + 20_000_000;
+            wait::until(TRANSFER_LIMIT, "the transfer to go on", || {
+                let received = transfer.received();
+                let is_over = received >= goal || transfer.has_ended();
+                if is_over { Ok(()) } else { Err(format!("{received} of {goal} octets")) }
+            })?;
+        }
+        // What was put off comes, and a change of topology would end the grace of the next one.
+        sleep(AFTERWARDS);
+    }
+    Ok(())
+}
+
+/// Makes a program that is this one but for its version, in a directory beside it, and returns where.
+fn another_version() -> Result<PathBuf, LabError> {
+    let own = dlan_program()?;
+    let directory = own.with_file_name("another-version");
+    let path = directory.join("dlan");
+    let failed = |source| LabError::File { act: "make", path: path.clone(), source };
+    let mut octets = std::fs::read(own).map_err(failed)?;
+    let (own, other) = (env!("CARGO_PKG_VERSION").as_bytes(), OTHER_VERSION.as_bytes());
+    let is_number = |octet: &u8| octet.is_ascii_digit() || *octet == b'.';
+    let mut place = 1;
+    while let Some(part) = octets.get_mut(place - 1..=place + own.len()) {
+        // Addresses have such parts too.
+        if let [before, middle @ .., after] = part
+            && middle == own
+            && !is_number(before)
+            && !is_number(after)
+        {
+            middle.copy_from_slice(other);
+        }
+        place += 1;
+    }
+    std::fs::create_dir_all(&directory).map_err(failed)?;
+    // A program that runs still cannot be written over; another can take its place.
+    let aside = directory.join("dlan.part");
+    std::fs::write(&aside, octets).map_err(failed)?;
+    std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    std::fs::rename(&aside, &path).map_err(failed)?;
+    Ok(path)
 }
 
 fn restart_beside_bird(stage: &mut Stage) -> Result<(), LabError> {
