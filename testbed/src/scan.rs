@@ -14,7 +14,7 @@ use crate::node::Node;
 /// The source port of the questions: nobody listens there.
 const SOURCE_PORT: u16 = 61_001;
 /// How many questions are asked before answers are read.
-const BURST: usize = 32;
+const BURST: usize = 128;
 /// How long an answer is waited for once everything was asked; each answer begins the wait anew.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the sender rests after a burst, so that no queue on the way overflows.
@@ -145,23 +145,27 @@ fn syn(from: IpAddr, to: IpAddr, port: u16) -> Vec<u8> {
 
 fn scan_udp(to: IpAddr, ports: &[u16]) -> io::Result<BTreeSet<u16>> {
     let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-    let mut sockets = Vec::new();
+    let (mut sockets, mut answers) = (Vec::new(), BTreeSet::new());
+    let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     for port in ports {
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect((to, *port))?;
-        socket.set_read_timeout(Some(PATIENCE / 5))?;
-        // Twice: the first may be lost.
+        // Twice: the first may be lost. The second is told of a refusal that has come by then.
         for _ in 0..2 {
-            let _ = socket.send(b"does anybody hear this?");
+            if socket.send(b"does anybody hear this?").is_err_and(|error| is_refused(&error)) {
+                answers.insert(*port);
+            }
         }
         sockets.push((*port, socket));
     }
-    let mut answers = BTreeSet::new();
+    let mut patience = PATIENCE;
     for (port, socket) in sockets {
+        socket.set_read_timeout(Some(patience))?;
         match socket.recv(&mut [0; 100]) {
             Ok(_) => drop(answers.insert(port)),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => drop(answers.insert(port)),
-            Err(_) => {}
+            Err(error) if is_refused(&error) => drop(answers.insert(port)),
+            // The others have been waited for with it.
+            Err(_) => patience = Duration::from_millis(1),
         }
     }
     Ok(answers)

@@ -239,6 +239,22 @@ fn carried_both_ways(stage: &mut Stage) -> Result<(), LabError> {
     })?;
     let carried = echoes(stage, 8)?;
     stage.saw(format!("there by r4, back by r5: 8 connections carry {carried} octets each way"));
+    // Equal ways: each direction of a connection takes one by itself.
+    for (router, neighbor) in
+        [("r1", "r4"), ("r1", "r5"), ("r2", "r4"), ("r2", "r5"), ("r5", "r1"), ("r5", "r2")]
+    {
+        stage.lab.set_cost(router, neighbor, 10)?;
+    }
+    wait::until(LIMIT, "two ways each between r1 and r2", || {
+        let ways =
+            |router: &str, prefix: &str| stage.lab.route_devices(router, prefix).map_or(0, |ways| ways.len());
+        match (ways("r1", "10.2.2.0/24"), ways("r2", "10.2.1.0/24")) {
+            (2, 2) => Ok(()),
+            other => Err(format!("there are {other:?}")),
+        }
+    })?;
+    let carried = echoes(stage, 32)?;
+    stage.saw(format!("equal ways by r4 and r5: 32 connections carry {carried} octets each way"));
     Ok(())
 }
 
