@@ -73,7 +73,7 @@ fn s9_5_interval_between_hellos_is_never_longer_than_hello_interval() {
 }
 
 #[test]
-fn s9_5_hellos_of_all_links_go_together_and_none_more_than_a_tenth_early() {
+fn s9_5_interval_hellos_of_all_links_go_together_and_none_more_than_a_tenth_early() {
     let net = Net::new(Family::Ipv6).routers(&[1, 2, 3, 4]);
     let mut net = (2..=4).fold(net, |net, far| net.link((1, far), (far, 1)));
     net.run(seconds(60));
