@@ -311,24 +311,32 @@ fn s4_packets_are_sent_to_port_3784_from_one_port_above_49152_with_hop_limit_255
     let two = right.router(2);
     one.wait_for_session("a session that is Up", |session| session.state == SessionState::Up);
     two.wait_for_session("a session that is Up", |session| session.state == SessionState::Up);
+    let receive = || {
+        let mut buffer = [0; 64];
+        let mut control = nix::cmsg_space!(i32);
+        let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
+        let message = nix::sys::socket::recvmsg::<nix::sys::socket::SockaddrIn6>(
+            std::os::fd::AsRawFd::as_raw_fd(&headers),
+            &mut parts,
+            Some(&mut control),
+            nix::sys::socket::MsgFlags::empty(),
+        )?;
+        let hop_limit = message.cmsgs()?.find_map(|item| match item {
+            nix::sys::socket::ControlMessageOwned::Ipv6HopLimit(limit) => Some(limit),
+            _ => None,
+        });
+        let port = |at: usize| u16::from_be_bytes([buffer[at], buffer[at + 1]]);
+        Ok((port(0), port(2), hop_limit))
+    };
     let seen: Vec<(u16, u16, Option<i32>)> = (0..8)
         .map(|_| {
-            let mut buffer = [0; 64];
-            let mut control = nix::cmsg_space!(i32);
-            let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
-            let message = nix::sys::socket::recvmsg::<nix::sys::socket::SockaddrIn6>(
-                std::os::fd::AsRawFd::as_raw_fd(&headers),
-                &mut parts,
-                Some(&mut control),
-                nix::sys::socket::MsgFlags::empty(),
-            )
-            .unwrap();
-            let hop_limit = message.cmsgs().unwrap().find_map(|item| match item {
-                nix::sys::socket::ControlMessageOwned::Ipv6HopLimit(limit) => Some(limit),
-                _ => None,
-            });
-            let port = |at: usize| u16::from_be_bytes([buffer[at], buffer[at + 1]]);
-            (port(0), port(2), hop_limit)
+            loop {
+                match receive() {
+                    // The end of another test's process interrupts whoever waits.
+                    Err(nix::errno::Errno::EINTR) => {}
+                    received => return received.unwrap(),
+                }
+            }
         })
         .collect();
     assert!(seen.iter().all(|one| *one == (seen[0].0, 3784, Some(255))), "{seen:?}");

@@ -1,6 +1,7 @@
 //! The reconciler: decides when to look at the router and what to do to it; pure, with no clock and no system.
 
 mod adoption;
+mod aftermath;
 mod failover;
 mod pace;
 mod programs;
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 
 use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use vxlan::link::LinkName;
 
 use self::adoption::{Adoption, Installed};
@@ -23,8 +24,7 @@ use crate::addressing::AddressingError;
 use crate::config::{Config, HostId};
 use crate::desired::{RoutingInput, desired};
 use crate::names::domain::DomainName;
-use crate::plan::change::{Act, Change, ChangeView};
-use crate::plan::outcome::Outcome;
+use crate::plan::change::Change;
 use crate::plan::{Plan, PlanError, endpoint};
 use crate::state::State;
 use crate::state::facts::Facts;
@@ -264,36 +264,6 @@ impl Reconciler {
         self.fail(now, error);
     }
 
-    /// Takes what became of a plan.
-    pub fn handle_applied(&mut self, now: Instant, outcome: Outcome) {
-        let Some(Busy::Applying { scope, plan, target }) = self.busy.take() else { return };
-        let is_stale = std::mem::take(&mut self.is_stale);
-        self.observe_due |= is_stale;
-        match (scope, outcome.is_success()) {
-            (Scope::Endpoint, true) => {}
-            (Scope::Endpoint, false) => warn!(%outcome, "cannot tell WireGuard a neighbor's endpoint"),
-            (Scope::Routes, is_success) => {
-                if !is_success {
-                    warn!(failed = outcome.failures.len(), of = plan.steps().len(), %outcome, "routes not set");
-                    self.pace.handle_hint(now);
-                }
-                self.handle_routes_applied(&plan, &outcome);
-                if is_success {
-                    self.note_installed();
-                }
-            }
-            (Scope::Full, true) => {
-                self.programs.handle_success();
-                self.known = Some(*target);
-                self.note_installed();
-                self.verifying = !is_stale;
-                self.observe_due = true;
-                self.report(Report::Applied { generation: self.generation, plan });
-            }
-            (Scope::Full, false) => self.handle_full_failure(now, &plan, &outcome),
-        }
-    }
-
     /// Takes that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.routes_due |= self.adoption.handle_timeout(now);
@@ -463,106 +433,10 @@ impl Reconciler {
         Some(Action::Apply(plan))
     }
 
-    fn settle(&mut self) {
-        self.pace.forget_failures();
-        // That a configuration was given up stays said until there is another.
-        if let Some(error) = &self.given_up {
-            self.health = Health::Reverted(error.clone());
-        } else if self.health != Health::Settled {
-            self.health = Health::Settled;
-            self.has_stood = true;
-            if !self.is_trial {
-                self.good.clone_from(&self.config);
-            }
-            info!(generation = self.generation, "settled");
-            self.report(Report::Settled { generation: self.generation });
-        }
-    }
-
-    fn handle_routes_applied(&mut self, plan: &Plan, outcome: &Outcome) {
-        let Some(known) = &mut self.known else { return };
-        for (index, step) in plan.steps().iter().enumerate() {
-            if outcome.failures.iter().any(|failure| failure.index == index) {
-                continue;
-            }
-            match step {
-                Change::Route(edit) => edit.enter(&mut known.routes),
-                Change::NextHop(edit) => edit.enter(&mut known.next_hops),
-                _ => {}
-            }
-        }
-    }
-
-    /// Routes of an earlier start stand, and were seen.
-    fn note_adopted(&mut self) {
-        if self.adoption.installed() == Installed::Adopted {
-            self.note_installed();
-        }
-    }
-
-    /// What the routing protocol wants is in the kernel, unless it has wanted something else since.
-    fn note_installed(&mut self) {
-        let installed = self.adoption.installed();
-        if !self.routes_due && installed > self.installed {
-            self.installed = installed;
-            self.report(Report::Installed);
-        }
-    }
-
-    /// A configuration that cannot be brought about gives way to the one before it.
-    fn handle_full_failure(&mut self, now: Instant, plan: &Plan, outcome: &Outcome) {
-        let reverted = self.good.is_some() && self.good != self.config && !self.has_stood;
-        let error = outcome.to_string();
-        if reverted {
-            self.config.clone_from(&self.good);
-            self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted });
-            warn!(%error, "configuration not applied: the one before it stays in force");
-            self.health = Health::Reverted(error.clone());
-            self.given_up = Some(error);
-        } else if self.programs.handle_failure(now, plan, outcome) {
-            warn!(%error, "a program is left as it is");
-        } else {
-            self.fail(now, error);
-        }
-        // What was known before stands again, and routes go on by it until the next look.
-        self.look();
-    }
-
-    fn fail(&mut self, now: Instant, error: String) {
-        let delay = self.pace.handle_failure(now);
-        warn!(%error, retry_in = ?delay, "reconciling failed");
-        self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted: false });
-        self.health = Health::Failing(error);
-    }
-
-    fn report_drift(&mut self, strayed: &Plan) {
-        let mut repairs = Vec::new();
-        for step in strayed.steps().iter().take(DRIFT_TOLD_MAX) {
-            let (repair, found) = (ChangeView::of(step).to_string(), found(step.act()));
-            warn!(%repair, "drift: somebody {found} what is ours");
-            repairs.push(repair);
-        }
-        let more = strayed.steps().len().saturating_sub(DRIFT_TOLD_MAX);
-        if more > 0 {
-            warn!(more, "drift: somebody changed more of what is ours");
-            repairs.push(format!("and {more} more"));
-        }
-        self.report(Report::Drift { repairs });
-    }
-
     fn report(&mut self, report: Report) {
         if self.reports.len() == REPORTS_MAX {
             self.reports.pop_front();
         }
         self.reports.push_back(report);
-    }
-}
-
-/// Returns what somebody did that this act repairs.
-const fn found(repair: Act) -> &'static str {
-    match repair {
-        Act::Add => "took away",
-        Act::Remove => "added to",
-        Act::Change => "changed",
     }
 }
