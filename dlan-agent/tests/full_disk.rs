@@ -8,6 +8,9 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+#[path = "fixture/namespace.rs"]
+mod namespace;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,9 +19,8 @@ use dlan_agent::store::history::ApplyOutcome;
 use dlan_agent::store::snapshot::{FileContent, FileSnapshot};
 use dlan_agent::store::{durable, recovery};
 use dlan_agent::window::Window;
+use namespace::is_inside;
 
-/// Tells a test that it is in its own namespace.
-const INSIDE: &str = "DLAN_TEST_INSIDE";
 /// What a page of the file system holds, in octets.
 const PAGE: usize = 4096;
 /// How many pages the file system has.
@@ -26,16 +28,7 @@ const PAGES: usize = 16;
 
 /// Runs a test's body with a small file system of its own: the test program again, for this test only, in a mount namespace.
 fn on_a_small_disk(test: &str, body: impl FnOnce(&Path)) {
-    if std::env::var_os(INSIDE).is_none() {
-        assert!(nix::unistd::Uid::effective().is_root(), "this test needs root: it mounts a file system");
-        let status = Command::new("unshare")
-            .args(["--mount", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture", "--test-threads=1"])
-            .env(INSIDE, "1")
-            .status()
-            .expect("unshare, of util-linux");
-        assert!(status.success(), "{test} failed in its namespace");
+    if !is_inside(test, &["--mount"]) {
         return;
     }
     let root = tempfile::tempdir().unwrap();

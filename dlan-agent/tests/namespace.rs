@@ -11,6 +11,8 @@
 )]
 
 mod fixture;
+#[path = "fixture/namespace.rs"]
+mod namespace;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,23 +30,12 @@ use dlan_agent::state::marks::Marks;
 use dlan_agent::state::route::{Route, RouteAction, RouteHop, RouteKey};
 use dlan_agent::state::setting::Setting;
 use dlan_agent::system::{System, SystemConfig};
+use namespace::is_inside;
 use vxlan::link::LinkName;
-
-/// Tells a test that it is in its own namespaces.
-const INSIDE: &str = "DLAN_TEST_INSIDE";
 
 /// Runs a test's body in network and mount namespaces of its own: the test program again, for this test only.
 fn in_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOnce(Router) -> F) {
-    if std::env::var_os(INSIDE).is_none() {
-        assert!(nix::unistd::Uid::effective().is_root(), "this test needs root: it makes network namespaces");
-        let status = Command::new("unshare")
-            .args(["--net", "--mount", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture", "--test-threads=1"])
-            .env(INSIDE, "1")
-            .status()
-            .expect("unshare, of util-linux");
-        assert!(status.success(), "{test} failed in its namespace");
+    if !is_inside(test, &["--net", "--mount"]) {
         return;
     }
     run("mount", &["-t", "tmpfs", "none", "/etc/iproute2"]);

@@ -11,6 +11,8 @@
 )]
 
 mod fixture;
+#[path = "fixture/namespace.rs"]
+mod namespace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,23 +25,12 @@ use dlan_agent::state::managed_file::ManagedFile;
 use dlan_agent::state::marks::Marks;
 use dlan_agent::state::program::{Program, ProgramFile, ProgramName, Reread};
 use dlan_agent::system::{System, SystemConfig};
+use namespace::is_inside;
 
 const NAME: ProgramName = ProgramName::Dnsmasq;
-/// Tells a test that it is in its own namespaces.
-const INSIDE: &str = "DLAN_TEST_INSIDE";
-
 /// Runs a test's body in network and mount namespaces of its own: the test program again, for this test only.
 fn in_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
-    if std::env::var_os(INSIDE).is_none() {
-        assert!(nix::unistd::Uid::effective().is_root(), "this test needs root: it makes network namespaces");
-        let status = Command::new("unshare")
-            .args(["--net", "--mount", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture", "--test-threads=1"])
-            .env(INSIDE, "1")
-            .status()
-            .expect("unshare, of util-linux");
-        assert!(status.success(), "{test} failed in its namespace");
+    if !is_inside(test, &["--net", "--mount"]) {
         return;
     }
     let mounted = Command::new("mount").args(["-t", "tmpfs", "none", "/run"]).status().unwrap();
