@@ -103,6 +103,14 @@ fn nobody_takes_the_domain_or_all_addresses_or_names_of_another_s_zone() {
 }
 
 #[test]
+fn a_zone_outside_the_meshs_domain_is_granted_to_nobody() {
+    let table = table([router(2, "example.org", "10.2.0.0/24")]);
+    assert_eq!(table.find(&named("www.example.org"), A), Found::Elsewhere);
+    let zone = Conflict::Outside { what: "zone example.org".to_owned(), by: HostId(2) };
+    assert!(table.conflicts.contains(&zone), "{:?}", table.conflicts);
+}
+
+#[test]
 fn what_of_a_name_is_not_announced_is_asked_of_its_zone() {
     let (host, mut told) = router(1, "r1.lan", "10.2.0.0/24");
     told.records.insert(Record { name: name("nas.r1.lan"), data: RecordData::Txt(b"text".to_vec()) });
