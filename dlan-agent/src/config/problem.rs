@@ -1,7 +1,9 @@
 //! Every sentence an operator may read about a file that is rejected.
 
-use std::fmt;
+mod words;
 
+use self::words::{Default, DidYouMean, Keys, Meant, Why, Written};
+pub use self::words::{Place, Shown};
 use super::dhcp::problem::DhcpProblem;
 use super::service::problem::ServiceProblem;
 use super::types::HostId;
@@ -414,121 +416,4 @@ pub enum Problem {
         /// What the pool is for.
         pool: &'static str,
     },
-}
-
-/// Where a value is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// On this line.
-    Line(usize),
-    /// Nowhere: it is the default.
-    Default,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            Self::Default => f.write_str("the default"),
-        }
-    }
-}
-
-struct Default(bool);
-
-impl fmt::Display for Default {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 { " (the default)" } else { "" })
-    }
-}
-
-/// The most of a value that is repeated in an error, in characters.
-const SHOWN_MAX: usize = 60;
-
-/// Shows a text of the operator's in quotes: escaped, and no more of it than helps.
-pub struct Shown<'a>(pub &'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("'")?;
-        for character in self.0.chars().take(SHOWN_MAX) {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        if self.0.chars().nth(SHOWN_MAX).is_some() {
-            f.write_str("...")?;
-        }
-        f.write_str("'")
-    }
-}
-
-struct Keys<'a>(&'a [u16]);
-
-impl fmt::Display for Keys<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f
-                .write_str("there is none at all: set ospf_secret_file, or write a section config ospf_key");
-        }
-        let ids: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        write!(f, "there are {}", ids.join(", "))
-    }
-}
-
-struct Written<'a> {
-    value: &'a str,
-    rejection: &'a Rejection,
-}
-
-impl fmt::Display for Written<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.rejection.hides_value {
-            return f.write_str("what is written (not shown, it may be a secret)");
-        }
-        Shown(self.value).fmt(f)
-    }
-}
-
-struct DidYouMean<'a>(&'a Option<String>);
-
-impl fmt::Display for DidYouMean<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(suggestion) => write!(f, "; did you mean {}?", Shown(suggestion)),
-            None => Ok(()),
-        }
-    }
-}
-
-struct Why<'a> {
-    allowed: &'a str,
-    rejection: &'a Rejection,
-}
-
-impl fmt::Display for Why<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allowed, rejection } = self;
-        match &rejection.because {
-            Some(because) => write!(f, "cannot be used: {because}; allowed is {allowed}"),
-            None => write!(f, "is not {allowed}"),
-        }
-    }
-}
-
-struct Meant<'a> {
-    suggestion: &'a Option<String>,
-    elsewhere: &'a Option<&'static str>,
-}
-
-impl fmt::Display for Meant<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.suggestion, self.elsewhere) {
-            (Some(_), _) => DidYouMean(self.suggestion).fmt(f),
-            (None, Some(kind)) => write!(f, "; it belongs in a section config {kind}."),
-            (None, None) => f.write_str("."),
-        }
-    }
 }
