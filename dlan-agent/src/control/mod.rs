@@ -1,5 +1,6 @@
 //! The agent's control socket: what can be asked, what is answered, and both ends of the conversation.
 
+pub mod apply_report;
 pub mod client;
 pub mod names;
 pub mod protocol;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::apply_report::{ApplyReport, DrainReport, HistoryReport, PlanReport, WindowReport};
 use crate::control::names::NamesReport;
 use crate::control::report::{
-    ApplyReport, DrainReport, HistoryReport, LinkReport, LsaReport, NeighborsReport, PathReport, PlanReport,
-    RouteReport, Status, Topology, WindowReport,
+    LinkReport, LsaReport, NeighborsReport, PathReport, RouteReport, Status, Topology,
 };
 use crate::control::service_report::ServicesReport;
 use crate::control::zones::ZonesReport;

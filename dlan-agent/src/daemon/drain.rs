@@ -12,8 +12,8 @@ use tracing::info;
 use super::requests::refused;
 use super::{Daemon, engine_view, snapshot};
 use crate::causes::with_causes;
+use crate::control::apply_report::DrainReport;
 use crate::control::protocol::{RefusalKind, Reply};
-use crate::control::report::DrainReport;
 use crate::drain;
 use crate::topology::parted;
 

@@ -14,9 +14,10 @@ use vxlan::wireguard::PeerStatus;
 use super::engine_view::{EngineView, NeighborSeen, address_family};
 use crate::addressing;
 use crate::config::{Config, HostId, LinkConfig};
+use crate::control::apply_report::{HistoryReport, PlanReport, WindowReport};
 use crate::control::report::{
-    AddressFamily, BfdReport, FarEnd, HistoryReport, HopReport, KeptReport, LanReport, LinkCounters,
-    LinkReport, NeighborReport, NeighborsReport, PlanReport, RouteReport, RouterReport, Status, WindowReport,
+    AddressFamily, BfdReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters, LinkReport,
+    NeighborReport, NeighborsReport, RouteReport, RouterReport, Status,
 };
 use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;

@@ -1,7 +1,7 @@
 //! The last applies, as a table, and what one of them changed.
 
 use super::table::Table;
-use crate::control::report::{HistoryReport, WindowReport};
+use crate::control::apply_report::{HistoryReport, WindowReport};
 
 /// Returns the applies, the latest last.
 pub fn history(entries: &[HistoryReport]) -> String {

@@ -21,7 +21,7 @@ pub use status::{problems, status};
 pub use way::{Probe, path};
 pub use zones::zones;
 
-use crate::control::report::{ApplyReport, DrainReport, PlanReport};
+use crate::control::apply_report::{ApplyReport, DrainReport, PlanReport};
 
 /// Returns what would change.
 pub fn plan(report: &PlanReport) -> String {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use ospf_lite::ospf::refusal::Refusal;
 
 use super::*;
+use crate::control::apply_report::DrainReport;
 use crate::control::report::{
-    AddressFamily, BfdReport, DrainReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters,
-    LinkReport, LsaReport, NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
+    AddressFamily, BfdReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters, LinkReport, LsaReport,
+    NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
 };
 use crate::problems::refusals;
 use crate::topology::tests::reference;
