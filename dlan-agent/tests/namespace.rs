@@ -13,123 +13,18 @@
 mod fixture;
 #[path = "fixture/namespace.rs"]
 mod namespace;
+#[path = "fixture/router.rs"]
+mod router;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dlan_agent::desired::desired;
 use dlan_agent::plan::Plan;
 use dlan_agent::plan::reroute::{self, Loss};
 use dlan_agent::state::State;
-use dlan_agent::state::facts::{Facts, WanFacts};
-use dlan_agent::state::marks::Marks;
 use dlan_agent::state::route::{Route, RouteAction, RouteHop, RouteKey};
-use dlan_agent::state::setting::Setting;
-use dlan_agent::system::{System, SystemConfig};
-use namespace::is_inside;
-use vxlan::link::LinkName;
-
-/// Runs a test's body in network and mount namespaces of its own: the test program again, for this test only.
-fn in_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOnce(Router) -> F) {
-    if !is_inside(test, &["--net", "--mount"]) {
-        return;
-    }
-    run("mount", &["-t", "tmpfs", "none", "/etc/iproute2"]);
-    run("ip", &["link", "set", "lo", "up"]);
-    for name in ["dlan-vx2", "dlan-vx3", "wan0", "lan0"] {
-        let end = format!("far-{name}");
-        run("ip", &["link", "add", name, "type", "veth", "peer", "name", &end]);
-        for device in [name, &end] {
-            // No address comes by itself while a test looks.
-            run("ip", &["link", "set", device, "addrgenmode", "none", "up"]);
-        }
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { body(Router::open(dir.path())).await });
-}
-
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {words}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// A router whose links are devices that others made, so that only what is not a link is at stake.
-struct Router {
-    system: System,
-    marks: Marks,
-    /// What was last brought about.
-    standing: RefCell<State>,
-}
-
-impl Router {
-    fn open(dir: &Path) -> Self {
-        let config = SystemConfig {
-            run_dir: dir.join("run"),
-            state_dir: dir.join("state"),
-            ..SystemConfig::default()
-        };
-        Self {
-            system: System::open(config).unwrap(),
-            marks: Marks::of(&fixture::config().mesh),
-            standing: RefCell::default(),
-        }
-    }
-
-    /// What the configuration wants, but for the links themselves and what belongs to the WireGuard device.
-    fn wanted(&self, routes: &[(&str, &[(&str, &str)])]) -> State {
-        let config = fixture::config();
-        let mut facts = fixture::facts(&config);
-        let wan = WanFacts { device: Some(name("wan0")), lives_by_ra: true, prefixes: BTreeSet::new() };
-        facts.wans = BTreeMap::from([("wan0".to_owned(), wan)]);
-        self.wanted_with(&facts, routes)
-    }
-
-    fn wanted_with(&self, facts: &Facts, routes: &[(&str, &[(&str, &str)])]) -> State {
-        let mut state =
-            desired(&fixture::config(), facts, &fixture::routing(routes), &self.standing.borrow()).unwrap();
-        state.links.clear();
-        let wg = name("dlan-wg");
-        let stays = |route: &Route| state.hops(route).iter().all(|hop| hop.device != wg);
-        let stays: BTreeSet<RouteKey> =
-            state.routes.iter().filter(|(_, route)| stays(route)).map(|(key, _)| *key).collect();
-        state.routes.retain(|key, _| stays.contains(key));
-        let unmade = |setting: &Setting| {
-            setting.device().is_none_or(|device| *device != wg && *device != name("dlan-vx4"))
-        };
-        state.settings.retain(|setting, _| unmade(setting));
-        state
-    }
-
-    async fn observe(&self) -> State {
-        self.system.observe(&self.marks).await.unwrap_or_else(|error| panic!("{}", error.with_causes()))
-    }
-
-    /// Brings the wanted about, and sees that it is.
-    async fn reach(&self, wanted: &State) {
-        let plan = Plan::new(&self.observe().await, wanted).unwrap();
-        let outcome = self.system.apply(&plan).await;
-        assert!(outcome.is_success(), "{outcome}");
-        let rest = Plan::new(&self.observe().await, wanted).unwrap();
-        assert!(rest.is_empty(), "still to do after an apply:\n{rest}");
-        *self.standing.borrow_mut() = wanted.clone();
-    }
-
-    async fn down(&self) {
-        let outcome = self.system.down(Some(&self.marks)).await.unwrap();
-        assert!(outcome.is_success(), "{outcome}");
-    }
-}
-
-fn name(device: &str) -> LinkName {
-    LinkName::new(device).unwrap()
-}
+use router::{in_namespace, name, run};
 
 /// Everything that `dlan down` must leave as it was.
 fn everything() -> Vec<(&'static str, String)> {
@@ -329,117 +224,6 @@ fn a_failing_step_leaves_the_router_as_it_was() {
             assert_eq!(*before, after);
         }
     });
-}
-
-#[test]
-fn counts_of_dropped_packets_outlive_another_ruleset() {
-    in_namespace("counts_of_dropped_packets_outlive_another_ruleset", |router| async move {
-        router.reach(&router.wanted(&[])).await;
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let _ = socket.send_to(b"no frame", "127.0.0.1:4789");
-        let leaving = router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"];
-        assert_eq!(leaving, 1);
-        router.reach(&router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])])).await;
-        assert_eq!(router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"], 1);
-    });
-}
-
-/// A namespace at the far end of devices, gone with the process that holds it.
-struct FarEnd(std::process::Child);
-
-impl FarEnd {
-    fn behind(devices: &[(&str, &str, &str)]) -> Self {
-        let child = Command::new("unshare").args(["--net", "sleep", "60"]).spawn().unwrap();
-        let far = Self(child);
-        let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-        let theirs = format!("/proc/{}/ns/net", far.0.id());
-        while std::fs::read_link(&theirs).unwrap() == own {
-            std::thread::yield_now();
-        }
-        for (end, address, neighbor) in devices {
-            run("ip", &["link", "set", end, "netns", &far.0.id().to_string()]);
-            far.run(&format!("ip link set {end} up; ip address add {address} dev {end}"));
-            far.run(&format!("ip route add {neighbor} dev {end}"));
-        }
-        far
-    }
-
-    fn run(&self, script: &str) {
-        run("nsenter", &["--net", "--target", &self.0.id().to_string(), "--", "bash", "-c", script]);
-    }
-
-    /// Sends a VXLAN packet without a frame in it.
-    fn send(&self, to: &str, vni: u32) {
-        let [_, a, b, c] = vni.to_be_bytes();
-        let header = format!("\\x08\\0\\0\\0\\x{a:02x}\\x{b:02x}\\x{c:02x}\\0");
-        self.run(&format!("printf '{header}' > /dev/udp/{to}/4789"));
-    }
-}
-
-impl Drop for FarEnd {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn vxlan_is_taken_from_the_links_own_neighbor_by_wireguard_only_and_the_rest_is_counted() {
-    in_namespace(
-        "vxlan_is_taken_from_the_links_own_neighbor_by_wireguard_only_and_the_rest_is_counted",
-        |router| async move {
-            let ip = |line: &str| run("ip", &line.split(' ').collect::<Vec<_>>());
-            ip("link add dlan-wg type veth peer name far-wg");
-            ip("link set dlan-wg up");
-            ip("address add 10.1.0.1/32 dev dlan-wg");
-            ip("route add 10.1.0.2/32 dev dlan-wg");
-            ip("address add 192.0.2.1/24 dev wan0");
-            let far = FarEnd::behind(&[
-                ("far-wg", "10.1.0.2/32", "10.1.0.1/32"),
-                ("far-wan0", "192.0.2.2/24", "192.0.2.1/32"),
-            ]);
-            router.reach(&router.wanted(&[])).await;
-            let socket = std::net::UdpSocket::bind("0.0.0.0:4789").unwrap();
-            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            far.send("10.1.0.1", 259);
-            far.send("10.1.0.1", 777);
-            far.send("192.0.2.1", 258);
-            // The link between routers 1 and 2.
-            far.send("10.1.0.1", 258);
-            let mut octets = [0; 64];
-            let (length, from) = socket.recv_from(&mut octets).unwrap();
-            assert_eq!(
-                (&octets[..length], from.ip().to_string()),
-                (&[8, 0, 0, 0, 0, 1, 2, 0][..], "10.1.0.2".to_owned())
-            );
-            let counters = router.system.filter_counters().await.unwrap();
-            for counter in ["vxlan_wrong_source", "vxlan_unknown_vni", "vxlan_not_by_wireguard"] {
-                assert_eq!(counters[counter], 1, "{counter} of {counters:?}");
-            }
-        },
-    );
-}
-
-#[test]
-fn nothing_from_the_wan_reaches_the_inside_and_nothing_inside_leaves_by_it() {
-    in_namespace(
-        "nothing_from_the_wan_reaches_the_inside_and_nothing_inside_leaves_by_it",
-        |router| async move {
-            let ip = |line: &str| run("ip", &line.split(' ').collect::<Vec<_>>());
-            ip("address add 192.0.2.1/24 dev wan0");
-            let far = FarEnd::behind(&[("far-wan0", "192.0.2.2/24", "10.1.1.1/32")]);
-            router.reach(&router.wanted(&[])).await;
-            let before = router.system.filter_counters().await.unwrap();
-            assert_eq!((before["from_wan"], before["to_wan"]), (0, 0));
-            far.run("printf x > /dev/udp/10.1.1.1/9");
-            // Somebody's route to a place inside, by the WAN.
-            ip("route add 10.1.1.9/32 via 192.0.2.2");
-            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-            let _ = socket.send_to(b"x", "10.1.1.9:9");
-            let after = router.system.filter_counters().await.unwrap();
-            assert_eq!((after["from_wan"], after["to_wan"]), (1, 1));
-        },
-    );
 }
 
 #[test]
