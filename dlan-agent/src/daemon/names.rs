@@ -17,7 +17,7 @@ use crate::names::heard::Heard;
 use crate::names::own;
 use crate::names::report;
 use crate::names::resolver::{Resolver, Settings};
-use crate::names::server::{NameServer, Places};
+use crate::names::server::{Asker, NameServer, Places};
 use crate::names::zones::{Conflict, ZoneTable};
 use crate::routing::EngineRoutes;
 
@@ -54,6 +54,11 @@ impl Names {
     /// Returns what routers claim and do not have.
     pub(super) fn conflicts(&self) -> BTreeSet<Conflict> {
         self.served.as_ref().map(|served| served.table.conflicts.clone()).unwrap_or_default()
+    }
+
+    /// Returns who can be asked for names, and whether the names of the whole mesh are known.
+    pub(super) fn asker(&self) -> Option<(Asker, bool)> {
+        Some((self.server.as_ref()?.asker(), self.is_complete))
     }
 
     /// Returns where the server cannot listen.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::warn;
@@ -12,16 +13,20 @@ use tracing::warn;
 use super::Daemon;
 use super::work::Done;
 use crate::control::service_report::ServicesReport;
+use crate::names::server::Asker;
+use crate::names::wire::Question;
 use crate::plan::Plan;
 use crate::plan::change::{Act, Change};
 use crate::probe;
-use crate::services::ServiceAction;
-use crate::services::health::Question;
+use crate::services::health;
 use crate::services::names::Answer;
 use crate::services::report::report;
+use crate::services::{ServiceAction, lookup};
 use crate::state::program::ProgramName;
 
-/// How long a name server may take.
+/// The names that this router was told by hand.
+const HOSTS_FILE: &str = "/etc/hosts";
+/// How long the system's resolver may take.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
 /// What the C libraries say when who must know has said that there is no such name, or no address of it.
 const NOTHING: [&str; 3] = ["not known", "No address", "does not resolve"];
@@ -31,7 +36,7 @@ impl Daemon {
     pub(super) fn pump_services(&mut self) {
         while let Some(action) = self.services.poll_action() {
             match action {
-                ServiceAction::Resolve(name) => resolve(&self.done_in, name),
+                ServiceAction::Resolve(name) => resolve(&self.done_in, self.names.asker(), name),
                 ServiceAction::Probe(question) => ask(&self.done_in, question),
             }
         }
@@ -78,22 +83,46 @@ impl Daemon {
 }
 
 /// Looks a name up.
-fn resolve(done: &mpsc::Sender<Done>, name: String) {
+fn resolve(done: &mpsc::Sender<Done>, asker: Option<(Asker, bool)>, name: String) {
     let done = done.clone();
     tokio::task::spawn_local(async move {
-        let answer = lookup(&name).await;
+        let answer = lookup(asker, &name).await;
         // Without a main loop nobody wants it.
         let _ = done.send(Done::Name(name, answer)).await;
     });
 }
 
-async fn lookup(name: &str) -> Answer {
+/// Asks as programs do: the hosts file first, then name servers. The agent's own client knows how long an answer holds; what it
+/// cannot ask for, the system's resolver is asked: names without a dot, and all while no name server is known.
+async fn lookup(asker: Option<(Asker, bool)>, name: &str) -> Answer {
+    let hosts = std::fs::read_to_string(HOSTS_FILE).unwrap_or_default();
+    let addresses = lookup::in_hosts_file(&hosts, name);
+    if !addresses.is_empty() {
+        return Answer::Addresses { addresses, ttl: None, missing: None, is_stale: false };
+    }
+    let asked = Name::from_ascii(name).ok().filter(|name| name.num_labels() > 1);
+    match (asker, asked) {
+        (Some((asker, is_complete)), Some(asked)) if asker.can_answer(&asked) => {
+            let ask = |record_type| asker.ask(Question::new(&asked, record_type));
+            let (ipv4, ipv6) = tokio::join!(ask(RecordType::A), ask(RecordType::AAAA));
+            lookup::answer((&ipv4, &ipv6), is_complete)
+        }
+        // The agent's own name server comes with the engines: until then that there is nothing may change.
+        (None, Some(_)) => match ask_system(name).await {
+            found @ Answer::Addresses { .. } => found,
+            _ => Answer::NotYet("the agent has just started".to_owned()),
+        },
+        _ => ask_system(name).await,
+    }
+}
+
+async fn ask_system(name: &str) -> Answer {
     match timeout(LOOKUP_DEADLINE, tokio::net::lookup_host((name, 0))).await {
         Ok(Ok(found)) => {
             let addresses: BTreeSet<IpAddr> = found.map(|address| address.ip()).collect();
             match addresses.is_empty() {
                 true => Answer::Nothing,
-                false => Answer::Addresses { addresses, ttl: None },
+                false => Answer::Addresses { addresses, ttl: None, missing: None, is_stale: false },
             }
         }
         Ok(Err(error)) => {
@@ -108,10 +137,10 @@ async fn lookup(name: &str) -> Answer {
 }
 
 /// Asks an upstream whether it works.
-fn ask(done: &mpsc::Sender<Done>, question: Question) {
+fn ask(done: &mpsc::Sender<Done>, question: health::Question) {
     let done = done.clone();
     tokio::task::spawn_local(async move {
-        let Question { subject, health } = question;
+        let health::Question { subject, health } = question;
         let answer = probe::ask(subject.1, &health).await;
         let _ = done.send(Done::Health(subject, answer)).await;
     });

@@ -53,6 +53,8 @@ pub enum Service {
     Mesh,
     /// All names, for hosts without IPv4.
     Dns64,
+    /// All names as they are, for the agent itself.
+    Agent,
 }
 
 /// What a client wants beside the answer: as it says in its request.
@@ -160,6 +162,14 @@ impl Resolver {
         asker.is_loopback() || self.settings.clients.iter().any(|net| net.contains(&asker))
     }
 
+    /// Returns whether a name is the mesh's to answer for; of others the rest of the world is asked, if anybody is known there.
+    pub fn can_answer(&self, name: &Name) -> bool {
+        let question = Question::new(name, RecordType::A);
+        let is_elsewhere =
+            self.table.find(&question.subject(), question.record_type.into()) == Found::Elsewhere;
+        !is_elsewhere || !self.settings.upstreams.is_empty()
+    }
+
     /// Begins a question.
     pub fn begin(&mut self, now: Instant, question: Question, service: Service, wishes: Wishes) -> Progress {
         let work = Work {
@@ -241,7 +251,7 @@ impl Resolver {
                     .map_or_else(|| self.nothing(ResponseCode::NXDomain, question), |(_, kept)| kept),
             ),
             Found::Elsewhere
-                if work.service == Service::Dns64
+                if work.service != Service::Mesh
                     || !work.aliases.is_empty()
                     || self.table.is_below_record(&subject) =>
             {

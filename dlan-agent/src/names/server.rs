@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
+use hickory_proto::rr::Name;
 use ospf_lite::driver::Clock;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +31,10 @@ const BACKLOG: i32 = 32;
 const CONNECTION_IDLE: Duration = Duration::from_secs(5);
 /// How soon an address that could not be had is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// Asks the server from within the agent.
+#[derive(Debug, Clone)]
+pub struct Asker(Rc<Shared>);
 
 /// Where questions come in, and which are answered there.
 pub type Places = BTreeMap<SocketAddr, Service>;
@@ -84,9 +89,29 @@ impl NameServer {
         look(&mut self.shared.resolver.borrow_mut())
     }
 
+    /// Returns what asks the server without a socket.
+    pub fn asker(&self) -> Asker {
+        Asker(Rc::clone(&self.shared))
+    }
+
     /// Returns the addresses at which it cannot listen, with the reason.
     pub fn refused(&self) -> BTreeMap<SocketAddr, String> {
         self.shared.refused.borrow().clone()
+    }
+}
+
+impl Asker {
+    /// Returns whether there is anybody to be asked about a name.
+    pub fn can_answer(&self, name: &Name) -> bool {
+        self.0.resolver.borrow().can_answer(name)
+    }
+
+    /// Returns the answer to a question about any name.
+    pub async fn ask(&self, question: Question) -> Answer {
+        let wishes = Wishes { recursion: true, ..Wishes::default() };
+        let now = self.0.clock.now();
+        let progress = self.0.resolver.borrow_mut().begin(now, question, Service::Agent, wishes);
+        self.0.settle(progress).await
     }
 }
 
@@ -256,12 +281,15 @@ impl Shared {
 
     /// Asks whoever has to be asked, and returns the octets of the answer.
     async fn finish(&self, request: Request, is_udp: bool, service: Service) -> Option<Vec<u8>> {
-        let Request { message, mut progress } = request;
+        let Request { message, progress } = request;
+        let answer = self.settle(progress).await;
+        wire::encode(&message, &answer, is_udp, service == Service::Dns64)
+    }
+
+    async fn settle(&self, mut progress: Progress) -> Answer {
         loop {
             match progress {
-                Progress::Done(answer) => {
-                    return wire::encode(&message, &answer, is_udp, service == Service::Dns64);
-                }
+                Progress::Done(answer) => return answer,
                 Progress::Ask(work) => {
                     let reply = asking::ask(work.servers(), &work.query()).await;
                     progress = self.resolver.borrow_mut().proceed(self.clock.now(), *work, reply.as_ref());

@@ -1,6 +1,7 @@
 //! What is known of services' upstreams: asks for names and health, and says when nginx must hear of a change; pure.
 
 pub mod health;
+pub mod lookup;
 pub mod names;
 pub mod report;
 
@@ -177,7 +178,8 @@ mod tests {
 
     fn answer(text: &str) -> Answer {
         let addresses = BTreeSet::from([text.parse().unwrap()]);
-        Answer::Addresses { addresses, ttl: Some(Duration::from_secs(1)) }
+        let ttl = Some(Duration::from_secs(1));
+        Answer::Addresses { addresses, ttl, missing: None, is_stale: false }
     }
 
     fn actions(services: &mut Services) -> Vec<ServiceAction> {

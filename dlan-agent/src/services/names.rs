@@ -26,11 +26,33 @@ pub enum Answer {
         addresses: BTreeSet<IpAddr>,
         /// How long they hold; `None`: it was not said.
         ttl: Option<Duration>,
+        /// The family whose addresses could not be asked for: those that were known of it may hold still.
+        missing: Option<Family>,
+        /// Whether they are what was last known of a zone whose router cannot be asked.
+        is_stale: bool,
     },
     /// There is no such name, or it has no address: who must know has said so.
     Nothing,
     /// Nobody could be asked, and why; the addresses that were known may hold still.
     Failed(String),
+    /// Nobody can be asked yet, and why: this counts as no answer.
+    NotYet(String),
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// Returns whether an address is of the family.
+    pub const fn has(self, address: &IpAddr) -> bool {
+        matches!((self, address), (Self::Ipv4, IpAddr::V4(_)) | (Self::Ipv6, IpAddr::V6(_)))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -62,14 +84,18 @@ impl Names {
     pub fn handle_answer(&mut self, now: Instant, name: &str, answer: Answer) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let interval = match answer {
-            Answer::Addresses { mut addresses, ttl } => {
+            Answer::Addresses { mut addresses, ttl, missing, is_stale } => {
+                let before = entry.addresses.iter().flatten();
+                addresses.extend(before.filter(|address| missing.is_some_and(|family| family.has(address))));
                 // Which ones are left must not change from answer to answer.
                 while addresses.len() > ADDRESSES_MAX {
                     addresses.pop_last();
                 }
                 entry.addresses = Some(addresses);
-                entry.error = None;
-                ttl.map_or(INTERVAL_UNSAID, |ttl| ttl.clamp(INTERVAL_MIN, INTERVAL_MAX))
+                entry.error = is_stale
+                    .then(|| "last known address: who answers for the name cannot be asked".to_owned());
+                let interval = ttl.map_or(INTERVAL_UNSAID, |ttl| ttl.clamp(INTERVAL_MIN, INTERVAL_MAX));
+                if missing.is_some() { interval.min(INTERVAL_UNSAID) } else { interval }
             }
             Answer::Nothing => {
                 entry.addresses = Some(BTreeSet::new());
@@ -80,6 +106,10 @@ impl Names {
                 entry.addresses.get_or_insert_default();
                 entry.error = Some(error);
                 INTERVAL_UNSAID
+            }
+            Answer::NotYet(error) => {
+                entry.error = Some(error);
+                INTERVAL_MIN
             }
         };
         entry.due = now + interval;
@@ -134,7 +164,8 @@ mod tests {
     }
 
     fn found(texts: &[&str], ttl: Option<u64>) -> Answer {
-        Answer::Addresses { addresses: addresses(texts), ttl: ttl.map(Duration::from_secs) }
+        let ttl = ttl.map(Duration::from_secs);
+        Answer::Addresses { addresses: addresses(texts), ttl, missing: None, is_stale: false }
     }
 
     fn names(wanted: &[&str]) -> Names {
@@ -176,11 +207,52 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_a_family_that_could_not_be_asked_for_stay_and_it_is_asked_for_again_soon() {
+        let mut names = names(&["nas"]);
+        names.handle_answer(at(1), "nas", found(&["10.2.0.2", "fd00::2"], Some(60)));
+        let half = |missing| Answer::Addresses {
+            addresses: addresses(&["10.2.0.3"]),
+            ttl: Some(Duration::from_secs(60)),
+            missing,
+            is_stale: false,
+        };
+        names.handle_answer(at(61), "nas", half(Some(Family::Ipv6)));
+        assert_eq!(names.known()["nas"], addresses(&["10.2.0.3", "fd00::2"]));
+        assert_eq!(names.poll_timeout(), Some(at(63)));
+        names.handle_answer(at(63), "nas", half(None));
+        assert_eq!(names.known()["nas"], addresses(&["10.2.0.3"]));
+    }
+
+    #[test]
+    fn last_known_addresses_are_used_and_said_to_be_such() {
+        let mut names = names(&["nas"]);
+        let ttl = Some(Duration::from_secs(10));
+        let stale =
+            Answer::Addresses { addresses: addresses(&["10.2.0.2"]), ttl, missing: None, is_stale: true };
+        names.handle_answer(at(1), "nas", stale);
+        assert_eq!(names.known()["nas"], addresses(&["10.2.0.2"]));
+        assert!(names.error("nas").unwrap().contains("last known"));
+        names.handle_answer(at(11), "nas", found(&["10.2.0.2"], Some(60)));
+        assert_eq!(names.error("nas"), None);
+    }
+
+    #[test]
     fn a_name_that_could_never_be_asked_for_counts_as_answered() {
         let mut names = names(&["nas"]);
         names.handle_answer(at(1), "nas", Answer::Failed("no answer".to_owned()));
         assert!(names.are_known());
         assert_eq!(names.known()["nas"], addresses(&[]));
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_be_asked_for_yet_counts_as_unanswered_and_is_asked_for_soon() {
+        let mut names = names(&["nas"]);
+        names.handle_answer(at(1), "nas", Answer::NotYet("starting".to_owned()));
+        assert!(!names.are_known() && names.known().is_empty());
+        assert_eq!((names.error("nas"), names.poll_timeout()), (Some("starting"), Some(at(2))));
+        names.handle_answer(at(2), "nas", found(&["10.2.0.2"], Some(60)));
+        names.handle_answer(at(62), "nas", Answer::NotYet("starting".to_owned()));
+        assert_eq!(names.known()["nas"], addresses(&["10.2.0.2"]));
     }
 
     #[test]
@@ -208,7 +280,8 @@ mod tests {
     fn of_very_many_addresses_the_same_few_are_used_every_time() {
         let mut names = names(&["nas"]);
         let many: BTreeSet<IpAddr> = (0..40_u8).map(|last| IpAddr::from([10, 2, 0, last])).collect();
-        names.handle_answer(at(1), "nas", Answer::Addresses { addresses: many.clone(), ttl: None });
+        let answer = Answer::Addresses { addresses: many.clone(), ttl: None, missing: None, is_stale: false };
+        names.handle_answer(at(1), "nas", answer);
         assert_eq!(names.known()["nas"], many.into_iter().take(ADDRESSES_MAX).collect());
     }
 }

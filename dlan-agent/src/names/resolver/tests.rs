@@ -226,6 +226,30 @@ fn names_of_the_world_are_refused_and_so_is_asking_for_those_who_did_not_ask_for
 }
 
 #[test]
+fn the_agent_itself_is_told_all_names_as_they_are() {
+    let mut resolver = resolver(&[]);
+    let mut asked = |of: &str| {
+        let question = question(of, RecordType::A);
+        let (answer, count) = ask_for(&mut resolver, 0, (&question, Service::Agent, wishes()), &internet);
+        (addresses(&answer), count)
+    };
+    assert_eq!(asked("r3.lan."), (vec!["10.1.1.3".to_owned()], 0), "the table has it");
+    let (found, count) = asked("old.example.");
+    assert_eq!((found.len(), count), (1, 1), "the rest of the world is asked");
+    let question = question("old.example.", RecordType::AAAA);
+    let (answer, _) = ask_for(&mut resolver, 0, (&question, Service::Agent, wishes()), &internet);
+    assert!(addresses(&answer).is_empty(), "no address stands for another: {answer:?}");
+}
+
+#[test]
+fn whom_nobody_can_be_asked_about_is_known_before() {
+    let mut resolver = resolver(&[]);
+    assert!(resolver.can_answer(&name("www.example.com.")) && resolver.can_answer(&name("r9.lan.")));
+    resolver.reconfigure(at(0), table(&[]), Settings { upstreams: Vec::new(), ..settings() });
+    assert!(!resolver.can_answer(&name("www.example.com.")) && resolver.can_answer(&name("r9.lan.")));
+}
+
+#[test]
 fn only_so_many_questions_to_one_owner_wait_at_once() {
     let mut resolver = resolver(&[]);
     let begin = |resolver: &mut Resolver, number: usize| {
