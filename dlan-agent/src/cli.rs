@@ -52,7 +52,7 @@ pub enum Command {
     /// Show this router's public key and the section to paste at a neighbor; makes the key when there is none
     Key,
     /// Show what `apply` would change
-    Plan,
+    Plan(PlanArgs),
     /// Read the configuration again and change the router to it
     Apply(ApplyArgs),
     /// Keep what `apply --confirm` brought about
@@ -126,6 +126,14 @@ pub struct AgentArgs {
     /// How much to log: error, warn, info, debug or trace, or a list like `info,ospf_lite=debug`.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
+}
+
+/// Options of `dlan plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// With the files below this directory, as `apply --stage` would put them in place; none is put.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub stage: Option<PathBuf>,
 }
 
 /// Options of `dlan apply`.

@@ -1,7 +1,7 @@
 //! The commands that ask the agent.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -45,10 +45,15 @@ pub(super) async fn status(output: &Output, config: &Path) -> u8 {
 }
 
 /// Prints what would change, with or without an agent.
-pub(super) async fn plan(output: &Output, config: &Path) -> u8 {
-    match client::ask(Path::new(CONTROL_SOCKET), &Request::Plan {}, ASK_DEADLINE).await {
-        Err(ClientError::NotRunning { .. }) => offline::plan(output, config).await,
-        _ => simple(output, Request::Plan {}).await,
+pub(super) async fn plan(output: &Output, config: &Path, stage: Option<PathBuf>) -> u8 {
+    let staged = stage.as_ref().map(|stage| stage.join(config.strip_prefix("/").unwrap_or(config)));
+    let request = Request::Plan { stage };
+    match client::ask(Path::new(CONTROL_SOCKET), &request, ASK_DEADLINE).await {
+        Err(ClientError::NotRunning { .. }) => {
+            let staged = staged.filter(|file| file.exists());
+            offline::plan(output, staged.as_deref().unwrap_or(config)).await
+        }
+        _ => simple(output, request).await,
     }
 }
 

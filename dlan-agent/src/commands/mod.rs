@@ -8,7 +8,7 @@ mod offline;
 mod output;
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Firewall { load } => offline::firewall(&output, &cli.config, load).await,
         Command::Topology(args) => ask::topology(&output, &args).await,
         Command::Path(args) => ask::path(&output, &args).await,
-        Command::Plan => ask::plan(&output, &cli.config).await,
+        Command::Plan(args) => ask::plan(&output, &cli.config, absolute(args.stage)).await,
         Command::Apply(args) => ask::simple(&output, Request::Apply(orders(args))).await,
         Command::Confirm(args) => {
             ask::simple(&output, Request::Confirm { token: args.token, local: args.local }).await
@@ -97,10 +97,14 @@ fn orders(args: ApplyArgs) -> ApplyOrders {
     ApplyOrders {
         confirm: args.confirm,
         require: args.require.into_iter().collect(),
-        // The agent works in another directory.
-        stage: args.stage.map(|path| std::path::absolute(&path).unwrap_or(path)),
+        stage: absolute(args.stage),
         force: args.force,
     }
+}
+
+/// Returns a path as the agent is to be told it, which works in another directory.
+fn absolute(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.map(|path| std::path::absolute(&path).unwrap_or(path))
 }
 
 async fn agent(output: &Output, config: &Path) -> u8 {

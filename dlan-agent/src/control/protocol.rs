@@ -46,7 +46,11 @@ pub enum Request {
         host: String,
     },
     /// What would change.
-    Plan {},
+    Plan {
+        /// A directory that holds files as for an apply; nothing of it is put in place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<PathBuf>,
+    },
     /// Change it.
     Apply(ApplyOrders),
     /// Keep what an apply brought about.

@@ -13,7 +13,7 @@ use super::work::{Checked, Purpose};
 use super::{Daemon, work};
 use crate::addressing;
 use crate::causes::with_causes;
-use crate::config::{self, LinkConfig};
+use crate::config::LinkConfig;
 use crate::control::protocol::{RefusalKind, Reply, Request};
 use crate::control::server::Call;
 use crate::problems::Repaired;
@@ -29,14 +29,12 @@ const REFUSED_SHOWN: Duration = Duration::from_secs(20);
 impl Daemon {
     pub(super) fn handle_call(&mut self, call: Call) {
         match call.request {
-            Request::Plan {} => match config::load(&self.paths.config) {
+            Request::Plan { stage } => match self.wanted(stage.as_deref()) {
                 Ok(loaded) => {
                     let config = self.mtus.effective(&loaded.config);
                     work::preview((&self.system, &self.done_in), config, Purpose::Plan(call.answer));
                 }
-                Err(errors) => {
-                    let _ = call.answer.send(refused(RefusalKind::ConfigRejected, errors.to_string()));
-                }
+                Err(refusal) => drop(call.answer.send(Reply::Refused(refusal))),
             },
             Request::Apply(orders) => self.begin_apply(orders, call.caller, call.answer),
             Request::Rollback { number } => self.begin_rollback(number, call.caller, call.answer),

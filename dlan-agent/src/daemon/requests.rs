@@ -63,7 +63,7 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
         }
         Request::Lsdb {}
         | Request::Zones {}
-        | Request::Plan {}
+        | Request::Plan { .. }
         | Request::Apply(_)
         | Request::Confirm { .. }
         | Request::Rollback { .. }

@@ -1,6 +1,7 @@
 //! Applies from the first check to the last word: one at a time, with or without a window to confirm it in.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
@@ -12,7 +13,7 @@ use super::snapshot;
 use super::work::{self, Checked, Purpose};
 use crate::caller::Caller;
 use crate::causes::with_causes;
-use crate::config::{self, Loaded, Source};
+use crate::config::{self, ConfigErrors, Loaded, Source};
 use crate::control::apply_report::ApplyReport;
 use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply};
 use crate::plan::{Plan, callers_filter, callers_path};
@@ -197,18 +198,13 @@ impl Daemon {
 
     /// Reads what is to be brought about.
     fn candidate(&mut self, orders: ApplyOrders) -> Result<Candidate, Refusal> {
-        let staged = match &orders.stage {
-            Some(directory) => {
-                stage::read(directory).map_err(|error| refusal(RefusalKind::Failed, with_causes(&error)))?
-            }
-            None => Vec::new(),
-        };
-        let own = staged.iter().find(|file| file.path == self.paths.config);
-        let loaded = match own.and_then(|file| file.content.as_ref()) {
-            Some(content) => self.parse(&content.text),
-            None => config::load(&self.paths.config).inspect_err(|errors| self.reject_config(errors)),
-        };
-        let loaded = loaded.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
+        let (staged, read) = self.read_wanted(orders.stage.as_deref())?;
+        if let Err(errors) = &read
+            && !staged.iter().any(|file| file.path == self.paths.config)
+        {
+            self.reject_config(errors);
+        }
+        let loaded = read.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
         let links: Vec<&str> = loaded.config.links.iter().map(|link| link.name.as_str()).collect();
         for name in &orders.require {
             if name.parse::<IpAddr>().is_err() && !links.contains(&name.as_str()) {
@@ -218,6 +214,28 @@ impl Daemon {
             }
         }
         Ok(Candidate { loaded, staged, orders })
+    }
+
+    /// Returns what an apply with these files would bring about; nothing is put in place.
+    pub(super) fn wanted(&self, stage: Option<&Path>) -> Result<Loaded, Refusal> {
+        let (_, read) = self.read_wanted(stage)?;
+        read.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))
+    }
+
+    /// Reads the staged files, and the configuration: theirs, or the one on disk.
+    fn read_wanted(
+        &self,
+        stage: Option<&Path>,
+    ) -> Result<(Vec<FileSnapshot>, Result<Loaded, ConfigErrors>), Refusal> {
+        let staged = stage.map(stage::read).transpose();
+        let staged = staged.map_err(|error| refusal(RefusalKind::Failed, with_causes(&error)))?;
+        let staged = staged.unwrap_or_default();
+        let own = staged.iter().find(|file| file.path == self.paths.config);
+        let read = match own.and_then(|file| file.content.as_ref()) {
+            Some(content) => self.parse(&content.text),
+            None => config::load(&self.paths.config),
+        };
+        Ok((staged, read))
     }
 
     fn candidate_of_history(&self, number: Option<u64>) -> Result<Candidate, Refusal> {
