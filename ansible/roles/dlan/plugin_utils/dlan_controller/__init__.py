@@ -1,0 +1,1 @@
+"""What the role does on the controller: reads an inventory, checks it, and says what each router is to have."""
