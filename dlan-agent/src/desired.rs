@@ -12,7 +12,7 @@ use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
 use crate::config::{Config, DeviceSource, LanConfig, LinkConfig, MeshConfig, WanConfig};
 use crate::names::domain::DomainName;
-use crate::next_hops::{self, Assigned, Ways};
+use crate::next_hops::{self, Assigned, Make, Ways};
 use crate::render::{dnsmasq, iproute2, nftables, nginx};
 use crate::state::facts::{Facts, LanFacts, Sides, WanFacts};
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
@@ -64,7 +64,8 @@ pub fn desired(
     let mut routes = neighbor_routes(mesh, own, &links);
     routes.extend(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)));
     let learned = learned_ways(mesh, routing, &devices);
-    let Assigned { objects, groups } = next_hops::assign(mesh.route_protocol, &learned, standing);
+    let make = Make { protocol: mesh.route_protocol, has_standbys: facts.has_standbys };
+    let Assigned { objects, groups } = next_hops::assign(make, &learned, standing);
     routes.extend(learned_routes(mesh, groups)?);
     let addresses = addresses(config, facts)?;
     let own_addresses = addresses.iter().map(|own| own.address.addr()).chain(facts.addresses.iter().copied());

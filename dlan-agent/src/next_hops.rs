@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use crate::state::State;
-use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
+use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
 use crate::state::route::{RouteHop, RouteKey};
 
 /// Where a learned route leads.
@@ -30,16 +30,25 @@ pub struct Assigned {
 /// A group with at most so many routes gives them to a larger one of the same ways, so that groups do not pile up.
 const MERGED_MAX: usize = 64;
 
+/// What all objects have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Make {
+    /// The protocol number they carry.
+    pub protocol: u8,
+    /// Whether the kernel has groups that can have a standby.
+    pub has_standbys: bool,
+}
+
 /// Assigns objects to routes.
 ///
 /// Routes with the same ways and the same alternate share a group. A standing group stays with most of its routes and is
 /// given their ways in place; the others move to another one. So when all routes of a group get other ways, which is what
 /// the loss of a neighbor comes to, the group changes and no route does.
-pub fn assign(protocol: u8, wanted: &BTreeMap<RouteKey, Ways>, standing: &State) -> Assigned {
+pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Ways>, standing: &State) -> Assigned {
     let ids = Ids { standing, next: NextHopId::FIRST };
     let claimed = BTreeSet::new();
     let mut assigning =
-        Assigning { protocol, ids, ways: BTreeMap::new(), claimed, assigned: Assigned::default() };
+        Assigning { make, ids, ways: BTreeMap::new(), claimed, assigned: Assigned::default() };
     let mut classes: BTreeMap<&Ways, Vec<RouteKey>> = BTreeMap::new();
     for (key, ways) in wanted {
         classes.entry(ways).or_default().push(*key);
@@ -49,10 +58,10 @@ pub fn assign(protocol: u8, wanted: &BTreeMap<RouteKey, Ways>, standing: &State)
             assigning.enter_way(hop);
         }
     }
-    let claims = Claims::of(&classes, standing);
+    let claims = Claims::of(&classes, (make, standing));
     assigning.claimed = claims.owners.keys().copied().collect();
     for (place, (ways, keys)) in classes.iter().enumerate() {
-        assigning.enter_class(ways, keys, claims.owned_by(place, &assigning.members(ways), standing));
+        assigning.enter_class(ways, keys, claims.owned_by(place, &assigning.group(ways), standing));
     }
     assigning.assigned
 }
@@ -106,10 +115,10 @@ struct Owned {
 }
 
 impl Claims {
-    fn of(classes: &BTreeMap<&Ways, Vec<RouteKey>>, standing: &State) -> Self {
+    fn of(classes: &BTreeMap<&Ways, Vec<RouteKey>>, (make, standing): (Make, &State)) -> Self {
         let mut counts: BTreeMap<NextHopId, BTreeMap<usize, usize>> = BTreeMap::new();
         for (place, keys) in classes.values().enumerate() {
-            for group in keys.iter().filter_map(|key| group_of(key, standing)) {
+            for group in keys.iter().filter_map(|key| group_of(key, (make, standing))) {
                 *counts.entry(group).or_default().entry(place).or_default() += 1;
             }
         }
@@ -122,12 +131,12 @@ impl Claims {
     }
 
     /// Returns the groups that a class keeps, the one that further routes join first.
-    fn owned_by(&self, place: usize, members: &BTreeSet<NextHopId>, standing: &State) -> Vec<Owned> {
+    fn owned_by(&self, place: usize, wanted: &Group, standing: &State) -> Vec<Owned> {
         let owned = self.owners.iter().filter(|(_, (owner, ..))| *owner == place);
         let mut owned: Vec<Owned> = owned
             .map(|(group, (_, routes, is_shared))| {
-                let stands = standing.next_hops.get(group).and_then(NextHop::members);
-                Owned { group: *group, routes: *routes, is_late: *is_shared && stands != Some(members) }
+                let stands = standing.next_hops.get(group).and_then(NextHop::group);
+                Owned { group: *group, routes: *routes, is_late: *is_shared && stands != Some(wanted) }
             })
             .collect();
         owned.sort_by_key(|owned| (owned.is_late, usize::MAX - owned.routes, owned.group));
@@ -137,14 +146,23 @@ impl Claims {
     }
 }
 
-/// Returns the group by which a route stands.
-fn group_of(key: &RouteKey, standing: &State) -> Option<NextHopId> {
+/// Returns the group by which a route stands, if it can be given other ways in place: one of another kind, as another
+/// version of the agent or the kernel before left it, cannot.
+fn group_of(key: &RouteKey, (make, standing): (Make, &State)) -> Option<NextHopId> {
     let group = standing.routes.get(key)?.action.group()?;
-    standing.next_hops.get(&group)?.members().map(|_| group)
+    let object = standing.next_hops.get(&group)?;
+    let is_same = object.protocol == make.protocol && object.group()?.buckets == make.buckets();
+    is_same.then_some(group)
+}
+
+impl Make {
+    fn buckets(self) -> u16 {
+        if self.has_standbys { Group::BUCKETS } else { 0 }
+    }
 }
 
 struct Assigning<'a> {
-    protocol: u8,
+    make: Make,
     ids: Ids<'a>,
     ways: BTreeMap<RouteHop, NextHopId>,
     /// The groups that some route stands by.
@@ -157,7 +175,7 @@ impl Assigning<'_> {
         if self.ways.contains_key(hop) {
             return;
         }
-        let object = NextHop { protocol: self.protocol, target: NextHopTarget::Way(hop.clone()) };
+        let object = NextHop { protocol: self.make.protocol, target: NextHopTarget::Way(hop.clone()) };
         let mut standing = self.ids.standing.next_hops.iter();
         let stands = standing.find(|(_, stands)| **stands == object).map(|(id, _)| *id);
         let id = stands.unwrap_or_else(|| self.ids.take());
@@ -165,40 +183,40 @@ impl Assigning<'_> {
         self.assigned.objects.insert(id, object);
     }
 
-    fn members(&self, ways: &Ways) -> BTreeSet<NextHopId> {
-        ways.hops.iter().filter_map(|hop| self.ways.get(hop).copied()).collect()
+    fn group(&self, ways: &Ways) -> Group {
+        let id = |hop: &RouteHop| self.ways.get(hop).copied();
+        let standby = ways.alternate.as_ref().filter(|_| self.make.has_standbys).and_then(id);
+        Group {
+            ways: ways.hops.iter().filter_map(id).collect(),
+            standby: standby.filter(|_| !ways.alternate.as_ref().is_some_and(|hop| ways.hops.contains(hop))),
+            buckets: self.make.buckets(),
+        }
     }
 
     /// Returns a standing group of these ways that no route has.
-    fn idle(&self, members: &BTreeSet<NextHopId>) -> Option<NextHopId> {
+    fn idle(&self, wanted: &Group) -> Option<NextHopId> {
         let mut standing = self.ids.standing.next_hops.iter();
         let is_idle = |id: &NextHopId| !self.claimed.contains(id) && !self.assigned.objects.contains_key(id);
         let is_same =
-            |object: &NextHop| object.protocol == self.protocol && object.members() == Some(members);
+            |object: &NextHop| object.protocol == self.make.protocol && object.group() == Some(wanted);
         standing.find(|(id, object)| is_idle(id) && is_same(object)).map(|(id, _)| *id)
     }
 
     fn enter_class(&mut self, ways: &Ways, keys: &[RouteKey], owned: Vec<Owned>) {
         let standing = self.ids.standing;
-        let same_protocol = |group: NextHopId| {
-            standing.next_hops.get(&group).is_some_and(|object| object.protocol == self.protocol)
-        };
-        let owned: Vec<Owned> = owned.into_iter().filter(|owned| same_protocol(owned.group)).collect();
         let mut home = owned.first().filter(|first| !first.is_late).map(|first| first.group);
-        let members = self.members(ways);
+        let wanted = self.group(ways);
         for key in keys {
-            let stands = group_of(key, standing);
+            let stands = group_of(key, (self.make, standing));
             let kept = owned.iter().find(|owned| Some(owned.group) == stands).map(|owned| owned.group);
-            let group = kept.or(home).or_else(|| self.idle(&members)).unwrap_or_else(|| self.ids.take());
+            let group = kept.or(home).or_else(|| self.idle(&wanted)).unwrap_or_else(|| self.ids.take());
             if kept.is_none() {
                 home = Some(group);
             }
             self.assigned.groups.insert(*key, group);
-            let target = || NextHopTarget::Group(members.clone());
-            self.assigned
-                .objects
-                .entry(group)
-                .or_insert_with(|| NextHop { protocol: self.protocol, target: target() });
+            let target = || NextHopTarget::Group(wanted.clone());
+            let object = || NextHop { protocol: self.make.protocol, target: target() };
+            self.assigned.objects.entry(group).or_insert_with(object);
         }
     }
 }

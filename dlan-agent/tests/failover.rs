@@ -19,6 +19,7 @@ use dlan_agent::plan::change::{Act, Change};
 use dlan_agent::plan::reroute::Loss;
 use dlan_agent::reconcile::{Action, Reconciler};
 use dlan_agent::state::State;
+use dlan_agent::state::facts::Facts;
 use dlan_agent::state::route::{RouteHop, RouteKey};
 use dlan_agent::system::fake::FakeSystem;
 use fixture::{config, device, facts};
@@ -57,11 +58,22 @@ fn routes(count: usize, ways: &Ways) -> RoutingInput {
 struct Router {
     reconciler: Reconciler,
     system: FakeSystem,
+    has_standbys: bool,
 }
 
 impl Router {
     fn settled(routing: RoutingInput) -> Self {
-        let mut router = Self { reconciler: Reconciler::new(), system: FakeSystem::new(State::default()) };
+        Self::started(State::default(), true, routing)
+    }
+
+    /// A router on a kernel whose groups can have no standby.
+    fn settled_on_an_old_kernel(routing: RoutingInput) -> Self {
+        Self::started(State::default(), false, routing)
+    }
+
+    fn started(state: State, has_standbys: bool, routing: RoutingInput) -> Self {
+        let system = FakeSystem::new(state);
+        let mut router = Self { reconciler: Reconciler::new(), system, has_standbys };
         router.reconciler.handle_config(NOW, config());
         router.run();
         router.take(routing);
@@ -78,7 +90,10 @@ impl Router {
         let mut plans = Vec::new();
         while let Some(action) = self.reconciler.poll_action() {
             match action {
-                Action::Gather(config) => self.reconciler.handle_facts(NOW, facts(&config)),
+                Action::Gather(config) => {
+                    let facts = Facts { has_standbys: self.has_standbys, ..facts(&config) };
+                    self.reconciler.handle_facts(NOW, facts);
+                }
                 Action::Observe(_) => self.reconciler.handle_observed(NOW, self.system.state.clone()),
                 Action::Apply(plan) => {
                     let outcome = block_on(self.system.apply(&plan));
@@ -133,7 +148,7 @@ fn a_thousand_routes_move_to_their_alternate_in_one_step_and_need_no_other() {
     assert!(router.all_lead_to(1000, &[2]));
     let plans = router.take(routes(1000, &ways(&[2], Some(3))));
     for step in plans.iter().flat_map(Plan::steps) {
-        assert!(matches!(step, Change::NextHop(edit) if edit.act() != Act::Change), "{step}");
+        assert!(matches!(step, Change::NextHop(_)), "{step}");
     }
     assert!(router.all_lead_to(1000, &[2]));
     let steps = router.lose(2, Loss::Neighbor);
@@ -194,15 +209,50 @@ fn a_look_that_began_before_a_loss_brings_nothing_back() {
 }
 
 #[test]
-fn routes_that_the_kernel_dropped_with_a_device_come_back_by_the_alternate() {
+fn where_the_kernel_goes_over_to_the_standby_nothing_is_left_to_do() {
+    let mut router = Router::settled(routes(1000, &ways(&[4], Some(2))));
+    assert_eq!(router.lose(4, Loss::Device), []);
+    assert!(router.all_lead_to(1000, &[2]));
+    let plans = router.take(routes(1000, &ways(&[2], Some(3))));
+    assert!(plans.iter().flat_map(Plan::steps).all(|step| matches!(step, Change::NextHop(_))));
+    assert_eq!(router.lose(2, Loss::Device), []);
+    assert!(router.all_lead_to(1000, &[3]), "the standby of the routes that stand");
+    assert_eq!(router.lose(3, Loss::Device), []);
+    assert!(router.neighbors().is_empty(), "nothing is left to go over to");
+}
+
+#[test]
+fn a_standby_that_is_lost_first_takes_nothing_along() {
     let mut router = Router::settled(routes(50, &ways(&[4], Some(2))));
+    assert_eq!(router.lose(2, Loss::Device), []);
+    assert!(router.all_lead_to(50, &[4]));
+    assert_eq!(router.lose(4, Loss::Neighbor), [], "there is nothing to move to");
+}
+
+#[test]
+fn routes_leave_groups_of_another_kind_and_are_never_away() {
+    let routing = || routes(50, &ways(&[4], Some(2)));
+    let plain = Router::settled_on_an_old_kernel(routing());
+    let mut router = Router::started(plain.system.state, true, RoutingInput::default());
+    let plans = router.take(routing());
+    assert!(plans.iter().flat_map(Plan::steps).all(|step| match step {
+        Change::Route(edit) => edit.act() == Act::Change,
+        step => matches!(step, Change::NextHop(_)),
+    }));
+    assert_eq!(router.lose(4, Loss::Device), []);
+    assert!(router.all_lead_to(50, &[2]));
+}
+
+#[test]
+fn on_an_old_kernel_routes_that_it_dropped_with_a_device_come_back_by_the_alternate() {
+    let mut router = Router::settled_on_an_old_kernel(routes(50, &ways(&[4], Some(2))));
     let lost = hop(4).device;
     let steps = router.lose(4, Loss::Device);
     assert_eq!(steps.len(), 51);
     assert!(steps.iter().all(|step| step.act() == Act::Add));
     assert!(router.all_lead_to(50, &[2]));
     assert!(!router.reconciler.is_up(&lost));
-    let mut shared = Router::settled(routes(50, &ways(&[3, 4], None)));
+    let mut shared = Router::settled_on_an_old_kernel(routes(50, &ways(&[3, 4], None)));
     assert_eq!(shared.lose(4, Loss::Device), [], "the kernel went on with the other way by itself");
     assert!(shared.all_lead_to(50, &[3]));
     assert_eq!(shared.take(routes(50, &ways(&[3], Some(2)))).iter().flat_map(Plan::steps).count(), 1);
@@ -250,7 +300,7 @@ proptest! {
                 prop_assert_eq!(&hops, &ways.hops);
             }
             let classes: BTreeSet<&Ways> = wanted.iter().collect();
-            let groups = next.next_hops.values().filter(|object| object.members().is_some()).count();
+            let groups = next.next_hops.values().filter(|object| object.group().is_some()).count();
             prop_assert!(groups <= 2 * classes.len() + wanted.len() / 64, "{} groups for {} classes", groups, classes.len());
             if stage > 0 {
                 // No route is led astray on the way: at each step it leads as it did, or as it shall.

@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use dlan_agent::plan::Plan;
 use dlan_agent::plan::reroute::{self, Loss};
 use dlan_agent::state::State;
+use dlan_agent::state::next_hop::{Group, NextHopTarget};
 use dlan_agent::state::route::{Route, RouteAction, RouteHop, RouteKey};
-use router::{in_namespace, name, run};
+use router::{Router, in_namespace, name, run};
 
 /// Everything that `dlan down` must leave as it was.
 fn everything() -> Vec<(&'static str, String)> {
@@ -273,42 +274,76 @@ fn what_somebody_changes_in_silence_is_noticed() {
     });
 }
 
+/// Sets ten thousand routes over `dlan-vx2` with a standby over `dlan-vx3`, and returns what stands.
+async fn ten_thousand_routes(router: &Router) -> State {
+    let routes =
+        [("10.3.0.0/24", &[("dlan-vx2", "fe80::1")][..]), ("10.4.0.0/24", &[("dlan-vx3", "fe80::2")])];
+    router.reach(&router.wanted(&routes)).await;
+    let mut wanted = router.observe().await;
+    let group_of = |wanted: &State, prefix: &str| {
+        let key = RouteKey { table: 141, prefix: prefix.parse().unwrap(), metric: 32 };
+        wanted.routes[&key].action.group().unwrap()
+    };
+    let (group, other) = (group_of(&wanted, "10.3.0.0/24"), group_of(&wanted, "10.4.0.0/24"));
+    let standby = wanted.next_hops[&other].group().unwrap().ways.first().copied();
+    let object = wanted.next_hops.get_mut(&group).unwrap();
+    let ways = object.group().unwrap().ways.clone();
+    object.target = NextHopTarget::Group(Group { ways, standby, buckets: Group::BUCKETS });
+    for number in 0..10_000_u32 {
+        let prefix = match number % 2 {
+            0 => format!("{}/24", std::net::Ipv4Addr::from(0x0a80_0000 + number * 256)),
+            _ => format!("fd00:8:{number:x}::/64"),
+        };
+        let key = RouteKey { table: 141, prefix: prefix.parse().unwrap(), metric: 32 };
+        let action = RouteAction::Group { group, source: None };
+        wanted.routes.insert(key, Route { protocol: 141, action });
+    }
+    let outcome = router.system.apply(&Plan::routes(&router.observe().await, &wanted)).await;
+    assert!(outcome.is_success(), "{outcome}");
+    assert!(Plan::new(&router.observe().await, &wanted).unwrap().is_empty());
+    wanted
+}
+
+/// Sees that routes of both families lead by `dlan-vx3`, and that all is as known.
+async fn all_lead_by_the_standby(router: &Router, known: &State) {
+    for (family, to) in [("-4", "10.128.2.7"), ("-6", "fd00:8:270f::7")] {
+        let way = run("ip", &[family, "route", "get", to]);
+        assert!(way.contains("dev dlan-vx3"), "{way}");
+    }
+    assert_eq!(router.observe().await.next_hops, known.next_hops);
+    assert!(Plan::routes(&router.observe().await, known).is_empty());
+}
+
+#[test]
+fn the_kernel_itself_goes_over_to_the_standby_of_ten_thousand_routes() {
+    in_namespace("the_kernel_itself_goes_over_to_the_standby_of_ten_thousand_routes", |router| async move {
+        let mut known = ten_thousand_routes(&router).await;
+        for (family, to) in [("-4", "10.128.2.7"), ("-6", "fd00:8:270f::7")] {
+            // Not one of the ways that a hash may choose leads by the standby.
+            for source in 1..50 {
+                let flow = ["ipproto", "udp", "sport", &source.to_string(), "dport", "9"];
+                let way = run("ip", &[&[family, "route", "get", to][..], &flow].concat());
+                assert!(way.contains("dev dlan-vx2"), "{way}");
+            }
+        }
+        run("ip", &["link", "set", "dlan-vx2", "down"]);
+        let steps = reroute::around(&mut known, &BTreeMap::new(), &name("dlan-vx2"), Loss::Device);
+        assert_eq!(steps, []);
+        all_lead_by_the_standby(&router, &known).await;
+    });
+}
+
 #[test]
 fn ten_thousand_routes_move_away_from_a_lost_neighbor_by_one_message() {
     in_namespace("ten_thousand_routes_move_away_from_a_lost_neighbor_by_one_message", |router| async move {
-        let routes =
-            [("10.3.0.0/24", &[("dlan-vx2", "fe80::1")][..]), ("10.4.0.0/24", &[("dlan-vx3", "fe80::2")])];
-        router.reach(&router.wanted(&routes)).await;
-        let mut wanted = router.observe().await;
-        let group_of = |wanted: &State, prefix: &str| {
-            let key = RouteKey { table: 141, prefix: prefix.parse().unwrap(), metric: 32 };
-            wanted.routes[&key].action.group().unwrap()
-        };
-        let (group, other) = (group_of(&wanted, "10.3.0.0/24"), group_of(&wanted, "10.4.0.0/24"));
-        for number in 0..10_000_u32 {
-            let prefix = match number % 2 {
-                0 => format!("{}/24", std::net::Ipv4Addr::from(0x0a80_0000 + number * 256)),
-                _ => format!("fd00:8:{number:x}::/64"),
-            };
-            let key = RouteKey { table: 141, prefix: prefix.parse().unwrap(), metric: 32 };
-            let action = RouteAction::Group { group, source: None };
-            wanted.routes.insert(key, Route { protocol: 141, action });
-        }
-        let outcome = router.system.apply(&Plan::routes(&router.observe().await, &wanted)).await;
-        assert!(outcome.is_success(), "{outcome}");
-        let alternate = *wanted.next_hops[&other].members().unwrap().first().unwrap();
-        let alternates = BTreeMap::from([(group, alternate)]);
-        let steps = reroute::around(&mut wanted, &alternates, &name("dlan-vx2"), Loss::Neighbor);
+        let mut wanted = ten_thousand_routes(&router).await;
+        let steps = reroute::around(&mut wanted, &BTreeMap::new(), &name("dlan-vx2"), Loss::Neighbor);
         assert_eq!(steps.len(), 1);
         let begin = Instant::now();
         let outcome = router.system.reroute(Plan::independent(steps)).await;
         println!("10,000 routes moved in {:?}", begin.elapsed());
         assert!(outcome.is_success(), "{outcome}");
-        for (family, to) in [("-4", "10.128.2.7"), ("-6", "fd00:8:270f::7")] {
-            let way = run("ip", &[family, "route", "get", to]);
-            assert!(way.contains("dev dlan-vx3"), "{way}");
-        }
-        assert!(Plan::new(&router.observe().await, &wanted).unwrap().is_empty());
+        all_lead_by_the_standby(&router, &wanted).await;
     });
 }
 

@@ -84,7 +84,7 @@ impl Lab {
             let group = object_of_route.and_then(|object| object.get("group")?.as_array());
             match (group, hops, object_of_route) {
                 (Some(members), ..) => {
-                    let ways = members.iter().filter_map(|member| object(member.get("id")));
+                    let ways = in_use(members).filter_map(|member| object(member.get("id")));
                     devices.extend(ways.filter_map(device));
                 }
                 (None, Some(hops), _) => devices.extend(hops.iter().filter_map(device)),
@@ -207,4 +207,12 @@ impl Lab {
         }
         missing
     }
+}
+
+/// Returns the members of a group of next hops but for a standby, which has the least weight beside others of more.
+fn in_use(members: &[Value]) -> impl Iterator<Item = &Value> {
+    // A weight of 1 is left out.
+    let weight = |member: &Value| member.get("weight").and_then(Value::as_u64).unwrap_or(1);
+    let most = members.iter().map(weight).max();
+    members.iter().filter(move |member| Some(weight(member)) == most)
 }

@@ -68,10 +68,7 @@ fn lose_next_hops(state: &mut State, upset: &Upset) -> Vec<Change> {
         before.iter().filter(|(_, object)| is_lost(object)).map(|(id, _)| *id).collect();
     state.next_hops.retain(|id, object| match &mut object.target {
         NextHopTarget::Way(_) => !lost.contains(id),
-        NextHopTarget::Group(members) => {
-            members.retain(|member| !lost.contains(member));
-            !members.is_empty()
-        }
+        NextHopTarget::Group(group) => group.without(&lost).map(|rest| *group = rest).is_some(),
     });
     maps(&before, &state.next_hops, |_, from, to| from == to).map(Change::NextHop).collect()
 }

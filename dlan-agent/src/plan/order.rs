@@ -62,7 +62,7 @@ fn left_group(step: &Change) -> Option<NextHopId> {
 
 /// A group's ways change under all its routes: first those routes leave that shall have others.
 fn next_hop_phase(edit: &Edit<NextHopId, NextHop>, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
-    let is_group = edit.from.as_ref().or(edit.to.as_ref()).is_some_and(|object| object.members().is_some());
+    let is_group = edit.from.as_ref().or(edit.to.as_ref()).is_some_and(|object| object.group().is_some());
     match (is_group, edit.act()) {
         (true, _) if upset.has_next_hop(edit) => Phase::UpsetGroupsGo,
         (false, _) if upset.has_next_hop(edit) => Phase::UpsetWaysGo,

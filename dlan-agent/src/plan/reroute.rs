@@ -7,7 +7,7 @@ use vxlan::link::LinkName;
 
 use super::change::{Change, Edit};
 use crate::state::State;
-use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
+use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
 
 /// How a device was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,8 +21,9 @@ pub enum Loss {
 
 /// Returns the steps around a lost device and takes them as made.
 ///
-/// There is one step for each group over the device, whatever the number of routes; where the kernel has dropped the
-/// group, its routes come back with it. A group with nowhere else to go is left alone.
+/// There is one step for each group over the device, whatever the number of routes, and none where the kernel has gone over
+/// to the standby by itself; where it has dropped the group, its routes come back with it. A group with nowhere else to go
+/// is left alone.
 pub fn around(
     known: &mut State,
     alternates: &BTreeMap<NextHopId, NextHopId>,
@@ -35,17 +36,17 @@ pub fn around(
     let mut steps = Vec::new();
     let mut dropped = BTreeSet::new();
     for (id, object) in &known.next_hops {
-        let Some(members) = object.members().filter(|members| !members.is_disjoint(&gone)) else { continue };
-        let mut rest: BTreeSet<NextHopId> = members.difference(&gone).copied().collect();
-        if rest.is_empty() {
+        let Some(group) = object.group().filter(|group| group.members().any(|member| gone.contains(&member)))
+        else {
+            continue;
+        };
+        let rest = group.without(&gone).or_else(|| {
             dropped.insert(*id);
             let stands = |way: &&NextHopId| known.next_hops.contains_key(way) && !gone.contains(way);
-            rest.extend(alternates.get(id).filter(stands));
-        }
-        let to = match rest.is_empty() {
-            true => None,
-            false => Some(NextHop { protocol: object.protocol, target: NextHopTarget::Group(rest) }),
-        };
+            let alternate = alternates.get(id).filter(stands)?;
+            Some(Group { ways: BTreeSet::from([*alternate]), standby: None, buckets: group.buckets })
+        });
+        let to = rest.map(|rest| NextHop { protocol: object.protocol, target: NextHopTarget::Group(rest) });
         steps.push(Edit { key: *id, from: Some(object.clone()), to });
     }
     let mut made: Vec<Change> = match loss {

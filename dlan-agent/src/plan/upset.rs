@@ -42,8 +42,8 @@ impl Upset {
         };
         upset.next_hops = removed_next_hops(steps).filter(is_lost_way).map(|edit| edit.key).collect();
         let is_lost_group = |edit: &&Edit<NextHopId, NextHop>| {
-            let members = edit.from.as_ref().and_then(NextHop::members);
-            members.is_some_and(|members| members.is_subset(&upset.next_hops))
+            let group = edit.from.as_ref().and_then(NextHop::group);
+            group.is_some_and(|group| group.members().all(|member| upset.next_hops.contains(&member)))
         };
         let groups: Vec<NextHopId> =
             removed_next_hops(steps).filter(is_lost_group).map(|edit| edit.key).collect();
@@ -75,7 +75,9 @@ impl Upset {
 
     /// Returns whether a step takes out of use what a device is about to take along.
     pub(super) fn has_next_hop(&self, edit: &Edit<NextHopId, NextHop>) -> bool {
-        let members = |object: &Option<NextHop>| object.as_ref().and_then(NextHop::members).cloned();
+        let members = |object: &Option<NextHop>| -> Option<BTreeSet<NextHopId>> {
+            Some(object.as_ref()?.group()?.members().collect())
+        };
         match (members(&edit.from), members(&edit.to)) {
             (Some(from), Some(to)) => {
                 from != to

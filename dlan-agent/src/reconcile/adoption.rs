@@ -84,8 +84,9 @@ impl Adoption {
                 RouteAction::Unreachable => {}
                 RouteAction::Unicast { .. } | RouteAction::Group { .. } => {
                     let hops: BTreeSet<RouteHop> = observed.hops(route).into_iter().cloned().collect();
+                    let alternate = observed.standby(route).cloned();
                     if key.is_learned() && !self.engine.settled && !hops.is_empty() {
-                        self.adopted.insert(key.prefix, Ways { hops, alternate: None });
+                        self.adopted.insert(key.prefix, Ways { hops, alternate });
                     }
                 }
             }

@@ -50,6 +50,7 @@ fn facts() -> Facts {
         nginx: None,
         upstreams: UpstreamFacts::default(),
         dnsmasq: None,
+        has_standbys: true,
         is_openwrt: false,
     }
 }

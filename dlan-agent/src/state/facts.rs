@@ -43,6 +43,8 @@ pub struct Facts {
     pub resolvers: Vec<IpAddr>,
     /// Where the dnsmasq is that is installed.
     pub dnsmasq: Option<PathBuf>,
+    /// Whether the kernel has groups of next hops that can have a standby.
+    pub has_standbys: bool,
     /// Whether the system is OpenWrt, which gives the LANs' hosts their addresses itself.
     pub is_openwrt: bool,
 }

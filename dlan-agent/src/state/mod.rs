@@ -75,10 +75,17 @@ impl State {
         }
     }
 
-    /// Returns the ways of a group.
+    /// Returns the way that the kernel goes over to when the last of a route's ways goes.
+    pub fn standby(&self, route: &Route) -> Option<&RouteHop> {
+        let standby = self.next_hops.get(&route.action.group()?)?.group()?.standby?;
+        self.next_hops.get(&standby)?.way()
+    }
+
+    /// Returns the ways in use of a group.
     pub fn ways(&self, group: NextHopId) -> Vec<&RouteHop> {
-        let members = self.next_hops.get(&group).and_then(NextHop::members).into_iter().flatten();
-        members.filter_map(|member| self.next_hops.get(member)?.way()).collect()
+        let ways =
+            self.next_hops.get(&group).and_then(NextHop::group).into_iter().flat_map(|group| &group.ways);
+        ways.filter_map(|way| self.next_hops.get(way)?.way()).collect()
     }
 }
 

@@ -24,6 +24,11 @@ use crate::state::program::ProgramName;
 use crate::state::setting::{Setting, SettingValue};
 use crate::state::upstreams::UpstreamFacts;
 
+/// The release of the kernel that runs.
+const KERNEL_RELEASE: &str = "/proc/sys/kernel/osrelease";
+/// The first kernel with resilient groups of next hops.
+const STANDBYS_SINCE: (u32, u32) = (5, 13);
+
 /// What is there on OpenWrt.
 const OPENWRT_RELEASE: &str = "etc/openwrt_release";
 
@@ -126,6 +131,7 @@ impl System {
             foreign_names: None,
             resolvers: resolvers(&self.config.root),
             dnsmasq: programs::find(ProgramName::Dnsmasq),
+            has_standbys: has_standbys(),
             is_openwrt: self.config.root.join(OPENWRT_RELEASE).exists(),
         })
     }
@@ -160,6 +166,18 @@ impl System {
             Ok(SettingValue(_)) => true,
         }
     }
+}
+
+/// Returns whether the kernel that runs has resilient groups of next hops.
+fn has_standbys() -> bool {
+    std::fs::read_to_string(KERNEL_RELEASE).ok().and_then(|text| release(&text)) >= Some(STANDBYS_SINCE)
+}
+
+/// Takes the first two numbers out of a kernel's release.
+fn release(text: &str) -> Option<(u32, u32)> {
+    let mut numbers =
+        text.trim().split(|sign: char| !sign.is_ascii_digit()).map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// Returns the name servers of the rest of the world: those that OpenWrt was told of on its WANs, else the system's.
@@ -226,6 +244,13 @@ mod tests {
         let text = "# nameserver 192.0.2.1\nsearch lan\nnameserver 127.0.0.1\nnameserver 192.0.2.53 x\nnameserver\nnameserver fe80::1%eth0\n nameserver 2001:db8::53\n";
         let found: Vec<_> = name_servers(text).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["192.0.2.53", "2001:db8::53"]);
+    }
+
+    #[test]
+    fn a_kernel_has_standbys_from_5_13_on() {
+        let has = |text| release(text) >= Some(STANDBYS_SINCE);
+        assert!(["5.13.0", "5.15.167\n", "6.1.0-28-amd64", "10.0-rc1"].iter().all(|text| has(text)));
+        assert!(["5.12.9", "5.10.221", "4.19.0-amd64", "", "x", "5"].iter().all(|text| !has(text)));
     }
 
     #[test]

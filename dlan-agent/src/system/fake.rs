@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::Outcome;
 use crate::state::State;
-use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
+use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
 use crate::state::route::{Route, RouteAction, RouteKey};
 
 /// The system.
@@ -75,10 +75,7 @@ impl FakeSystem {
             .collect();
         self.state.next_hops.retain(|id, object| match &mut object.target {
             NextHopTarget::Way(_) => !lost.contains(id),
-            NextHopTarget::Group(members) => {
-                members.retain(|member| !lost.contains(member));
-                !members.is_empty()
-            }
+            NextHopTarget::Group(group) => group.without(&lost).map(|rest| *group = rest).is_some(),
         });
         let state = self.state.clone();
         self.state
@@ -157,14 +154,22 @@ impl FakeSystem {
             Some(NextHopTarget::Way(way)) => {
                 refuse(!self.state.links.contains_key(&way.device), "no such device")?;
             }
-            Some(NextHopTarget::Group(members)) => {
+            Some(NextHopTarget::Group(group)) => {
                 let is_way =
-                    |id: &NextHopId| self.state.next_hops.get(id).is_some_and(|one| one.way().is_some());
-                refuse(members.is_empty() || !members.iter().all(is_way), "a group of what is not there")?;
+                    |id: NextHopId| self.state.next_hops.get(&id).is_some_and(|one| one.way().is_some());
+                refuse(
+                    group.ways.is_empty() || !group.members().all(is_way),
+                    "a group of what is not there",
+                )?;
+                let stands = self.state.next_hops.get(&edit.key).and_then(NextHop::group);
+                let is_other = stands.is_some_and(|stands| stands.buckets != group.buckets);
+                refuse(is_other, "a group of another kind stands")?;
+                refuse(group.buckets == 0 && group.standby.is_some(), "a plain group has no standby")?;
             }
             None => {
-                let mut groups = self.state.next_hops.values().filter_map(NextHop::members);
-                refuse(groups.any(|members| members.contains(&edit.key)), "a group is made of it")?;
+                let mut groups = self.state.next_hops.values().filter_map(NextHop::group);
+                let is_in = |group: &Group| group.members().any(|member| member == edit.key);
+                refuse(groups.any(is_in), "a group is made of it")?;
                 let mut routes = self.state.routes.values();
                 refuse(routes.any(|route| route.action.group() == Some(edit.key)), "a route leads by it")?;
             }

@@ -8,8 +8,11 @@ use super::rtnl::{Devices, Message, Rtnl, RtnlError};
 use super::rtnl_next_hop::{NextHopMessage, NextHopRequest};
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
-use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
+use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
 use crate::state::route::RouteHop;
+
+/// The weight of a standby.
+const STANDBY_WEIGHT: u16 = 1;
 
 /// Returns the objects that carry one of the marks' protocol numbers.
 pub async fn observe(
@@ -46,17 +49,27 @@ pub fn encode(id: NextHopId, object: &NextHop, devices: &Devices) -> Result<Next
         NextHopTarget::Way(way) => {
             NextHopMessage { device: Some(devices.index(&way.device)?), gateway: way.via, ..message }
         }
-        NextHopTarget::Group(members) => {
-            NextHopMessage { group: members.iter().map(|member| member.0).collect(), ..message }
+        NextHopTarget::Group(group) => {
+            let ways = group.ways.iter().map(|way| (way.0, Group::WEIGHT));
+            let standby = group.standby.iter().map(|standby| (standby.0, STANDBY_WEIGHT));
+            NextHopMessage { group: ways.chain(standby).collect(), buckets: group.buckets, ..message }
         }
     })
 }
 
 fn decode(message: NextHopMessage, devices: &Devices) -> Option<(NextHopId, NextHop)> {
-    let NextHopMessage { id, protocol, device, gateway: via, group } = message;
+    let NextHopMessage { id, protocol, device, gateway: via, group, buckets } = message;
     let target = match device {
         Some(index) => NextHopTarget::Way(RouteHop { device: devices.name(index)?.clone(), via }),
-        None => NextHopTarget::Group(group.into_iter().map(NextHopId).collect()),
+        None => NextHopTarget::Group(group_of(&group, buckets)),
     };
     Some((NextHopId(id), NextHop { protocol, target }))
+}
+
+/// Takes a group from its members and their weights. One that the kernel has left alone with its standby leads by it.
+fn group_of(members: &[(u32, u16)], buckets: u16) -> Group {
+    let heaviest = members.iter().map(|(_, weight)| *weight).max().unwrap_or_default();
+    let of = |is_way: bool| members.iter().filter(move |(_, weight)| (*weight == heaviest) == is_way);
+    let id = |(id, _): &(u32, u16)| NextHopId(*id);
+    Group { ways: of(true).map(id).collect(), standby: of(false).map(id).next(), buckets }
 }

@@ -20,6 +20,14 @@ const NHA_ID: u16 = 1;
 const NHA_GROUP: u16 = 2;
 const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
+const NHA_GROUP_TYPE: u16 = 3;
+const NHA_RES_GROUP: u16 = 12;
+const NHA_RES_GROUP_BUCKETS: u16 = 1;
+const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
+/// The kind of group whose ways share buckets, as an `enum nexthop_grp_type`.
+const NEXTHOP_GRP_TYPE_RES: u16 = 1;
+/// Says that an attribute's value is attributes.
+const NLA_F_NESTED: u16 = 0x8000;
 /// What an attribute's type may carry beside the type.
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
@@ -45,8 +53,10 @@ pub struct NextHopMessage {
     pub device: Option<u32>,
     /// The neighbor to send to.
     pub gateway: Option<IpAddr>,
-    /// The members of a group, each with weight 1.
-    pub group: Vec<u32>,
+    /// The members of a group with their weights, 1 to 256.
+    pub group: Vec<(u32, u16)>,
+    /// The buckets of a resilient group, whose buckets change hands at once when a way comes or goes; 0: another kind.
+    pub buckets: u16,
 }
 
 impl NextHopRequest {
@@ -84,16 +94,11 @@ impl NextHopRequest {
 
 impl NextHopMessage {
     fn decode(octets: &[u8]) -> Option<Self> {
-        let (header, mut rest) = octets.split_at_checked(HEADER_LENGTH)?;
+        let (header, rest) = octets.split_at_checked(HEADER_LENGTH)?;
         let [_, _, protocol, ..] = *header else { return None };
         let mut message = Self { protocol, ..Self::default() };
-        while !rest.is_empty() {
-            let (head, _) = rest.split_first_chunk::<ATTRIBUTE_HEADER_LENGTH>()?;
-            let [a, b, c, d] = *head;
-            let length = usize::from(u16::from_ne_bytes([a, b]));
-            let value = rest.get(ATTRIBUTE_HEADER_LENGTH..length)?;
-            message.take(u16::from_ne_bytes([c, d]) & NLA_TYPE_MASK, value)?;
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        for (attribute, value) in attributes(rest)? {
+            message.take(attribute, value)?;
         }
         Some(message)
     }
@@ -109,7 +114,14 @@ impl NextHopMessage {
             }
             NHA_GROUP => {
                 let members = value.chunks_exact(MEMBER_LENGTH);
-                self.group = members.map(|member| number(member.get(..4)?)).collect::<Option<_>>()?;
+                self.group = members.map(member).collect::<Option<_>>()?;
+            }
+            NHA_RES_GROUP => {
+                for (attribute, value) in attributes(value)? {
+                    if attribute == NHA_RES_GROUP_BUCKETS {
+                        self.buckets = u16::from_ne_bytes(value.try_into().ok()?);
+                    }
+                }
             }
             _ => {}
         }
@@ -137,12 +149,45 @@ impl NextHopMessage {
             None => {}
         }
         if !self.group.is_empty() {
-            let member = |id: &u32| id.to_ne_bytes().into_iter().chain([0; MEMBER_LENGTH - 4]);
-            let members: Vec<u8> = self.group.iter().flat_map(member).collect();
+            let members: Vec<u8> =
+                self.group.iter().flat_map(|(id, weight)| member_octets(*id, *weight)).collect();
             put(&mut octets, NHA_GROUP, &members);
+        }
+        if self.buckets != 0 {
+            let mut buckets = Vec::new();
+            put(&mut buckets, NHA_RES_GROUP_BUCKETS, &self.buckets.to_ne_bytes());
+            // No bucket waits until nothing is sent by it: what shall lead elsewhere does so at once.
+            put(&mut buckets, NHA_RES_GROUP_IDLE_TIMER, &0_u32.to_ne_bytes());
+            put(&mut octets, NHA_GROUP_TYPE, &NEXTHOP_GRP_TYPE_RES.to_ne_bytes());
+            put(&mut octets, NHA_RES_GROUP | NLA_F_NESTED, &buckets);
         }
         octets
     }
+}
+
+/// Takes attributes apart.
+fn attributes(mut rest: &[u8]) -> Option<Vec<(u16, &[u8])>> {
+    let mut attributes = Vec::new();
+    while !rest.is_empty() {
+        let (head, _) = rest.split_first_chunk::<ATTRIBUTE_HEADER_LENGTH>()?;
+        let [a, b, c, d] = *head;
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = rest.get(ATTRIBUTE_HEADER_LENGTH..length)?;
+        attributes.push((u16::from_ne_bytes([c, d]) & NLA_TYPE_MASK, value));
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(attributes)
+}
+
+/// Takes a member of a group with its weight, which is written as one less.
+fn member(octets: &[u8]) -> Option<(u32, u16)> {
+    let (id, rest) = octets.split_at_checked(4)?;
+    Some((number(id)?, u16::from(*rest.first()?) + 1))
+}
+
+fn member_octets(id: u32, weight: u16) -> impl Iterator<Item = u8> {
+    let weight = u8::try_from(weight.saturating_sub(1)).unwrap_or(u8::MAX);
+    id.to_ne_bytes().into_iter().chain([weight]).chain([0; MEMBER_LENGTH - 5])
 }
 
 fn number(value: &[u8]) -> Option<u32> {
@@ -168,11 +213,11 @@ mod tests {
         #[test]
         fn a_message_survives_the_way_into_octets_and_back(
             id in 1_u32.., protocol: u8, way in proptest::option::of((any::<u32>(), any::<IpAddr>())),
-            group in proptest::collection::vec(any::<u32>(), 1..20),
+            group in proptest::collection::vec((any::<u32>(), 1_u16..=256), 1..20), buckets: u16,
         ) {
             let (device, gateway) = way.unzip();
-            let group = if device.is_some() { Vec::new() } else { group };
-            let request = NextHopRequest::New(NextHopMessage { id, protocol, device, gateway, group });
+            let (group, buckets) = if device.is_some() { (Vec::new(), 0) } else { (group, buckets) };
+            let request = NextHopRequest::New(NextHopMessage { id, protocol, device, gateway, group, buckets });
             prop_assert_eq!(NextHopRequest::decode(RTM_NEWNEXTHOP, &request.encode()).unwrap(), request);
         }
 
