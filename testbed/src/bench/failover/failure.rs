@@ -60,7 +60,7 @@ pub(super) fn fail_once(
     sleep(QUIET);
     let mut sample = Sample::default();
     let pace = case.pace(subject);
-    let turn = match pace {
+    let mut turn = match pace {
         Pace::Fast => Some(floor.take()),
         Pace::Slow => None,
     };
@@ -71,6 +71,9 @@ pub(super) fn fail_once(
     }
     let before = subject.processor_time(lab, "r1")?;
     case.fail(lab)?;
+    if let Some(turn) = turn.as_mut().filter(|_| case == Case::Carrier) {
+        turn.note_carrier();
+    }
     wait_for_probes(&probes, (MARGIN, pace.interval()))?;
     wait_for_way(lab, flows, false)?;
     wait_for_probes(&probes, (MARGIN, pace.interval()))?;

@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The kernel tells of a lost carrier at once only when no device of the machine has gained or lost one for a second.
-const CARRIER_PAUSE: Duration = Duration::from_millis(1_200);
+/// The kernel tells of a lost carrier at once only when it has told of none on the machine for a second. Of a link's two ends
+/// it tells of the second a second after the first.
+const CARRIER_PAUSE: Duration = Duration::from_millis(2_200);
 
 /// Who has it measures.
 #[derive(Debug)]
