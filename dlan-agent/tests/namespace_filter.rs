@@ -15,6 +15,8 @@ mod namespace;
 mod router;
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use router::{in_namespace, run};
@@ -26,9 +28,35 @@ fn counts_of_dropped_packets_outlive_another_ruleset() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let _ = socket.send_to(b"no frame", "127.0.0.1:4789");
         let leaving = router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"];
-        assert_eq!(leaving, 1);
+        assert_eq!(leaving.packets, 1);
         router.reach(&router.wanted(&[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])])).await;
-        assert_eq!(router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"], 1);
+        assert_eq!(router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"].packets, 1);
+    });
+}
+
+#[test]
+fn no_count_is_lost_while_the_ruleset_is_replaced() {
+    in_namespace("no_count_is_lost_while_the_ruleset_is_replaced", |router| async move {
+        let others: [&[(&str, &[(&str, &str)])]; 2] = [&[], &[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])]];
+        router.reach(&router.wanted(others[0])).await;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_over);
+        let sender = std::thread::spawn(move || {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let mut sent = 0;
+            while !ends.load(Ordering::SeqCst) {
+                let _ = socket.send_to(b"no frame", "127.0.0.1:4789");
+                sent += 1;
+            }
+            sent
+        });
+        for round in 1..=10 {
+            router.reach(&router.wanted(others[round % 2])).await;
+        }
+        is_over.store(true, Ordering::SeqCst);
+        let sent: u64 = sender.join().unwrap();
+        let counted = router.system.filter_counters().await.unwrap()["vxlan_not_to_wireguard"];
+        assert_eq!(counted.packets, sent);
     });
 }
 
@@ -102,7 +130,7 @@ fn vxlan_is_taken_from_the_links_own_neighbor_by_wireguard_only_and_the_rest_is_
             );
             let counters = router.system.filter_counters().await.unwrap();
             for counter in ["vxlan_wrong_source", "vxlan_unknown_vni", "vxlan_not_by_wireguard"] {
-                assert_eq!(counters[counter], 1, "{counter} of {counters:?}");
+                assert_eq!(counters[counter].packets, 1, "{counter} of {counters:?}");
             }
         },
     );
@@ -118,14 +146,14 @@ fn nothing_from_the_wan_reaches_the_inside_and_nothing_inside_leaves_by_it() {
             let far = FarEnd::behind(&[("far-wan0", "192.0.2.2/24", "10.1.1.1/32")]);
             router.reach(&router.wanted(&[])).await;
             let before = router.system.filter_counters().await.unwrap();
-            assert_eq!((before["from_wan"], before["to_wan"]), (0, 0));
+            assert_eq!((before["from_wan"].packets, before["to_wan"].packets), (0, 0));
             far.run("printf x > /dev/udp/10.1.1.1/9");
             // Somebody's route to a place inside, by the WAN.
             ip("route add 10.1.1.9/32 via 192.0.2.2");
             let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
             let _ = socket.send_to(b"x", "10.1.1.9:9");
             let after = router.system.filter_counters().await.unwrap();
-            assert_eq!((after["from_wan"], after["to_wan"]), (1, 1));
+            assert_eq!((after["from_wan"].packets, after["to_wan"].packets), (1, 1));
         },
     );
 }

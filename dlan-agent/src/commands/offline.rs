@@ -178,7 +178,7 @@ async fn try_firewall(output: &Output, file: &Path, load: bool) -> Result<(), u8
     };
     let ruleset = boot_ruleset(&config).map_err(|error| failed(output, &error.to_string()))?;
     if !load {
-        let transaction = nftables::replacement(Some(&ruleset), &BTreeMap::new());
+        let transaction = nftables::replacement(Some(&ruleset), &[]);
         output.result(&transaction, || format!("{transaction}\n"));
         return Ok(());
     }

@@ -41,6 +41,19 @@ pub struct ListenReport {
     pub socket: SocketAddr,
     /// Whether clients are listened for.
     pub state: ListenState,
+    /// What came and went there since the filter counts; `None` where nobody has asked the filter.
+    pub traffic: Option<Traffic>,
+}
+
+/// What came to a socket and left from it, whether it was taken or not. Services that share a socket by name share this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// TCP connections that clients began; `None` of UDP, which has none.
+    pub connections: Option<u64>,
+    /// Octets that clients sent, with the headers of IP.
+    pub received: u64,
+    /// Octets that they were sent.
+    pub sent: u64,
 }
 
 /// Whether clients are listened for.

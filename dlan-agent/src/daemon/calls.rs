@@ -19,6 +19,7 @@ use crate::control::server::Call;
 use crate::problems::Repaired;
 use crate::reconcile::{Health, Report};
 use crate::routing::{self, WantedInterfaces};
+use crate::services;
 use crate::store::durable::{self, StoreError};
 
 /// How long a repair of drift stays a problem to be shown.
@@ -51,7 +52,16 @@ impl Daemon {
                 );
                 let _ = call.answer.send(reply);
             }
-            Request::Services {} => drop(call.answer.send(Reply::Services(self.services_report()))),
+            Request::Services {} => {
+                let (mut report, config) = (self.services_report(), self.config.clone());
+                let system = Arc::clone(&self.system);
+                tokio::task::spawn_local(async move {
+                    // What is told of services does not hang on what was counted.
+                    let counts = system.filter_counters().await.unwrap_or_default();
+                    services::report::add_counts(&mut report, &config, &counts);
+                    let _ = call.answer.send(Reply::Services(report));
+                });
+            }
             Request::Drain {} => self.drain(true, call.answer),
             Request::Zones {} => {
                 let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
@@ -59,7 +69,11 @@ impl Daemon {
                 tokio::task::spawn_local(async move {
                     let counts = system.filter_counters().await;
                     let reply = match counts {
-                        Ok(counts) => requests::zones(view, driver, counts).await,
+                        Ok(counts) => {
+                            let packets =
+                                counts.into_iter().map(|(name, counted)| (name, counted.packets)).collect();
+                            requests::zones(view, driver, packets).await
+                        }
                         Err(error) => refused(RefusalKind::Failed, error.with_causes()),
                     };
                     let _ = call.answer.send(reply);

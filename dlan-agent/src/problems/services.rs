@@ -75,7 +75,11 @@ mod tests {
         let service = ServiceReport {
             name: "web".to_owned(),
             protocol: "tcp".to_owned(),
-            listen: vec![ListenReport { socket: "192.0.2.7:443".parse().unwrap(), state: listen }],
+            listen: vec![ListenReport {
+                socket: "192.0.2.7:443".parse().unwrap(),
+                state: listen,
+                traffic: None,
+            }],
             server_names: Vec::new(),
             upstreams: upstreams.iter().map(|state| upstream("nas:443", *state)).collect(),
             lacks: None,

@@ -1,6 +1,6 @@
 //! Services as text.
 
-use super::table::{Table, or_dash};
+use super::table::{Table, octets, or_dash};
 use crate::control::service_report::{
     ListenState, ServiceReport, ServicesReport, UpstreamReport, UpstreamState,
 };
@@ -10,7 +10,18 @@ pub fn services(report: &ServicesReport) -> String {
     if report.services.is_empty() {
         return "No service is configured.\n".to_owned();
     }
-    let mut table = Table::new(&["SERVICE", "PROTOCOL", "LISTEN", "", "UPSTREAM", "ADDRESS", "STATE"]);
+    let mut table = Table::new(&[
+        "SERVICE",
+        "PROTOCOL",
+        "LISTEN",
+        "",
+        ">CONNECTIONS",
+        ">RECEIVED",
+        ">SENT",
+        "UPSTREAM",
+        "ADDRESS",
+        "STATE",
+    ]);
     for service in &report.services {
         for index in 0..service.listen.len().max(service.upstreams.len()) {
             table.row(row(service, index));
@@ -27,7 +38,7 @@ pub fn services(report: &ServicesReport) -> String {
     format!("{}\n{nginx}\n", table.render(0))
 }
 
-fn row(service: &ServiceReport, index: usize) -> [String; 7] {
+fn row(service: &ServiceReport, index: usize) -> [String; 10] {
     let first = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
     let listen = service.listen.get(index);
     let upstream = service.upstreams.get(index);
@@ -36,12 +47,16 @@ fn row(service: &ServiceReport, index: usize) -> [String; 7] {
         ListenState::NotHere => "not here",
         ListenState::Closed => "closed",
     });
+    let traffic = listen.and_then(|listen| listen.traffic);
     let address = |upstream: &UpstreamReport| or_dash(upstream.address);
     [
         first(&service.name),
         first(&service.protocol),
         listen.map(|listen| listen.socket.to_string()).unwrap_or_default(),
         open.to_owned(),
+        traffic.map(|traffic| or_dash(traffic.connections)).unwrap_or_default(),
+        traffic.map(|traffic| octets(traffic.received)).unwrap_or_default(),
+        traffic.map(|traffic| octets(traffic.sent)).unwrap_or_default(),
         upstream.map(|upstream| upstream.upstream.clone()).unwrap_or_default(),
         upstream.map(address).unwrap_or_default(),
         upstream.map(state).unwrap_or_default(),

@@ -11,6 +11,15 @@ pub const TABLE_FAMILY: &str = "inet";
 /// The name of our nftables table.
 pub const TABLE_NAME: &str = "dlan";
 
+/// What a counter has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// Packets.
+    pub packets: u64,
+    /// Their octets, with the headers of IP.
+    pub octets: u64,
+}
+
 /// What stands in the table: JSON objects of libnftables, in the order in which they are added. They are among the largest
 /// things that the agent holds: copies share them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

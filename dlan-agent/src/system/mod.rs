@@ -49,6 +49,7 @@ use crate::plan::outcome::Outcome;
 use crate::state::State;
 use crate::state::marks::Marks;
 use crate::state::route::{Route, RouteKey};
+use crate::state::ruleset::Counted;
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -187,8 +188,8 @@ impl System {
         ProgramEnds::new(self.processes.subscribe())
     }
 
-    /// Returns how many packets each of the filter's counters has counted.
-    pub async fn filter_counters(&self) -> Result<BTreeMap<String, u64>, SystemError> {
+    /// Returns what each of the filter's counters has counted.
+    pub async fn filter_counters(&self) -> Result<BTreeMap<String, Counted>, SystemError> {
         Ok(nftables::counters().await?)
     }
 

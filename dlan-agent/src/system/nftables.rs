@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::command::{self, CommandError};
 use super::nft_generation;
 use super::record::AppliedRuleset;
-use crate::state::ruleset::{Ruleset, TABLE_FAMILY, TABLE_NAME};
+use crate::state::ruleset::{Counted, Ruleset, TABLE_FAMILY, TABLE_NAME};
 
 /// Why nftables could not be looked at or changed.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub async fn observe(
 
 /// Lets nftables check a ruleset without taking it.
 pub async fn check(ruleset: &Ruleset) -> Result<(), NftablesError> {
-    let input = replacement(Some(ruleset), &BTreeMap::new());
+    let input = replacement(Some(ruleset), &[]);
     command::run("nft", &["-j", "-c", "-f", "-"], input.to_string().as_bytes()).await?;
     Ok(())
 }
@@ -63,20 +63,20 @@ pub async fn load(ruleset: &Ruleset) -> Result<bool, NftablesError> {
     Ok(true)
 }
 
-/// Puts a ruleset in the table's place, or takes the table away. Counters that stay keep their counts.
+/// Puts a ruleset in the table's place, or takes the table away. Counters that stay go on counting.
 pub async fn apply(ruleset: Option<&Ruleset>) -> Result<Option<AppliedRuleset>, NftablesError> {
-    let counts = list().await?.map(|objects| counts(&objects)).unwrap_or_default();
-    let input = replacement(ruleset, &counts);
+    let standing = list().await?.unwrap_or_default();
+    let input = replacement(ruleset, &standing);
     command::run("nft", &["-j", "-f", "-"], input.to_string().as_bytes()).await?;
     let Some(given) = ruleset else { return Ok(None) };
     let shown = normalise(list().await?.unwrap_or_default());
     Ok(Some(AppliedRuleset { given: given.clone(), shown }))
 }
 
-/// Returns the counts of the table's counters, by name: packets.
-pub async fn counters() -> Result<BTreeMap<String, u64>, NftablesError> {
+/// Returns the counts of the table's counters, by name.
+pub async fn counters() -> Result<BTreeMap<String, Counted>, NftablesError> {
     let objects = list().await?.unwrap_or_default();
-    Ok(counts(&objects).into_iter().map(|(name, (packets, _))| (name, packets)).collect())
+    Ok(counts(&objects))
 }
 
 /// Returns the table's objects, or nothing when there is no such table.
@@ -98,11 +98,12 @@ fn decode(listing: &[u8]) -> Result<Vec<Value>, NftablesError> {
     Ok(objects.unwrap_or_default())
 }
 
-fn counts(objects: &[Value]) -> BTreeMap<String, (u64, u64)> {
+fn counts(objects: &[Value]) -> BTreeMap<String, Counted> {
     let counters = objects.iter().filter_map(|object| {
         let counter = object.get("counter")?;
         let number = |key| counter.get(key).and_then(Value::as_u64).unwrap_or_default();
-        Some((counter.get("name")?.as_str()?.to_owned(), (number("packets"), number("bytes"))))
+        let counted = Counted { packets: number("packets"), octets: number("bytes") };
+        Some((counter.get("name")?.as_str()?.to_owned(), counted))
     });
     counters.collect()
 }
@@ -132,22 +133,46 @@ fn strip(mut value: Value) -> Value {
     value
 }
 
-/// Makes the transaction, for `nft -j -f -`: the table must be there to be deleted.
-pub fn replacement(ruleset: Option<&Ruleset>, counts: &BTreeMap<String, (u64, u64)>) -> Value {
+/// Makes the transaction, for `nft -j -f -`, that puts a ruleset in the place of what stands in the table. All of that goes but
+/// the counters that stay: what they count meanwhile is not lost.
+pub fn replacement(ruleset: Option<&Ruleset>, standing: &[Value]) -> Value {
     let table = json!({"table": {"family": TABLE_FAMILY, "name": TABLE_NAME}});
-    let mut commands = vec![json!({"add": table}), json!({"delete": table})];
-    for object in ruleset.iter().flat_map(|ruleset| ruleset.objects.iter()) {
-        let mut object = object.clone();
-        if let Some(counter) = object.get_mut("counter").and_then(Value::as_object_mut)
-            && let Some((packets, bytes)) =
-                counter.get("name").and_then(Value::as_str).and_then(|name| counts.get(name)).copied()
-        {
-            counter.insert("packets".to_owned(), json!(packets));
-            counter.insert("bytes".to_owned(), json!(bytes));
+    let mut commands = vec![json!({"add": table})];
+    match ruleset.filter(|_| is_emptied_with_ease(standing)) {
+        Some(ruleset) => {
+            commands.push(json!({"flush": table}));
+            commands.extend(removals(ruleset, standing));
         }
-        commands.push(json!({"add": object}));
+        // The table must be there to be deleted.
+        None => commands.push(json!({"delete": table})),
     }
+    let objects = ruleset.iter().flat_map(|ruleset| ruleset.objects.iter());
+    commands.extend(objects.map(|object| json!({"add": object})));
     json!({"nftables": commands})
+}
+
+/// Returns whether a table stands that is one of ours but for what is in it: others may have given it flags, or made maps.
+fn is_emptied_with_ease(standing: &[Value]) -> bool {
+    let is_plain = |object: &Value| match object.get("table") {
+        Some(table) => table.get("flags").is_none(),
+        None => ["metainfo", "rule", "chain", "set", "counter"].iter().any(|kind| object.get(kind).is_some()),
+    };
+    standing.iter().any(|object| object.get("table").is_some()) && standing.iter().all(is_plain)
+}
+
+/// Takes away what stands in a table without rules, but for counters that stay.
+fn removals(ruleset: &Ruleset, standing: &[Value]) -> Vec<Value> {
+    let name_of = |kind: &str, object: &Value| object.get(kind)?.get("name")?.as_str().map(str::to_owned);
+    let stays = |name: &String| {
+        ruleset.objects.iter().any(|object| name_of("counter", object).as_ref() == Some(name))
+    };
+    let of_kind = |kind: &'static str| {
+        let names = standing.iter().filter_map(move |object| name_of(kind, object));
+        names.filter(move |name| kind != "counter" || !stays(name)).map(move |name| {
+            json!({"delete": {kind: {"family": TABLE_FAMILY, "table": TABLE_NAME, "name": name}}})
+        })
+    };
+    ["chain", "set", "counter"].into_iter().flat_map(of_kind).collect()
 }
 
 #[cfg(test)]
@@ -205,18 +230,43 @@ mod tests {
         assert_eq!(listing(1, 0).objects.len(), 2);
     }
 
-    #[test]
-    fn counts_outlive_a_replacement() {
-        let ruleset = Ruleset::from(vec![json!({"counter": {"name": "a", "packets": 0, "bytes": 0}})]);
-        let transaction = replacement(Some(&ruleset), &BTreeMap::from([("a".to_owned(), (3, 300))]));
-        assert_eq!(transaction["nftables"][2]["add"]["counter"]["packets"], json!(3));
-        assert_eq!(transaction["nftables"][2]["add"]["counter"]["bytes"], json!(300));
+    fn counter(name: &str) -> Value {
+        json!({"counter": {"family": TABLE_FAMILY, "table": TABLE_NAME, "name": name, "packets": 0, "bytes": 0}})
+    }
+
+    /// What a table is listed with that has these objects.
+    fn standing(objects: &[Value]) -> Vec<Value> {
+        let table = json!({"table": {"family": TABLE_FAMILY, "name": TABLE_NAME, "handle": 1}});
+        [&[json!({"metainfo": {}}), table], objects].concat()
     }
 
     #[test]
-    fn the_table_is_deleted_and_made_in_one_transaction() {
-        let transaction = replacement(None, &BTreeMap::new());
-        assert!(transaction["nftables"][0].get("add").is_some());
-        assert!(transaction["nftables"][1].get("delete").is_some());
+    fn everything_goes_in_one_transaction_but_the_counters_that_stay() {
+        let ruleset = Ruleset::from(vec![counter("a")]);
+        let named = |kind: &str, name: &str| json!({kind: {"family": TABLE_FAMILY, "table": TABLE_NAME, "name": name}});
+        let stands = standing(&[counter("a"), counter("b"), named("chain", "x"), named("set", "s")]);
+        let transaction = replacement(Some(&ruleset), &stands);
+        let commands = transaction["nftables"].as_array().unwrap();
+        let deleted: Vec<&Value> = commands.iter().filter_map(|command| command.get("delete")).collect();
+        assert_eq!(deleted, [&named("chain", "x"), &named("set", "s"), &named("counter", "b")]);
+        assert_eq!(commands[1]["flush"]["table"]["name"], json!(TABLE_NAME));
+        assert_eq!(commands.last().unwrap()["add"], counter("a"));
+    }
+
+    #[test]
+    fn a_table_that_others_have_changed_beyond_that_is_deleted_and_made() {
+        let ruleset = Ruleset::from(vec![counter("a")]);
+        let foreign = standing(&[counter("a"), json!({"map": {"name": "m"}})]);
+        let dormant = vec![json!({"table": {"name": TABLE_NAME, "flags": ["dormant"]}})];
+        for (ruleset, stands) in [
+            (Some(&ruleset), foreign),
+            (Some(&ruleset), dormant),
+            (Some(&ruleset), vec![]),
+            (None, standing(&[])),
+        ] {
+            let transaction = replacement(ruleset, &stands);
+            assert!(transaction["nftables"][0].get("add").is_some());
+            assert_eq!(transaction["nftables"][1]["delete"]["table"]["name"], json!(TABLE_NAME));
+        }
     }
 }

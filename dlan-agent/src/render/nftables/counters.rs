@@ -1,6 +1,7 @@
 //! The counters of the table, and what each of them counts, in words.
 
 use crate::config::Config;
+use crate::config::service::{Opening, Transport, openings};
 use crate::zones;
 
 /// Counts VXLAN that arrived by anything but WireGuard.
@@ -46,8 +47,42 @@ pub fn of_zone(zone: &str) -> String {
     format!("zone_{zone}")
 }
 
+/// What is counted of a service's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceCount {
+    /// TCP connections that clients began.
+    Begun,
+    /// What clients sent.
+    Received,
+    /// What they were sent.
+    Sent,
+}
+
+/// Returns the counter of a service's socket.
+pub fn of_service(opening: &Opening, what: ServiceCount) -> String {
+    let what = match what {
+        ServiceCount::Begun => "begun",
+        ServiceCount::Received => "received",
+        ServiceCount::Sent => "sent",
+    };
+    // A name may have dots in it, and no colons.
+    let address = opening.socket.ip().to_string().replace(':', "_");
+    format!("service_{}_{address}_{}_{what}", opening.transport, opening.socket.port())
+}
+
+fn of_services(config: &Config) -> impl Iterator<Item = String> {
+    let all = [ServiceCount::Begun, ServiceCount::Received, ServiceCount::Sent];
+    let names = move |opening: Opening| {
+        let kinds = all
+            .into_iter()
+            .filter(move |what| opening.transport == Transport::Tcp || *what != ServiceCount::Begun);
+        kinds.map(move |what| of_service(&opening, what))
+    };
+    openings(config).into_iter().flat_map(names)
+}
+
 /// Returns the counters of a router's table.
 pub fn all(config: &Config) -> Vec<String> {
     let of_zones = zones::held(config).into_iter().map(|zone| of_zone(&zone.name));
-    MEANINGS.iter().map(|(name, _)| (*name).to_owned()).chain(of_zones).collect()
+    MEANINGS.iter().map(|(name, _)| (*name).to_owned()).chain(of_zones).chain(of_services(config)).collect()
 }

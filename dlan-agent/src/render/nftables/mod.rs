@@ -3,6 +3,7 @@
 pub mod counters;
 mod json;
 mod names;
+mod services;
 mod sources;
 mod wan;
 mod zones;
@@ -23,6 +24,7 @@ use self::json::{
     set,
 };
 use crate::addressing::{LINK_DEVICE_PREFIX, LinkAddressing};
+use crate::config::service::openings;
 use crate::config::{Config, LinkConfig, MeshConfig, WanConfig};
 use crate::state::facts::{Sides, is_private};
 use crate::state::ruleset::{Ruleset, TABLE_FAMILY, TABLE_NAME};
@@ -78,6 +80,7 @@ pub fn render(inputs: &Inputs<'_>) -> Ruleset {
     objects.extend(vxlan_rules(&config.mesh, inputs.links));
     objects.extend(routing_rules());
     objects.extend(clamp_rules());
+    objects.extend(services::rules(&openings(config)));
     objects.extend(wan::rules(config, &names));
     objects.extend(sources::rules(&names));
     objects.extend(zones::rules(config, sides, &names));

@@ -2,19 +2,19 @@
 //! the configuration opens, and on request the inside leaves under this router's address.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
 use super::Names;
 use super::counters::{COUNTER_FROM_WAN, COUNTER_TO_WAN, COUNTER_WAN_INPUT};
 use super::json::{
-    chain, count, differs, dropped, equals, family, is_established, is_one_of, is_to, jump, leaves, meta,
-    passes, payload, rule,
+    chain, count, differs, dropped, equals, is_established, is_one_of, is_to, jump, leaves, meta, passes,
+    payload, rule,
 };
+use super::services::is_for;
 use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
 use crate::addressing::LINK_DEVICE_PREFIX;
-use crate::config::service::{self, Opening, Transport};
+use crate::config::service::{self, Opening};
 use crate::config::zone::{Ports, Protocol, WanInput};
 use crate::config::{Config, WanConfig};
 use crate::state::ruleset::{TABLE_FAMILY, TABLE_NAME};
@@ -144,23 +144,9 @@ fn input_rules(names: &Names<'_>, services: &BTreeSet<Opening>) -> Vec<Value> {
         let by = equals(meta("iifname"), json!(device.as_str()));
         rules.extend(open.map(|ports| pass(vec![by.clone(), is_to(&ports)])));
     }
-    rules.extend(services.iter().map(|opening| pass(is_service(opening))));
+    rules.extend(services.iter().map(|opening| pass(is_for(opening))));
     rules.push(rule(CHAIN_INPUT, vec![count(COUNTER_WAN_INPUT), dropped()]));
     rules
-}
-
-fn is_service(opening: &Opening) -> Vec<Value> {
-    let protocol = match opening.transport {
-        Transport::Tcp => Protocol::Tcp,
-        Transport::Udp => Protocol::Udp,
-    };
-    let address = opening.socket.ip();
-    let at = match (address.is_unspecified(), address) {
-        (true, IpAddr::V4(_)) => equals(meta("nfproto"), json!("ipv4")),
-        (true, IpAddr::V6(_)) => equals(meta("nfproto"), json!("ipv6")),
-        (false, address) => equals(payload(family(&address.into()), "daddr"), json!(address.to_string())),
-    };
-    vec![at, is_to(&Ports::one(protocol, opening.socket.port()))]
 }
 
 /// What leaves by a WAN from a private address of the inside gets this router's own.
