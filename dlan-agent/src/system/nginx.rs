@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::process::{self, Process, Signal};
-use super::{System, command, programs};
+use super::{System, command, nginx_workers, programs};
 use crate::state::nginx::{Described, Linkage, NginxFacts, StreamModule, decode};
 use crate::state::program::ProgramName;
 
@@ -17,8 +17,6 @@ const MODULES_BESIDE: &str = "../lib/nginx/modules";
 const GROUPS: [&str; 2] = ["nogroup", "nobody"];
 /// How many workers that were replaced may keep their connections at one time; then the oldest gives them up.
 const REPLACED_WORKERS_MAX: usize = 8;
-/// What a worker that was replaced calls itself.
-const REPLACED: &str = "worker process is shutting down";
 
 /// What a program's file said of itself, as long as the file is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl System {
         let record = self.record.lock().await;
         let master = record.programs.get(&ProgramName::Nginx).and_then(|recorded| recorded.process);
         let Some(master) = master.filter(|process| process::runs(*process)) else { return 0 };
-        let mut replaced: Vec<Process> = process::children(master.pid, REPLACED);
+        let mut replaced: Vec<Process> = nginx_workers::replaced(master);
         replaced.sort_by_key(|process| process.start_time);
         let excess = replaced.len().saturating_sub(REPLACED_WORKERS_MAX);
         let ended = replaced.into_iter().take(excess);

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::process::Command;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::info;
 
 use super::command::{self, CommandError};
+use super::nginx_workers::{self, Words};
 use super::process::{self, Process, Signal};
 use super::record::{Record, Recorded};
 use super::{SystemConfig, file, managed_files};
@@ -85,6 +83,14 @@ pub enum ProgramError {
         /// Its last words.
         said: String,
     },
+    /// It goes on by the files that it had.
+    #[error("{program} does not serve by its changed files: {said}")]
+    NotTaken {
+        /// The program.
+        program: ProgramName,
+        /// What it said.
+        said: String,
+    },
     /// A signal could not be sent.
     #[error("cannot {act} {program}")]
     Signal {
@@ -111,47 +117,6 @@ pub enum ProgramError {
         #[source]
         source: io::Error,
     },
-}
-
-/// Tells of programs that end.
-#[derive(Debug)]
-pub struct ProgramEnds {
-    processes: watch::Receiver<BTreeSet<Process>>,
-    told: BTreeSet<Process>,
-}
-
-impl ProgramEnds {
-    pub(super) fn new(processes: watch::Receiver<BTreeSet<Process>>) -> Self {
-        Self { processes, told: BTreeSet::new() }
-    }
-
-    /// Waits until the process of a program ends; each is told once.
-    pub async fn next(&mut self) {
-        loop {
-            let processes = self.processes.borrow_and_update().clone();
-            self.told.retain(|process| processes.contains(process));
-            let mut ends: FuturesUnordered<_> = processes
-                .difference(&self.told)
-                .map(|process| async {
-                    // One that cannot be watched is looked at.
-                    let _ = process::ended(*process).await;
-                    *process
-                })
-                .collect();
-            tokio::select! {
-                Some(process) = ends.next() => {
-                    drop(ends);
-                    self.told.insert(process);
-                    return;
-                }
-                changed = self.processes.changed() => {
-                    if changed.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Returns where an installed program's file is.
@@ -224,16 +189,25 @@ pub(super) async fn apply(
     edit: &Edit<ProgramName, Program>,
 ) -> Result<(), ProgramError> {
     let (name, root) = (edit.key, config.root.as_path());
-    let recorded = record.programs.get(&name).and_then(|recorded| recorded.process);
+    let known = record.programs.get(&name);
+    let recorded = known.and_then(|recorded| recorded.process);
+    let mut left: BTreeSet<Process> = known.map(|recorded| recorded.left.clone()).unwrap_or_default();
+    left.retain(|process| process::runs(*process));
     let running = recorded.filter(|process| process::runs(*process));
     let transition = match (Transition::between(edit.from.as_ref(), edit.to.as_ref()), running) {
         // It has ended since it was seen.
         (Transition::Reload | Transition::Restart, None) => Transition::Start,
         (transition, _) => transition,
     };
+    if let (Some(ended), None) = (recorded, running) {
+        left.extend(rest(edit, ended));
+    }
     let mut remember = |given: Option<&Program>, process| {
         match given {
-            Some(given) => record.programs.insert(name, Recorded { given: given.clone(), process }),
+            Some(given) => {
+                let recorded = Recorded { given: given.clone(), process, left: left.clone() };
+                record.programs.insert(name, recorded)
+            }
             None => record.programs.remove(&name),
         };
         record.write(&config.run_dir).map_err(|source| ProgramError::Record { program: name, source })
@@ -243,14 +217,15 @@ pub(super) async fn apply(
     if let Some(to) = &edit.to {
         write_files(root, name, edit.from.as_ref(), to)?;
     }
-    if let (Some(ended), None) = (recorded, running) {
-        release_rest(edit, ended)?;
+    if running.is_none() {
+        release(name, &left)?;
     }
     let process = match (transition, &edit.to) {
         (Transition::Nothing, _) => kept,
         (Transition::Reload, _) => {
-            let failed = |source| ProgramError::Signal { act: "reload", program: name, source };
-            running.map_or(Ok(()), |process| process::signal(process, Signal::HUP)).map_err(failed)?;
+            if let Some(process) = running {
+                reload(root, name, process).await?;
+            }
             running
         }
         (Transition::Start | Transition::Restart, Some(to)) => {
@@ -258,7 +233,10 @@ pub(super) async fn apply(
             let process = start(config, name, to).await?;
             // Known from here on: an agent that ends meanwhile leaves a program that the next one takes over.
             remember(Some(to), Some(process))?;
-            outlive_probation(config, name, process).await?;
+            match name {
+                ProgramName::Dnsmasq => outlive_probation(config, name, process).await?,
+                ProgramName::Nginx => begin_to_serve(config, name, process).await?,
+            }
             Some(process)
         }
         (Transition::Start | Transition::Restart | Transition::Stop, _) => {
@@ -270,6 +248,7 @@ pub(super) async fn apply(
         info!(program = %name, ?transition, pid = process.map(|process| process.pid), "program");
     }
     if edit.to.is_none() {
+        end(name, || left.iter().copied().filter(|process| process::runs(*process)).collect()).await?;
         remove_files(root, name)?;
     }
     remember(edit.to.as_ref(), process)
@@ -353,6 +332,19 @@ async fn outlive_probation(
     Ok(())
 }
 
+/// Waits until a process that was started has a worker; without one it ends, when a port is taken.
+async fn begin_to_serve(
+    config: &SystemConfig,
+    name: ProgramName,
+    process: Process,
+) -> Result<(), ProgramError> {
+    let file = managed_files::place(&config.root, &name.directory()).join(LAST_WORDS_FILE);
+    if nginx_workers::has_another(process, &BTreeSet::new(), &Words::after_now(&file)).await {
+        return Ok(());
+    }
+    outlive_probation(config, name, process).await
+}
+
 fn start_detached(config: &SystemConfig, name: ProgramName, program: &Program) -> Result<i32, ProgramError> {
     let failed = |source| ProgramError::Spawn { program: name, path: program.path.clone(), source };
     let words = managed_files::place(&config.root, &name.directory()).join(LAST_WORDS_FILE);
@@ -391,17 +383,36 @@ fn last_words(root: &Path, name: ProgramName) -> String {
     let path = managed_files::place(root, &name.directory()).join(LAST_WORDS_FILE);
     let said = std::fs::read(path).unwrap_or_default();
     let end = said.get(said.len().saturating_sub(LAST_WORDS_MAX)..).unwrap_or_default();
-    let said = String::from_utf8_lossy(end).trim().to_owned();
+    or_nothing(String::from_utf8_lossy(end).trim().to_owned())
+}
+
+fn or_nothing(said: String) -> String {
     if said.is_empty() { "it said nothing".to_owned() } else { said }
 }
 
-/// Lets what a program's first process left behind when it was killed finish what it has begun, and begin nothing more: such
-/// are the workers of nginx, which go on without it.
-fn release_rest(edit: &Edit<ProgramName, Program>, ended: Process) -> Result<(), ProgramError> {
-    let program = edit.key;
+/// Has the process read its files again. Of one that shows it is waited for that it serves by them.
+async fn reload(root: &Path, name: ProgramName, process: Process) -> Result<(), ProgramError> {
+    let file = managed_files::place(root, &name.directory()).join(LAST_WORDS_FILE);
+    let (words, before) = (Words::after_now(&file), nginx_workers::serving(process));
+    let failed = |source| ProgramError::Signal { act: "reload", program: name, source };
+    process::signal(process, Signal::HUP).map_err(failed)?;
+    match name {
+        ProgramName::Dnsmasq => Ok(()),
+        ProgramName::Nginx if nginx_workers::has_another(process, &before, &words).await => Ok(()),
+        ProgramName::Nginx => Err(ProgramError::NotTaken { program: name, said: or_nothing(words.read()) }),
+    }
+}
+
+/// Returns what a program's first process left behind when it was killed: such are the workers of nginx, which go on without it.
+fn rest(edit: &Edit<ProgramName, Program>, ended: Process) -> Vec<Process> {
     let paths: BTreeSet<&PathBuf> = edit.from.iter().chain(&edit.to).map(|program| &program.path).collect();
-    for process in paths.iter().flat_map(|path| process::of_session(path, ended.pid)) {
-        process::signal(process, Signal::QUIT).map_err(|source| ProgramError::Signal {
+    paths.iter().flat_map(|path| process::of_session(path, ended.pid)).collect()
+}
+
+/// Lets what was left behind finish what it has begun, and begin nothing more.
+fn release(program: ProgramName, left: &BTreeSet<Process>) -> Result<(), ProgramError> {
+    for process in left {
+        process::signal(*process, Signal::QUIT).map_err(|source| ProgramError::Signal {
             act: "release the rest of",
             program,
             source,
@@ -412,10 +423,13 @@ fn release_rest(edit: &Edit<ProgramName, Program>, ended: Process) -> Result<(),
 
 /// Ends every process of the program: the one that is remembered, and one that a start cut short may have left.
 async fn stop(root: &Path, edit: &Edit<ProgramName, Program>) -> Result<(), ProgramError> {
-    let name = edit.key;
-    let mark = format!("{}/", managed_files::place(root, &name.directory()).display());
+    let mark = format!("{}/", managed_files::place(root, &edit.key.directory()).display());
     let paths: BTreeSet<&PathBuf> = edit.from.iter().chain(&edit.to).map(|program| &program.path).collect();
-    let found = || paths.iter().flat_map(|path| process::find(path, &mark)).collect::<Vec<_>>();
+    end(edit.key, || paths.iter().flat_map(|path| process::find(path, &mark)).collect()).await
+}
+
+/// Ends processes, by force those that do not do it in time.
+async fn end(name: ProgramName, found: impl Fn() -> Vec<Process>) -> Result<(), ProgramError> {
     for (act, signal) in [("end", Signal::TERM), ("kill", Signal::KILL)] {
         let processes = found();
         for process in &processes {

@@ -48,6 +48,9 @@ pub struct Recorded {
     pub given: Program,
     /// Its process; none while it is ended or started.
     pub process: Option<Process>,
+    /// What an earlier process left behind when it was killed: it finishes what it had begun, and ends with the program.
+    #[serde(default)]
+    pub left: BTreeSet<Process>,
 }
 
 /// A setting's value before us, and the one we left.
