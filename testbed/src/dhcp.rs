@@ -37,6 +37,11 @@ impl<'a> Guest<'a> {
         Ok(guest)
     }
 
+    /// Takes the plug out again: the host forgets its addresses.
+    pub fn plug_out(&self) -> Result<(), LabError> {
+        self.clear()
+    }
+
     fn clear(&self) -> Result<(), LabError> {
         for client in self.node.processes(|arguments| arguments.iter().any(|it| it.ends_with("/dhclient"))) {
             crate::node::end_process(client);

@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const SECTION: &str = "config lan 'lan0'\n\toption device 'br-lan'\n";
 
 /// Has a router serve its LAN as these lines say; returns its configuration of before.
-fn serve(lab: &Lab, router: &str, lines: &str) -> Result<String, LabError> {
+pub(super) fn serve(lab: &Lab, router: &str, lines: &str) -> Result<String, LabError> {
     let before = lab.read_config(router)?;
     claim(before.contains(SECTION), || format!("{router} has another configuration:\n{before}"))?;
     lab.write_config(router, &before.replace(SECTION, &format!("{SECTION}{lines}")))?;
@@ -43,7 +43,7 @@ fn serve(lab: &Lab, router: &str, lines: &str) -> Result<String, LabError> {
     Ok(before)
 }
 
-fn put_back(lab: &Lab, router: &str, config: &str) -> Result<(), LabError> {
+pub(super) fn put_back(lab: &Lab, router: &str, config: &str) -> Result<(), LabError> {
     lab.write_config(router, config)?;
     lab.dlan(router, &["apply"])?;
     claim(dnsmasq(lab, router)?.is_empty(), || format!("{router} has a dnsmasq that nobody asks for"))

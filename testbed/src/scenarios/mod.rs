@@ -22,6 +22,8 @@ mod peering;
 mod plain;
 mod privacy;
 mod reach;
+mod service_limits;
+mod service_moves;
 mod services;
 mod wan;
 mod zones;
@@ -85,6 +87,8 @@ pub fn all() -> Vec<Scenario> {
         leaks::SCENARIOS,
         confirm::SCENARIOS,
         services::SCENARIOS,
+        service_limits::SCENARIOS,
+        service_moves::SCENARIOS,
         logins::SCENARIOS,
         drift::SCENARIOS,
         many::SCENARIOS,
