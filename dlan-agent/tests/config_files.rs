@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // A test that cannot go on is a test that failed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -180,4 +181,36 @@ fn the_document_is_the_schema_s() {
 fn the_document_s_example_is_accepted() {
     let text = config::docs::example();
     parse(Source { file: "example", text: &text, hostname: "" }).unwrap_or_else(|errors| panic!("{errors}"));
+}
+
+#[test]
+fn every_option_that_the_page_for_those_who_come_from_the_role_names_is_there() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/predecessor.md");
+    let text = fs::read_to_string(page).unwrap();
+    let spans =
+        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let rows: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .map(|(before, here)| (before.to_owned(), here.to_owned()))
+        .collect();
+    let variables: BTreeSet<String> =
+        rows.iter().flat_map(|(before, _)| spans(before)).filter(|span| span.starts_with("dlan_")).collect();
+    assert_eq!(variables.len(), 28, "26 variables and two constants: {variables:?}");
+    let mut named = 0;
+    for option in rows.iter().flat_map(|(_, here)| spans(here)) {
+        let Some((section, name)) = option.split_once('.').filter(|(_, name)| !name.is_empty()) else {
+            continue;
+        };
+        if option.chars().any(|c| !c.is_ascii_lowercase() && !c.is_ascii_digit() && !"_.".contains(c))
+            || section.is_empty()
+        {
+            continue;
+        }
+        let schema =
+            config::schema::section(section).unwrap_or_else(|| panic!("no section {section}: {option}"));
+        assert!(schema.option(name).is_some(), "no option {option}");
+        named += 1;
+    }
+    assert!(named > 60, "{named} options");
 }
