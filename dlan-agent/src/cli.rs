@@ -104,6 +104,10 @@ pub enum Command {
         /// Give it to nftables unless the filter stands; for the boot, before the network starts.
         #[arg(long)]
         load: bool,
+        /// Print what services need opened towards WANs instead, a line each: protocol, port, family and address or `-` for all;
+        /// for a firewall of the system's own.
+        #[arg(long, conflicts_with = "load")]
+        openings: bool,
     },
     /// Show the whole mesh as this router sees it
     Topology(TopologyArgs),

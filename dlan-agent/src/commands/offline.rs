@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::output::Output;
 use super::{ASK_DEADLINE, configuration};
 use crate::causes::with_causes;
 use crate::cli::{EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_OK};
+use crate::config::service::{self, Opening, Transport};
 use crate::config::{self, Config};
 use crate::control::CONTROL_SOCKET;
 use crate::control::apply_report::PlanReport;
@@ -167,15 +169,49 @@ pub(super) async fn firewall(output: &Output, file: &Path, load: bool) -> u8 {
     }
 }
 
-async fn try_firewall(output: &Output, file: &Path, load: bool) -> Result<(), u8> {
-    // At the next start the last good configuration runs if the one on disk is rejected.
-    let config = match (config::load(file), last_good(Path::new(CHECKPOINT_FILE))) {
-        (Ok(loaded), _) | (Err(_), Some(loaded)) => loaded.config,
+/// Returns the configuration that the next start runs by: the last good one if that on disk is rejected.
+fn config_of_next_start(output: &Output, file: &Path) -> Result<Config, u8> {
+    match (config::load(file), last_good(Path::new(CHECKPOINT_FILE))) {
+        (Ok(loaded), _) | (Err(_), Some(loaded)) => Ok(loaded.config),
         (Err(errors), None) => {
             output.lines_to_error(&errors.to_string());
-            return Err(EXIT_CONFIG_REJECTED);
+            Err(EXIT_CONFIG_REJECTED)
         }
+    }
+}
+
+/// Prints what a firewall of the system's own must let in from WANs for services.
+pub(super) fn openings(output: &Output, file: &Path) -> u8 {
+    #[derive(Serialize)]
+    struct Line {
+        protocol: Transport,
+        port: u16,
+        family: &'static str,
+        address: Option<IpAddr>,
+    }
+    let config = match config_of_next_start(output, file) {
+        Ok(config) => config,
+        Err(code) => return code,
     };
+    let line = |opening: Opening| Line {
+        protocol: opening.transport,
+        port: opening.socket.port(),
+        family: if opening.socket.is_ipv4() { "ipv4" } else { "ipv6" },
+        address: Some(opening.socket.ip()).filter(|address| !address.is_unspecified()),
+    };
+    let lines: Vec<Line> = service::openings(&config).into_iter().map(line).collect();
+    output.result(&lines, || {
+        let text = |line: &Line| {
+            let address = line.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+            format!("{} {} {} {address}\n", line.protocol, line.port, line.family)
+        };
+        lines.iter().map(text).collect()
+    });
+    EXIT_OK
+}
+
+async fn try_firewall(output: &Output, file: &Path, load: bool) -> Result<(), u8> {
+    let config = config_of_next_start(output, file)?;
     let ruleset = boot_ruleset(&config).map_err(|error| failed(output, &error.to_string()))?;
     if !load {
         let transaction = nftables::replacement(Some(&ruleset), &[]);

@@ -17,7 +17,7 @@ mod transaction;
 mod work;
 mod zones_view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,7 @@ use self::confirm::Unreturned;
 use self::names::Names;
 use self::transaction::Applying;
 use self::work::Done;
+use crate::config::service::openings;
 use crate::config::{self, Config, HostId, Loaded};
 use crate::control::protocol::{Reply, Request};
 use crate::control::server::{BindError, Call, Server};
@@ -98,6 +99,11 @@ async fn run_here(paths: AgentPaths) -> Result<(), AgentError> {
     let ended = daemon.run(calls, signals).await;
     info!("agent ends; links and routes stay");
     ended
+}
+
+/// Returns the ports on which WireGuard is to be reached.
+fn ports(config: &Config) -> BTreeSet<u16> {
+    config.wans.iter().map(|wan| wan.listen_port).collect()
 }
 
 struct Signals {
@@ -445,6 +451,10 @@ impl Daemon {
         self.config_errors.clear();
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.text = loaded.text;
+        if openings(&before) != openings(&self.config) || ports(&before) != ports(&self.config) {
+            // A firewall of the system's own opens them by the file.
+            work::reload_system(&self.done_in, &self.config.mesh.reload_program);
+        }
         self.mtus.handle_config(&before, &self.config);
         let generation = self.bring_about();
         self.tell();
