@@ -24,6 +24,10 @@ use crate::config::{HostId, MeshConfig};
 /// What the names of the links' devices begin with.
 pub const LINK_DEVICE_PREFIX: &str = "dlan-vx";
 
+/// The device behind which packets are translated between IPv6 and IPv4. It does not begin as the links' do: where they are a
+/// zone of the system's firewall, this one leads to the internet and is another.
+pub const NAT64_DEVICE: &str = "nat64-dlan";
+
 /// The Interface ID of the loopback; above every host id, which are the Interface IDs of links.
 pub const LOOPBACK_INTERFACE_ID: InterfaceId = InterfaceId(0x1_0000);
 

@@ -9,17 +9,18 @@ use vxlan::link::{Link, LinkKind, LinkName};
 use vxlan::vtep::VxlanLink;
 use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 
-use crate::addressing::{self, AddressingError, LinkAddressing, RouterAddresses};
+use crate::addressing::{self, AddressingError, LinkAddressing, NAT64_DEVICE, RouterAddresses};
 use crate::config::{Config, DeviceSource, LanConfig, LinkConfig, MeshConfig, WanConfig};
 use crate::names::domain::DomainName;
 use crate::next_hops::{self, Assigned, Make, Ways};
-use crate::render::{dnsmasq, iproute2, nftables, nginx};
+use crate::render::{dnsmasq, iproute2, nftables, nginx, tayga};
 use crate::state::facts::{Facts, LanFacts, Sides, WanFacts};
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 use crate::state::next_hop::NextHopId;
 use crate::state::program::{Program, ProgramName};
 use crate::state::route::{
-    METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_UNREACHABLE, Route, RouteAction, RouteHop, RouteKey,
+    METRIC_LEARNED, METRIC_NEIGHBOR, METRIC_TRANSLATED, METRIC_UNREACHABLE, Route, RouteAction, RouteHop,
+    RouteKey,
 };
 use crate::state::rule::{Rule, RuleFamily};
 use crate::state::ruleset::Ruleset;
@@ -62,6 +63,7 @@ pub fn desired(
     }
     let guarded = guarded_prefixes(config, facts.sides(), routing);
     let mut routes = neighbor_routes(mesh, own, &links);
+    routes.extend(translated_routes(config, facts));
     routes.extend(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)));
     let learned = learned_ways(mesh, routing, &devices);
     let make = Make { protocol: mesh.route_protocol, has_standbys: facts.has_standbys };
@@ -197,13 +199,38 @@ fn guarded_prefixes(config: &Config, sides: Sides<'_>, routing: &RoutingInput) -
     let mesh = &config.mesh;
     let pools = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
     let pools = pools.chain([mesh.loopback_ipv6, mesh.wg_ipv6].map(IpNet::V6));
+    let translated =
+        config.nat64.iter().flat_map(|nat64| [nat64.pool.into(), config.names.dns64_prefix.into()]);
     pools
+        .chain(translated)
         .chain(config.lans.iter().flat_map(|lan| sides.lan_prefixes(lan)).map(|(_, prefix)| prefix))
         .chain(routing.learned.iter().copied())
         .chain(routing.routes.keys().copied())
         .filter(|prefix| prefix.prefix_len() > 0)
         .map(|prefix| prefix.trunc())
         .collect()
+}
+
+/// Returns the prefix that this router translates to IPv4.
+pub fn translated_prefix(config: &Config, facts: &Facts) -> Option<Ipv6Net> {
+    config.nat64.as_ref().filter(|_| facts.tayga.is_some()).map(|_| config.names.dns64_prefix)
+}
+
+/// Returns the routes to the translator: what is to become IPv4, and the answers.
+fn translated_routes(config: &Config, facts: &Facts) -> BTreeMap<RouteKey, Route> {
+    let mesh = &config.mesh;
+    let (Some(prefix), Some(nat64), Ok(device)) =
+        (translated_prefix(config, facts), &config.nat64, LinkName::new(NAT64_DEVICE))
+    else {
+        return BTreeMap::new();
+    };
+    let route = |prefix: IpNet| {
+        let next_hops = BTreeSet::from([RouteHop { device: device.clone(), via: None }]);
+        let action = RouteAction::Unicast { next_hops, source: None };
+        let key = RouteKey { table: mesh.route_table, prefix, metric: METRIC_TRANSLATED };
+        (key, Route { protocol: mesh.route_protocol, action })
+    };
+    BTreeMap::from([prefix.into(), nat64.pool.into()].map(route))
 }
 
 /// Returns the prefixes of this router's LANs: those set, and the private ones found.
@@ -315,7 +342,12 @@ pub fn programs_missing(config: &Config, facts: &Facts) -> BTreeSet<ProgramName>
     let wants_dnsmasq = !facts.is_openwrt && config.lans.iter().any(|lan| lan.dhcp.is_served());
     let lacks_dnsmasq = wants_dnsmasq && facts.dnsmasq.is_none();
     let lacks_nginx = !config.services.is_empty() && facts.nginx.is_none();
-    let missing = [lacks_dnsmasq.then_some(ProgramName::Dnsmasq), lacks_nginx.then_some(ProgramName::Nginx)];
+    let lacks_tayga = config.nat64.is_some() && facts.tayga.is_none();
+    let missing = [
+        lacks_dnsmasq.then_some(ProgramName::Dnsmasq),
+        lacks_nginx.then_some(ProgramName::Nginx),
+        lacks_tayga.then_some(ProgramName::Tayga),
+    ];
     missing.into_iter().flatten().collect()
 }
 
@@ -331,7 +363,8 @@ fn programs(
     let dnsmasq = dnsmasq.map(|program| (ProgramName::Dnsmasq, program));
     let services = services(config, facts, addresses, standing);
     let services = services.map(|program| (ProgramName::Nginx, program));
-    Ok(dnsmasq.into_iter().chain(services).collect())
+    let tayga = tayga::render(config, facts, identity).map(|program| (ProgramName::Tayga, program));
+    Ok(dnsmasq.into_iter().chain(services).chain(tayga).collect())
 }
 
 /// Returns the names outside the mesh's domain that its records are about: before they are known, those that stand.

@@ -16,7 +16,7 @@ use vxlan::link::LinkName;
 
 use crate::addressing::{self, AddressingError, LinkAddressing};
 use crate::config::{Config, LinkConfig, MeshConfig, OspfKeyConfig};
-use crate::desired::RoutingInput;
+use crate::desired::{self, RoutingInput};
 use crate::next_hops::Ways;
 use crate::state::LOOPBACK_DEVICE;
 use crate::state::facts::Facts;
@@ -56,6 +56,13 @@ pub fn interfaces(config: &Config, facts: &Facts) -> Result<WantedInterfaces, Ad
     }
     let identity = addressing::loopback(mesh, mesh.host_id)?.host_prefixes();
     let identity = identity.map(|prefix| AdvertisedPrefix { prefix, metric: 0, local_address: true });
+    // What is sent there goes on as IPv4 from here: it is nobody's address, and the nearest such router has it.
+    let translated = desired::translated_prefix(config, facts).map(|prefix| AdvertisedPrefix {
+        prefix: prefix.into(),
+        metric: mesh.lan_metric,
+        local_address: false,
+    });
+    let identity: Vec<AdvertisedPrefix> = identity.into_iter().chain(translated).collect();
     if let Ok(device) = LinkName::new(LOOPBACK_DEVICE) {
         wanted.push(stub(addressing::LOOPBACK_INTERFACE_ID, device, &identity));
     }

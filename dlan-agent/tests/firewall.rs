@@ -115,6 +115,15 @@ fn a_closed_wan_with_openings() {
 }
 
 #[test]
+fn a_translator_between_ipv6_and_ipv4() {
+    let nat64 = "config names 'names'\n\toption dns64_prefix 'fd64::/96'\nconfig nat64 'nat64'\n";
+    let table = loaded(&[table(&format!("{}{ZONES}{nat64}", with_wan(CLOSED)))]);
+    let lines: Vec<&str> =
+        table.lines().filter(|line| line.contains("nat64") || line.contains("192.168.255")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
 fn zones_here_and_elsewhere() {
     insta::assert_snapshot!(loaded(&[table(&format!("{}{ZONES}", with_wan("")))]));
 }

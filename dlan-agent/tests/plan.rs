@@ -17,6 +17,7 @@ use dlan_agent::plan::Plan;
 use dlan_agent::plan::diff::diff;
 use dlan_agent::state::State;
 use dlan_agent::state::facts::Facts;
+use dlan_agent::state::program::ProgramName;
 use dlan_agent::state::route::{METRIC_LEARNED, RouteHop, RouteKey};
 use dlan_agent::state::setting::{Setting, SettingValue};
 use dlan_agent::system::fake::FakeSystem;
@@ -74,6 +75,51 @@ fn first_start() {
 #[test]
 fn down() {
     insta::assert_snapshot!(Plan::removal(&state(&routing(TWO_WAYS))));
+}
+
+const NAT64: &str = "config nat64 'nat64'\n";
+
+#[test]
+fn a_translator_comes_before_the_routes_to_it_and_goes_after_them() {
+    let plain = state(&routing(TWO_WAYS));
+    let config = config_of(&format!("{CONFIG}{NAT64}"));
+    let translating = state_of(&config, |_| {}, &routing(TWO_WAYS));
+    let lines = |plan: &Plan| -> Vec<String> {
+        let steps = plan.steps().iter().map(ToString::to_string);
+        steps
+            .filter(|step| step.contains("tayga") || step.contains("nat64-dlan"))
+            .map(|step| step[..12].to_owned())
+            .collect()
+    };
+    let coming = plan(&plain, &translating);
+    assert_eq!(lines(&coming), ["+ program ta", "+ route 192.", "+ route 64:f"]);
+    let going = plan(&translating, &plain);
+    assert_eq!(lines(&going), ["- route 192.", "- route 64:f", "- program ta"]);
+    assert_eq!(apply(&plain, &coming), translating);
+    assert_eq!(apply(&translating, &going), plain);
+}
+
+#[test]
+fn a_translator_that_starts_anew_takes_its_routes_along() {
+    let text = format!("{CONFIG}{NAT64}");
+    let before = state_of(&config_of(&text), |_| {}, &routing(TWO_WAYS));
+    let other = format!("{text}\toption pool '10.64.0.0/24'\n");
+    let after = state_of(&config_of(&other), |_| {}, &routing(TWO_WAYS));
+    let steps: Vec<String> = plan(&before, &after).steps().iter().map(ToString::to_string).collect();
+    let at = |begin: &str| {
+        steps.iter().position(|step| step.starts_with(begin)).unwrap_or_else(|| panic!("{begin}: {steps:#?}"))
+    };
+    assert!(at("- route 64:ff9b::/96 table 141 metric 16") < at("~ program tayga"));
+    assert!(at("~ program tayga") < at("+ route 64:ff9b::/96 table 141 metric 16"));
+    assert_eq!(apply(&before, &plan(&before, &after)), after);
+}
+
+#[test]
+fn without_tayga_nothing_is_routed_to_a_translator() {
+    let config = config_of(&format!("{CONFIG}{NAT64}"));
+    let state = state_of(&config, |facts| facts.tayga = None, &routing(TWO_WAYS));
+    assert!(!state.programs.contains_key(&ProgramName::Tayga));
+    assert!(state.routes.values().all(|route| !route.to_string().contains("nat64-dlan")));
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn program(script: &str, words: &str) -> Program {
             ("script".to_owned(), file(script, Reread::Restart)),
             ("words".to_owned(), file(words, Reread::Reload)),
         ]),
+        device: None,
         is_running: true,
     }
 }
@@ -200,5 +201,29 @@ fn files_that_a_program_does_not_accept_never_take_the_place_of_those_it_runs_by
         assert!(system.apply(&plan).await.to_string().contains("/usr/sbin/nobody"));
         assert!(system.down(None).await.unwrap().is_success());
         assert!(processes().is_empty());
+    });
+}
+
+#[test]
+fn a_program_with_a_device_runs_while_the_device_is_up() {
+    in_namespace("a_program_with_a_device_runs_while_the_device_is_up", || async {
+        let system = open();
+        let ip = |arguments: &[&str]| assert!(Command::new("ip").args(arguments).status().unwrap().success());
+        let script = format!("ip link delete dev device0\nip link add device0 type bridge\n{SCRIPT}");
+        let device = vxlan::link::LinkName::new("device0").unwrap();
+        let wanted = with(Program { device: Some(device), ..program(&script, "one") });
+        reach(&system, &wanted).await;
+        let before = processes();
+        for act in [&["link", "set", "device0", "down"][..], &["link", "delete", "device0"]] {
+            ip(act);
+            assert!(!observe(&system).await.programs[&NAME].is_running);
+            reach(&system, &wanted).await;
+        }
+        assert_ne!(processes(), before);
+        let plain = with(Program { device: Some("device1".parse().unwrap()), ..program(SCRIPT, "one") });
+        let plan = Plan::new(&observe(&system).await, &plain).unwrap();
+        let outcome = system.apply(&plan).await;
+        assert!(outcome.to_string().contains("device1"), "{outcome}");
+        assert!(system.down(None).await.unwrap().is_success());
     });
 }

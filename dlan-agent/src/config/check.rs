@@ -5,17 +5,18 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
+use vxlan::link::LinkName;
 use vxlan::mtu::OuterFamily;
 
 use super::check_zones;
 use super::dhcp;
 use super::error::ConfigError;
 use super::problem::{Place, Problem};
-use super::schema::{TypedOption, delegate, lan, link, mesh, ospf_key, record, wan};
+use super::schema::{TypedOption, delegate, lan, link, mesh, names, nat64, ospf_key, record, wan};
 use super::service;
 use super::types::HostId;
 use super::view::{View, Views};
-use crate::addressing::{self, LINK_DEVICE_PREFIX, Pair};
+use crate::addressing::{self, LINK_DEVICE_PREFIX, NAT64_DEVICE, Pair};
 
 /// Notes everything that does not fit together, as far as the values can be read.
 pub fn check(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
@@ -308,9 +309,9 @@ fn check_devices(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     let wans = views.wans.iter().map(|view| (view, &wan::DEVICE));
     let lans = views.lans.iter().map(|view| (view, &lan::DEVICE));
     for (view, option) in wans.chain(lans) {
-        let Some(device) = view.written(option).filter(|device| device.as_str().starts_with("dlan")) else {
-            continue;
-        };
+        let is_ours =
+            |device: &LinkName| device.as_str().starts_with("dlan") || device.as_str() == NAT64_DEVICE;
+        let Some(device) = view.written(option).filter(is_ours) else { continue };
         errors.push(view.error(option, Problem::OwnDevice { device: device.as_str().to_owned() }));
     }
     for view in &views.lans {
@@ -358,7 +359,7 @@ fn pools<'a, 'b>(mesh: &'b View<'a>) -> Vec<Named<'a, 'b>> {
     pools.into_iter().flatten().collect()
 }
 
-/// Notes networks that have addresses in common: pools with pools, LANs with pools, LANs with LANs.
+/// Notes networks that have addresses in common: pools, LANs, and what translates between families.
 fn check_overlaps(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     let mut networks: Vec<Named<'_, '_>> = views.mesh.iter().flat_map(pools).collect();
     for view in &views.lans {
@@ -367,6 +368,14 @@ fn check_overlaps(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
         let named = |net, option| Named { net, view, option, what: view.title() };
         networks.extend(ipv4.map(|net| named(net, "ipv4")));
         networks.extend(ipv6.map(|net| named(net, "ipv6")));
+    }
+    let named = |net: IpNet, view, option| Named { net, view, option, what: format!("the network {option}") };
+    if let Some(view) = &views.nat64 {
+        networks.extend(view.value(&nat64::POOL).map(|net| named(net.into(), view, "pool")));
+    }
+    if let Some(view) = &views.names {
+        let prefix = view.value(&names::DNS64_PREFIX);
+        networks.extend(prefix.map(|net| named(net.into(), view, "dns64_prefix")));
     }
     for (index, network) in networks.iter().enumerate() {
         let overlaps =

@@ -33,5 +33,5 @@ pub use load::{CONFIG_FILE, hostname, load};
 pub use parse::{Loaded, Source, name_from_hostname, parse};
 pub use types::{
     Config, DelegateConfig, DeviceSource, Endpoint, HOST_ID_LIMIT, HostId, LISTEN_PORT_DEFAULT, LanAddress,
-    LanConfig, LinkConfig, LinkCost, MeshConfig, NamesConfig, OspfKeyConfig, WanConfig,
+    LanConfig, LinkConfig, LinkCost, MeshConfig, NamesConfig, Nat64Config, OspfKeyConfig, WanConfig,
 };

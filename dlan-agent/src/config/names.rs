@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::kind::Kind;
 use super::value::{self, Rejection};
 use crate::names::domain::DomainName;
 use crate::names::record::{RecordData, TEXT_MAX};
+use crate::state::facts::is_private;
 
 type Decoded<T> = Result<T, Rejection>;
 
@@ -55,6 +56,15 @@ pub fn prefix(text: &str, _: Kind) -> Decoded<IpNet> {
 pub fn dns64_prefix(text: &str, kind: Kind) -> Decoded<Ipv6Net> {
     let net = value::ipv6_pool(text, kind)?;
     if net.prefix_len() == 96 { Ok(net) } else { Err(Rejection::because("the prefix length is 96")) }
+}
+
+/// Reads a private network from which hosts have addresses while their packets are translated.
+pub fn nat64_pool(text: &str, kind: Kind) -> Decoded<Ipv4Net> {
+    let net = value::ipv4_pool(text, kind)?;
+    if !is_private(&net.into()) {
+        return Err(Rejection::because("its addresses are not private"));
+    }
+    if net.prefix_len() > 29 { Err(Rejection::because("that has room for too few hosts")) } else { Ok(net) }
 }
 
 /// Reads a host and port, and if need be priority and weight.

@@ -7,14 +7,14 @@ use super::dhcp;
 use super::error::{ConfigError, ConfigErrors};
 use super::problem::Problem;
 use super::schema::{
-    self, Default, Kind, Occurrence, SECTIONS, delegate, lan, link, mesh, names, ospf_key, record, wan,
-    wan_filter, zone,
+    self, Default, Kind, Occurrence, SECTIONS, delegate, lan, link, mesh, names, nat64, ospf_key, record,
+    wan, wan_filter, zone,
 };
 use super::service;
 use super::suggest::nearest;
 use super::types::{
     Config, DelegateConfig, DeviceSource, LISTEN_PORT_DEFAULT, LanConfig, LinkConfig, LinkCost, MeshConfig,
-    NamesConfig, OspfKeyConfig, WanConfig,
+    NamesConfig, Nat64Config, OspfKeyConfig, WanConfig,
 };
 use super::uci::{self, Document, FILE_OCTETS_MAX, Section};
 use super::value;
@@ -205,6 +205,10 @@ fn config(views: &Views<'_>, hostname: &str) -> Option<Config> {
         links: views.links.iter().map(|view| link_config(view, mesh)).collect::<Option<_>>()?,
         ospf_keys: ospf_keys(&views.ospf_keys, mesh)?,
         names: names_config(views.names.as_ref())?,
+        nat64: match &views.nat64 {
+            Some(view) => Some(Nat64Config { pool: view.value(&nat64::POOL)? }),
+            None => None,
+        },
         records: records(&views.records)?,
         delegates: views.delegates.iter().map(delegate_config).collect::<Option<_>>()?,
         services: views.services.iter().map(service::service_config).collect::<Option<_>>()?,

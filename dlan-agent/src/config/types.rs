@@ -54,6 +54,8 @@ pub struct Config {
     pub ospf_keys: Vec<OspfKeyConfig>,
     /// The name server.
     pub names: NamesConfig,
+    /// The translator between IPv6 and IPv4, where this router is one.
+    pub nat64: Option<Nat64Config>,
     /// This router's records for the whole mesh.
     pub records: BTreeSet<Record>,
     /// Who answers for what nobody announces.
@@ -77,6 +79,13 @@ pub struct NamesConfig {
     pub dns64_prefix: Ipv6Net,
     /// Who is asked about names outside the mesh; nobody written leaves this router's own dnsmasq.
     pub upstreams: Vec<IpAddr>,
+}
+
+/// The translator between IPv6 and IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nat64Config {
+    /// The addresses that hosts have between the two.
+    pub pool: Ipv4Net,
 }
 
 /// Who answers for names that no router announces.

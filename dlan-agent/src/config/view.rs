@@ -132,6 +132,8 @@ pub struct Views<'a> {
     pub ospf_keys: Vec<View<'a>>,
     /// The first `names` section.
     pub names: Option<View<'a>>,
+    /// The first `nat64` section.
+    pub nat64: Option<View<'a>>,
     /// The `record` sections.
     pub records: Vec<View<'a>>,
     /// The `delegate` sections.
@@ -157,6 +159,7 @@ impl<'a> Views<'a> {
             links: of(&schema::link::SECTION),
             ospf_keys: of(&schema::ospf_key::SECTION),
             names: of(&schema::names::SECTION).into_iter().next(),
+            nat64: of(&schema::nat64::SECTION).into_iter().next(),
             records: of(&schema::record::SECTION),
             delegates: of(&schema::delegate::SECTION),
             services: of(&schema::service::SECTION),
@@ -170,6 +173,7 @@ impl<'a> Views<'a> {
         before
             .chain(&self.ospf_keys)
             .chain(&self.names)
+            .chain(&self.nat64)
             .chain(&self.records)
             .chain(&self.delegates)
             .chain(&self.services)

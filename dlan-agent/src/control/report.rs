@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// An address family, as replies name it.
@@ -98,6 +98,9 @@ pub struct Status {
     pub links: Vec<LinkReport>,
     /// The LANs.
     pub lans: Vec<LanReport>,
+    /// What this router translates between IPv6 and IPv4, where it does.
+    #[serde(default)]
+    pub nat64: Option<Nat64Report>,
     /// How many routes of the mesh are in the kernel, IPv6.
     pub routes_ipv6: usize,
     /// The same for IPv4.
@@ -192,6 +195,17 @@ pub enum FarEnd {
     Forwarding,
     /// Nothing gets through in at least one direction.
     Unreachable,
+}
+
+/// The translator between IPv6 and IPv4.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nat64Report {
+    /// What stands for IPv4 addresses.
+    pub prefix: Ipv6Net,
+    /// The addresses that hosts have in between.
+    pub pool: Ipv4Net,
+    /// Whether it runs.
+    pub running: bool,
 }
 
 /// A LAN and its prefixes.

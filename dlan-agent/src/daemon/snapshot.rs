@@ -17,7 +17,7 @@ use crate::config::{Config, HostId, LinkConfig};
 use crate::control::apply_report::{HistoryReport, PlanReport, WindowReport};
 use crate::control::report::{
     AddressFamily, BfdReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters, LinkReport,
-    NeighborReport, NeighborsReport, RouteReport, RouterReport, Status,
+    Nat64Report, NeighborReport, NeighborsReport, RouteReport, RouterReport, Status,
 };
 use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;
@@ -129,6 +129,11 @@ pub fn status(agent: &AgentView, engine: Option<&EngineView>) -> Status {
         problems: engine.map(|engine| problems::find(&problem_facts(agent, engine))).unwrap_or_default(),
         links: links(agent, engine),
         lans: lans(agent),
+        nat64: agent.config.nat64.map(|nat64| Nat64Report {
+            prefix: agent.config.names.dns64_prefix,
+            pool: nat64.pool,
+            running: agent.known.programs.get(&ProgramName::Tayga).is_some_and(|tayga| tayga.is_running),
+        }),
         routes_ipv6: learned_routes(&agent.known, Family::Ipv6),
         routes_ipv4: learned_routes(&agent.known, Family::Ipv4),
     }

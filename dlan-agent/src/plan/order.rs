@@ -23,6 +23,7 @@ enum Phase {
     UpsetWaysGo,
     LinksGoForAnother,
     Links,
+    ProgramsWithDevices,
     DeviceSettings,
     Addresses,
     UnreachableRoutes,
@@ -40,6 +41,7 @@ enum Phase {
     UnreachableRoutesGo,
     AddressesGo,
     DeviceSettingsGo,
+    ProgramsWithDevicesGo,
     LinksGo,
     ForwardingGoes,
     RouterAdvertisementsGo,
@@ -110,6 +112,9 @@ fn phase(step: &Change, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
         }
         Change::NextHop(edit) => next_hop_phase(edit, upset, left),
         Change::Rule(_) => pick(Phase::Rules, Phase::RulesGo),
+        Change::Program(edit) if edit.from.iter().chain(&edit.to).any(|program| program.device.is_some()) => {
+            pick(Phase::ProgramsWithDevices, Phase::ProgramsWithDevicesGo)
+        }
         Change::Program(_) => pick(Phase::Programs, Phase::ProgramsGo),
     }
 }

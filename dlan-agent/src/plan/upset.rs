@@ -1,4 +1,4 @@
-//! What link changes take along: routes and settings that the kernel drops with a device or an address.
+//! What changes of links and programs take along: routes and settings that the kernel drops with a device or an address.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use vxlan::link::LinkName;
 
 use super::change::{Change, Edit};
 use crate::state::next_hop::{NextHop, NextHopId};
+use crate::state::program::Transition;
 use crate::state::route::{Route, RouteAction};
 
 /// Devices that go and come again as others, and addresses that devices lose in place.
@@ -34,7 +35,8 @@ impl Upset {
                 _ => {}
             }
         }
-        let devices = created.intersection(&removed).cloned().collect();
+        let mut devices: BTreeSet<LinkName> = created.intersection(&removed).cloned().collect();
+        devices.extend(steps.iter().filter_map(restarted_device));
         let mut upset = Self { devices, addresses, next_hops: BTreeSet::new() };
         let is_lost_way = |edit: &&Edit<NextHopId, NextHop>| {
             let way = edit.from.as_ref().and_then(NextHop::way);
@@ -64,9 +66,7 @@ impl Upset {
     /// Returns whether a route cannot outlive it.
     pub(super) fn has_route(&self, route: &Route) -> bool {
         let is_over_device = match &route.action {
-            RouteAction::Unicast { next_hops, .. } => {
-                next_hops.iter().any(|hop| self.devices.contains(&hop.device))
-            }
+            RouteAction::Unicast { .. } => self.devices.iter().any(|device| route.action.is_over(device)),
             RouteAction::Group { group, .. } => self.next_hops.contains(group),
             RouteAction::Unreachable => false,
         };
@@ -87,6 +87,13 @@ impl Upset {
             _ => edit.to.is_none() && self.next_hops.contains(&edit.key),
         }
     }
+}
+
+/// Returns the device that a program takes along while it is started anew.
+fn restarted_device(step: &Change) -> Option<LinkName> {
+    let Change::Program(Edit { from: Some(from), to: Some(to), .. }) = step else { return None };
+    let restarts = Transition::between(Some(from), Some(to)) == Transition::Restart;
+    from.device.clone().filter(|_| restarts)
 }
 
 fn removed_next_hops(steps: &[Change]) -> impl Iterator<Item = &Edit<NextHopId, NextHop>> {

@@ -30,6 +30,7 @@ fn what_lacks(name: ProgramName) -> &'static str {
     match name {
         ProgramName::Dnsmasq => "the LANs' hosts get no addresses and no names from this router",
         ProgramName::Nginx => "no service is reached through this router",
+        ProgramName::Tayga => "hosts without IPv4 do not reach IPv4 through this router",
     }
 }
 
@@ -38,6 +39,9 @@ fn how_to_install(name: ProgramName) -> &'static str {
         ProgramName::Dnsmasq => "install it (Debian: `apt install dnsmasq-base`), then `dlan apply`",
         ProgramName::Nginx => {
             "install it with its stream module (Debian: `apt install nginx-light libnginx-mod-stream`), then `dlan apply`"
+        }
+        ProgramName::Tayga => {
+            "install it (Debian: `apt install tayga`, OpenWrt: package tayga), then `dlan apply`"
         }
     }
 }
@@ -49,6 +53,9 @@ fn how_to_mend(name: ProgramName) -> &'static str {
         }
         ProgramName::Nginx => {
             "see who else has the services' ports (`ss -lntup`), and what nginx says in the system's log; the agent tries again by itself"
+        }
+        ProgramName::Tayga => {
+            "see that there is a /dev/net/tun (OpenWrt: package kmod-tun) and that no other program has the device nat64-dlan; the agent tries again by itself"
         }
     }
 }

@@ -87,10 +87,17 @@ impl Programs {
     /// Wants the programs that wait to be tried again as they are.
     pub(super) fn amend(&self, target: &mut State, known: &State) {
         for (name, _) in self.failing.iter().filter(|(_, failing)| failing.retry_at.is_some()) {
+            let wanted = target.programs.get(name).cloned();
             match known.programs.get(name) {
                 Some(program) => target.programs.insert(*name, program.clone()),
                 None => target.programs.remove(name),
             };
+            // What would stand on a device that is not there waits with the program that makes it.
+            let standing = known.programs.get(name).filter(|program| program.is_running);
+            let wanted = wanted.and_then(|program| program.device);
+            if let Some(device) = wanted.filter(|_| standing.is_none()) {
+                target.routes.retain(|_, route| !route.action.is_over(&device));
+            }
         }
     }
 
@@ -117,7 +124,10 @@ mod tests {
     use super::*;
     use crate::plan::change::Edit;
     use crate::plan::outcome::Failure;
+    use vxlan::link::LinkName;
+
     use crate::state::program::Program;
+    use crate::state::route::{Route, RouteAction, RouteHop, RouteKey};
 
     const NAME: ProgramName = ProgramName::Dnsmasq;
 
@@ -132,6 +142,7 @@ mod tests {
             check: None,
             directories: BTreeSet::new(),
             files: BTreeMap::new(),
+            device: None,
             is_running,
         };
         State { programs: BTreeMap::from([(NAME, program)]), ..State::default() }
@@ -165,6 +176,27 @@ mod tests {
         }
         programs.handle_success();
         assert!(programs.errors().is_empty());
+    }
+
+    #[test]
+    fn routes_over_a_device_wait_for_the_program_that_makes_it() {
+        let device: LinkName = "device0".parse().unwrap();
+        let mut wanted = with_program(true);
+        wanted.programs.get_mut(&NAME).unwrap().device = Some(device.clone());
+        let hop = RouteHop { device, via: None };
+        let action = RouteAction::Unicast { next_hops: BTreeSet::from([hop]), source: None };
+        let key = RouteKey { table: 1, prefix: "64:ff9b::/96".parse().unwrap(), metric: 16 };
+        wanted.routes.insert(key, Route { protocol: 1, action });
+        let mut programs = Programs::default();
+        let (plan, outcome) = failure();
+        assert!(programs.handle_failure(at(1), &plan, &outcome));
+        let amended = |known: &State| {
+            let mut target = wanted.clone();
+            programs.amend(&mut target, known);
+            target.routes.len()
+        };
+        assert_eq!(amended(&State::default()), 0);
+        assert_eq!(amended(&wanted), 1);
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub fn render(
             (CLIENTS_FILE.to_owned(), file(&clients_text(&lans), Reread::Reload)),
             (HOSTS_FILE.to_owned(), file(&hosts_text(config, &lans, identity), Reread::Reload)),
         ]),
+        device: None,
         is_running: true,
     })
 }

@@ -4,3 +4,4 @@ pub mod dnsmasq;
 pub mod iproute2;
 pub mod nftables;
 pub mod nginx;
+pub mod tayga;

@@ -53,6 +53,7 @@ pub fn render(services: &[ServiceConfig], router: Router<'_>) -> Option<Program>
         check: Some(check),
         directories: BTreeSet::new(),
         files: BTreeMap::from([(CONFIG_FILE.to_owned(), file)]),
+        device: None,
         is_running: true,
     })
 }

@@ -51,6 +51,7 @@ fn facts() -> Facts {
         upstreams: UpstreamFacts::default(),
         dnsmasq: None,
         has_standbys: true,
+        tayga: None,
         is_openwrt: false,
     }
 }

@@ -20,6 +20,10 @@ pub fn status(status: &Status, width: usize) -> String {
         text.push_str(&lans(&status.lans));
     }
     // Writing to a String cannot fail.
+    if let Some(nat64) = &status.nat64 {
+        let state = if nat64.running { "translated" } else { "NOT translated" };
+        let _ = writeln!(text, "\nNAT64: {} is {state} to IPv4, by way of {}", nat64.prefix, nat64.pool);
+    }
     let _ = writeln!(
         text,
         "\nRoutes: {} IPv6, {} IPv4 in the kernel (`dlan routes`)",

@@ -8,7 +8,7 @@ use super::*;
 use crate::control::apply_report::DrainReport;
 use crate::control::report::{
     AddressFamily, BfdReport, FarEnd, HopReport, KeptReport, LanReport, LinkCounters, LinkReport, LsaReport,
-    NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
+    Nat64Report, NeighborReport, NeighborsReport, Problem, RouteReport, Severity, Status,
 };
 use crate::problems::refusals;
 use crate::topology::tests::reference;
@@ -107,6 +107,7 @@ fn report() -> Status {
                 prefixes: vec![],
             },
         ],
+        nat64: None,
         routes_ipv6: 9,
         routes_ipv4: 12,
     }
@@ -115,6 +116,16 @@ fn report() -> Status {
 #[test]
 fn the_status_screen_has_problems_first() {
     insta::assert_snapshot!(status(&report(), 80));
+}
+
+#[test]
+fn a_translator_is_shown_with_what_it_does() {
+    let nat64 = |running| {
+        let (prefix, pool) = ("64:ff9b::/96".parse().unwrap(), "192.168.255.0/24".parse().unwrap());
+        status(&Status { nat64: Some(Nat64Report { prefix, pool, running }), ..report() }, 80)
+    };
+    assert!(nat64(true).contains("NAT64: 64:ff9b::/96 is translated to IPv4, by way of 192.168.255.0/24\n"));
+    assert!(nat64(false).contains("64:ff9b::/96 is NOT translated"));
 }
 
 #[test]

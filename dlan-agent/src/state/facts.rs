@@ -45,6 +45,8 @@ pub struct Facts {
     pub dnsmasq: Option<PathBuf>,
     /// Whether the kernel has groups of next hops that can have a standby.
     pub has_standbys: bool,
+    /// Where the tayga is that is installed.
+    pub tayga: Option<PathBuf>,
     /// Whether the system is OpenWrt, which gives the LANs' hosts their addresses itself.
     pub is_openwrt: bool,
 }

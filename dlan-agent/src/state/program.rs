@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use vxlan::link::LinkName;
 
 use super::managed_file::ManagedFile;
 
@@ -20,6 +21,8 @@ pub enum ProgramName {
     Dnsmasq,
     /// What runs inside, for clients outside.
     Nginx,
+    /// Translation between IPv6 and IPv4.
+    Tayga,
 }
 
 /// A program as it shall run, or as it runs: one process with its files.
@@ -35,7 +38,10 @@ pub struct Program {
     pub directories: BTreeSet<PathBuf>,
     /// The files in its directory, by name.
     pub files: BTreeMap<String, ProgramFile>,
-    /// Whether its process runs.
+    /// The device that its process makes and takes along: set up when it is there, and what stands on it comes after.
+    #[serde(default)]
+    pub device: Option<LinkName>,
+    /// Whether its process runs, and its device is up.
     pub is_running: bool,
 }
 
@@ -79,6 +85,7 @@ impl ProgramName {
         match self {
             Self::Dnsmasq => "dnsmasq",
             Self::Nginx => "nginx",
+            Self::Tayga => "tayga",
         }
     }
 
@@ -97,8 +104,8 @@ impl fmt::Display for ProgramName {
 impl Program {
     /// Returns whether both are the same program with the same arguments, whatever their files say.
     fn is_same_command(&self, other: &Self) -> bool {
-        (&self.path, &self.arguments, &self.directories)
-            == (&other.path, &other.arguments, &other.directories)
+        (&self.path, &self.arguments, &self.directories, &self.device)
+            == (&other.path, &other.arguments, &other.directories, &other.device)
     }
 
     /// Returns how the process must learn of what changed in the files, coming from `from`.
@@ -160,6 +167,7 @@ mod tests {
                 ("config".to_owned(), file(config, Reread::Restart)),
                 ("hosts".to_owned(), file(hosts, Reread::Reload)),
             ]),
+            device: None,
             is_running: true,
         }
     }

@@ -12,6 +12,8 @@ use super::next_hop::NextHopId;
 
 /// Metric of routes to the neighbors' WireGuard addresses.
 pub const METRIC_NEIGHBOR: u32 = 16;
+/// Metric of routes to the translator between IPv6 and IPv4: better than those to another router's.
+pub const METRIC_TRANSLATED: u32 = 16;
 /// Metric of routes that the routing protocol found; BIRD's default for kernel routes.
 pub const METRIC_LEARNED: u32 = 32;
 /// Metric of the unreachable routes below all others.
@@ -80,6 +82,14 @@ impl RouteAction {
         match self {
             Self::Group { group, .. } => Some(*group),
             Self::Unicast { .. } | Self::Unreachable => None,
+        }
+    }
+
+    /// Returns whether a device is one of the ways that are in the route itself.
+    pub fn is_over(&self, device: &LinkName) -> bool {
+        match self {
+            Self::Unicast { next_hops, .. } => next_hops.iter().any(|hop| hop.device == *device),
+            Self::Group { .. } | Self::Unreachable => false,
         }
     }
 

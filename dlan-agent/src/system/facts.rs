@@ -132,6 +132,7 @@ impl System {
             resolvers: resolvers(&self.config.root),
             dnsmasq: programs::find(ProgramName::Dnsmasq),
             has_standbys: has_standbys(),
+            tayga: programs::find(ProgramName::Tayga),
             is_openwrt: self.config.root.join(OPENWRT_RELEASE).exists(),
         })
     }

@@ -12,6 +12,7 @@ use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::Outcome;
 use crate::state::State;
 use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
+use crate::state::program::{Program, ProgramName, Transition};
 use crate::state::route::{Route, RouteAction, RouteKey};
 
 /// The system.
@@ -83,6 +84,22 @@ impl FakeSystem {
             .retain(|_, route| route.action == RouteAction::Unreachable || !state.hops(route).is_empty());
     }
 
+    fn has_device(&self, device: &LinkName) -> bool {
+        let mut running = self.state.programs.values().filter(|program| program.is_running);
+        self.state.links.contains_key(device)
+            || running.any(|program| program.device.as_ref() == Some(device))
+    }
+
+    /// A program that ends takes its device along.
+    fn make_program(&mut self, edit: &Edit<ProgramName, Program>) -> Result<(), FakeError> {
+        edit_map(&mut self.state.programs, edit)?;
+        let transition = Transition::between(edit.from.as_ref(), edit.to.as_ref());
+        if let (Transition::Stop | Transition::Restart, Some(from)) = (transition, &edit.from) {
+            from.device.iter().for_each(|device| self.lose_device(device));
+        }
+        Ok(())
+    }
+
     fn has_address(&self, address: std::net::IpAddr) -> bool {
         let on_links = self.state.links.values().flat_map(|link| &link.addresses).map(IpNet::addr);
         let others = self.state.addresses.iter().map(|address| address.address.addr());
@@ -141,7 +158,7 @@ impl FakeSystem {
         {
             let hops = self.state.hops(route);
             refuse(hops.is_empty(), "a route without a way")?;
-            let is_missing = |device: &LinkName| !self.state.links.contains_key(device);
+            let is_missing = |device: &LinkName| !self.has_device(device);
             refuse(hops.iter().any(|hop| is_missing(&hop.device)), "no such device")?;
             let source = route.action.source();
             refuse(source.is_some_and(|source| !self.has_address(source)), "the source is not ours")?;
@@ -237,7 +254,7 @@ impl Executor for FakeSystem {
                 self.state.ruleset.clone_from(&edit.to);
             }
             Change::File(edit) => edit_map(&mut self.state.files, edit)?,
-            Change::Program(edit) => edit_map(&mut self.state.programs, edit)?,
+            Change::Program(edit) => self.make_program(edit)?,
         }
         Ok(())
     }

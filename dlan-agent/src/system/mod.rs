@@ -220,7 +220,7 @@ impl System {
             settings: settings::observe(&self.config.root, record),
             ruleset: nftables::observe(record.ruleset.as_ref(), &mut *self.ruleset.lock().await).await?,
             files: managed_files::observe(&self.config.root),
-            programs: programs::observe(&self.config.root, record),
+            programs: programs::observe_whole(&self.config.root, record, &devices),
         })
     }
 
@@ -317,6 +317,12 @@ impl Executor for Hands<'_> {
                 let made = programs::apply((&system.config, &mut self.record), edit).await;
                 system.processes.send_replace(programs::processes(&self.record));
                 made?;
+                self.devices = None;
+                let device = edit.to.as_ref().filter(|program| program.is_running);
+                if let Some(device) = device.and_then(|program| program.device.as_ref()) {
+                    let index = self.devices().await?.index(device)?;
+                    system.rtnl.set_up(index).await?;
+                }
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use super::command::{self, CommandError};
 use super::nginx_workers::{self, Words};
 use super::process::{self, Process, Signal};
 use super::record::{Record, Recorded};
+use super::rtnl::Devices;
 use super::{SystemConfig, file, managed_files};
 use crate::plan::change::Edit;
 use crate::state::managed_file::ManagedFile;
@@ -129,7 +130,7 @@ pub(super) fn find(name: ProgramName) -> Option<PathBuf> {
         .find(|file| file.is_absolute() && file.is_file())
 }
 
-/// Returns the programs that are ours, as they are.
+/// Returns the programs that are ours, as they are but for their devices.
 pub(super) fn observe(root: &Path, record: &Record) -> BTreeMap<ProgramName, Program> {
     let seen = record.programs.iter().map(|(name, recorded)| {
         let program = Program {
@@ -140,6 +141,19 @@ pub(super) fn observe(root: &Path, record: &Record) -> BTreeMap<ProgramName, Pro
         (*name, program)
     });
     seen.collect()
+}
+
+/// Returns the programs that are ours, as they are: one whose device is not up does not run.
+pub(super) fn observe_whole(
+    root: &Path,
+    record: &Record,
+    devices: &Devices,
+) -> BTreeMap<ProgramName, Program> {
+    let mut programs = observe(root, record);
+    for program in programs.values_mut() {
+        program.is_running &= program.device.as_ref().is_none_or(|device| devices.is_up(device));
+    }
+    programs
 }
 
 /// Returns the processes of ours that are to be watched.
@@ -234,7 +248,7 @@ pub(super) async fn apply(
             // Known from here on: an agent that ends meanwhile leaves a program that the next one takes over.
             remember(Some(to), Some(process))?;
             match name {
-                ProgramName::Dnsmasq => outlive_probation(config, name, process).await?,
+                ProgramName::Dnsmasq | ProgramName::Tayga => outlive_probation(config, name, process).await?,
                 ProgramName::Nginx => begin_to_serve(config, name, process).await?,
             }
             Some(process)
@@ -397,7 +411,7 @@ async fn reload(root: &Path, name: ProgramName, process: Process) -> Result<(), 
     let failed = |source| ProgramError::Signal { act: "reload", program: name, source };
     process::signal(process, Signal::HUP).map_err(failed)?;
     match name {
-        ProgramName::Dnsmasq => Ok(()),
+        ProgramName::Dnsmasq | ProgramName::Tayga => Ok(()),
         ProgramName::Nginx if nginx_workers::has_another(process, &before, &words).await => Ok(()),
         ProgramName::Nginx => Err(ProgramError::NotTaken { program: name, said: or_nothing(words.read()) }),
     }

@@ -1,6 +1,6 @@
 //! One rtnetlink connection: requests with their acknowledgments, dumps, and the names of devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use netlink_packet_core::{
     NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_proto::ConnectionHandle;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket as _, SocketAddr};
@@ -134,6 +134,7 @@ impl RtnlError {
 pub struct Devices {
     by_index: BTreeMap<u32, LinkName>,
     by_name: BTreeMap<LinkName, u32>,
+    up: BTreeSet<LinkName>,
 }
 
 impl Devices {
@@ -145,6 +146,11 @@ impl Devices {
     /// Returns a device's number.
     pub fn index(&self, name: &LinkName) -> Result<u32, RtnlError> {
         self.by_name.get(name).copied().ok_or_else(|| RtnlError::NoDevice(name.clone()))
+    }
+
+    /// Returns whether a device is there and up.
+    pub fn is_up(&self, name: &LinkName) -> bool {
+        self.up.contains(name)
     }
 
     /// Returns the numbers by name.
@@ -231,6 +237,15 @@ impl Rtnl {
         Err(RtnlError::Closed)
     }
 
+    /// Sets a device up.
+    pub async fn set_up(&self, index: u32) -> Result<(), RtnlError> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.header.flags = LinkFlags::Up;
+        message.header.change_mask = LinkFlags::Up;
+        self.request(RouteNetlinkMessage::SetLink(message), 0).await
+    }
+
     /// Asks for the devices.
     pub async fn devices(&self) -> Result<Devices, RtnlError> {
         let mut devices = Devices::default();
@@ -241,6 +256,9 @@ impl Rtnl {
                 _ => None,
             });
             if let Some(name) = name {
+                if link.header.flags.contains(LinkFlags::Up) {
+                    devices.up.insert(name.clone());
+                }
                 devices.insert(link.header.index, name);
             }
         }

@@ -2,11 +2,13 @@
 
 mod mesh_options;
 mod names_options;
+mod nat64_options;
 mod section_options;
 mod zone_options;
 
 pub use mesh_options::mesh;
 pub use names_options::{delegate, names, record};
+pub use nat64_options::nat64;
 pub use section_options::{lan, link, ospf_key, wan};
 pub use zone_options::{wan_filter, zone};
 
@@ -15,7 +17,7 @@ pub use super::service::schema as service;
 use super::value::Rejection;
 
 /// Every kind of section, in the order of the document.
-pub static SECTIONS: [&SectionSchema; 10] = [
+pub static SECTIONS: [&SectionSchema; 11] = [
     &mesh::SECTION,
     &wan::SECTION,
     &lan::SECTION,
@@ -23,6 +25,7 @@ pub static SECTIONS: [&SectionSchema; 10] = [
     &link::SECTION,
     &ospf_key::SECTION,
     &names::SECTION,
+    &nat64::SECTION,
     &record::SECTION,
     &delegate::SECTION,
     &service::SECTION,

@@ -3,6 +3,7 @@
 pub mod counters;
 mod json;
 mod names;
+mod nat64;
 mod services;
 mod sources;
 mod wan;
@@ -82,9 +83,10 @@ pub fn render(inputs: &Inputs<'_>) -> Ruleset {
     objects.extend(clamp_rules());
     objects.extend(services::rules(&openings(config)));
     objects.extend(wan::rules(config, &names));
-    objects.extend(sources::rules(&names));
+    objects.extend(sources::rules(config, &names));
     objects.extend(zones::rules(config, sides, &names));
     objects.extend(self::names::rules(config, sides));
+    objects.extend(self::nat64::rules(config));
     Ruleset::from(objects)
 }
 

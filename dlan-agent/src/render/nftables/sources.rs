@@ -6,7 +6,8 @@ use super::Names;
 use super::counters::{COUNTER_FORGED_INSIDE, COUNTER_FORGED_LAN};
 use super::json::{count, differs, dropped, equals, is_one_of, leaves, meta, payload, rule};
 use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
-use crate::addressing::LINK_DEVICE_PREFIX;
+use crate::addressing::{LINK_DEVICE_PREFIX, NAT64_DEVICE};
+use crate::config::Config;
 use crate::state::LOOPBACK_DEVICE;
 
 /// The bit of a packet's mark that says that its source is forged, from where routes are asked to where it is known whether
@@ -15,7 +16,7 @@ const FORGED: u32 = 0x4000_0000;
 
 /// Drops what no route leads back to by the device that it came by: from a LAN anything, from other devices the addresses
 /// of the inside. Links bring packets from everywhere; what a WAN brings is looked at for itself.
-pub(super) fn rules(names: &Names<'_>) -> Vec<Value> {
+pub(super) fn rules(config: &Config, names: &Names<'_>) -> Vec<Value> {
     // What has no address yet, or one of its link only, is no business of routes: the kernel's look-up lets it pass.
     let no_way_back = || json!({"match": {"op": "==", "left": {"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, "right": false}});
     let is_forged = || equals(json!({"&": [meta("mark"), FORGED]}), json!(FORGED));
@@ -32,7 +33,9 @@ pub(super) fn rules(names: &Names<'_>) -> Vec<Value> {
         rules.push(rule("forward", statements));
     }
     let others = names.inner.iter().chain(&names.wans).chain([&names.wg]).map(|device| device.as_str());
-    let known: Vec<&str> = others.chain([LOOPBACK_DEVICE]).collect();
+    // What comes out of it was sent by somebody whose source was looked at.
+    let translator = config.nat64.as_ref().map(|_| NAT64_DEVICE);
+    let known: Vec<&str> = others.chain([LOOPBACK_DEVICE]).chain(translator).collect();
     for (protocol, inside) in [("ip", SET_INSIDE_IPV4), ("ip6", SET_INSIDE_IPV6)] {
         let statements = vec![
             differs(meta("iifname"), json!(format!("{LINK_DEVICE_PREFIX}*"))),

@@ -13,7 +13,7 @@ use super::json::{
 };
 use super::services::is_for;
 use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
-use crate::addressing::LINK_DEVICE_PREFIX;
+use crate::addressing::{LINK_DEVICE_PREFIX, NAT64_DEVICE};
 use crate::config::service::{self, Opening};
 use crate::config::zone::{Ports, Protocol, WanInput};
 use crate::config::{Config, WanConfig};
@@ -49,7 +49,7 @@ pub(super) fn rules(config: &Config, names: &Names<'_>) -> Vec<Value> {
         return Vec::new();
     }
     let mut rules = inside_rules(names, config.mesh.fwmark);
-    rules.extend(forward_rules(names));
+    rules.extend(forward_rules(config, names));
     let closed = names.wans_with(is_closed);
     if !closed.is_empty() {
         rules.push(chain(CHAIN_INPUT));
@@ -88,7 +88,7 @@ fn inside_rules(names: &Names<'_>, fwmark: u32) -> Vec<Value> {
 
 /// Nothing is forwarded from a WAN to the inside, and from a closed one to anywhere, but what the inside asked for and what
 /// the operator forwards by name.
-fn forward_rules(names: &Names<'_>) -> Vec<Value> {
+fn forward_rules(config: &Config, names: &Names<'_>) -> Vec<Value> {
     let from_wan = is_one_of("iifname", &names.wans);
     let is_translated = json!({"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}});
     let mut rules = Vec::new();
@@ -101,7 +101,8 @@ fn forward_rules(names: &Names<'_>) -> Vec<Value> {
         rules.push(rule("forward", statements));
     }
     let overlay = [format!("{LINK_DEVICE_PREFIX}*"), names.wg.to_string()];
-    for device in names.inner.iter().map(ToString::to_string).chain(overlay) {
+    let translator = config.nat64.as_ref().map(|_| NAT64_DEVICE.to_owned());
+    for device in names.inner.iter().map(ToString::to_string).chain(overlay).chain(translator) {
         let to_inner = equals(meta("oifname"), json!(device));
         rules.push(rule("forward", vec![from_wan.clone(), to_inner, count(COUNTER_FROM_WAN), dropped()]));
     }

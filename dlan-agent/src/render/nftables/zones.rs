@@ -13,7 +13,7 @@ use super::json::{
     chain, count, dropped, equals, family, is_established, is_one_of, is_to, jump, leaves, passes, payload,
     prefix, rule, set,
 };
-use super::{Names, element, named_sets};
+use super::{Names, element, named_sets, nat64};
 use crate::config::Config;
 use crate::config::zone::{Allowed, INTERNAL, Ports, Protocol, Reach, ZoneConfig};
 use crate::state::facts::Sides;
@@ -80,7 +80,7 @@ pub(super) fn rules(config: &Config, sides: Sides<'_>, names: &Names<'_>) -> Vec
     }
     let mut rules = vec![chain(CHAIN_INPUT)];
     rules.extend(held.iter().map(|zone| chain(&of_zone(&zone.name))));
-    rules.extend(held.iter().flat_map(|zone| zone_rules(zone, names)));
+    rules.extend(held.iter().flat_map(|zone| zone_rules(zone, config, names)));
     rules.extend(input_rules(config));
     let mut all = BTreeSet::new();
     for zone in &held {
@@ -104,7 +104,7 @@ fn devices(config: &Config, sides: Sides<'_>, zone: &ZoneConfig) -> BTreeSet<Lin
 }
 
 /// What the hosts of a zone may begin, wherever it goes; the rest is dropped.
-fn zone_rules(zone: &ZoneConfig, names: &Names<'_>) -> Vec<Value> {
+fn zone_rules(zone: &ZoneConfig, config: &Config, names: &Names<'_>) -> Vec<Value> {
     let name = of_zone(&zone.name);
     let pass = |mut matches: Vec<Value>| {
         matches.push(passes());
@@ -114,7 +114,10 @@ fn zone_rules(zone: &ZoneConfig, names: &Names<'_>) -> Vec<Value> {
     for reach in &zone.reach {
         match reach {
             Reach::Wan if names.wans.is_empty() => {}
-            Reach::Wan => rules.push(pass(vec![is_one_of("oifname", &names.wans)])),
+            Reach::Wan => {
+                rules.push(pass(vec![is_one_of("oifname", &names.wans)]));
+                rules.extend(nat64::to_the_internet(config).map(pass));
+            }
             Reach::Zone(reached) => {
                 for (protocol, family) in [("ip", SET_IPV4), ("ip6", SET_IPV6)] {
                     let set = json!(format!("@{SET_PREFIX}{reached}{family}"));
