@@ -7,7 +7,7 @@ use crate::error::LabError;
 use crate::node::own_program;
 
 /// The programs that the agent starts, each a folder of what was unpacked.
-const OF_THE_AGENT: [&str; 2] = ["dnsmasq", "nginx"];
+const OF_THE_AGENT: [&str; 3] = ["dnsmasq", "nginx", "tayga"];
 
 /// Returns the folder of a tool: below what the environment's `DLAN_TOOLS` says, else below what set-up unpacked.
 pub fn folder(tool: &str) -> Result<PathBuf, LabError> {

@@ -43,6 +43,7 @@ pub(super) fn serve(lab: &Lab, router: &str, lines: &str) -> Result<String, LabE
     Ok(before)
 }
 
+/// Gives a router back its configuration.
 pub(super) fn put_back(lab: &Lab, router: &str, config: &str) -> Result<(), LabError> {
     lab.write_config(router, config)?;
     lab.dlan(router, &["apply"])?;

@@ -18,6 +18,7 @@ mod maintenance;
 mod many;
 mod mixed;
 mod names;
+mod nat64;
 mod peering;
 mod plain;
 mod privacy;
@@ -94,6 +95,7 @@ pub fn all() -> Vec<Scenario> {
         many::SCENARIOS,
         mixed::SCENARIOS,
         names::SCENARIOS,
+        nat64::SCENARIOS,
         plain::SCENARIOS,
     ]
     .concat()
