@@ -7,5 +7,6 @@ mod changes;
 mod random;
 mod table;
 mod tree;
+mod work;
 
 use ospf_testnet::area;

@@ -49,6 +49,8 @@ pub struct Graph {
     free: Vec<VertexIndex>,
     /// How many edges away from routers cost nothing. The standard has none.
     free_edges: usize,
+    /// How many links [`Graph::update`] has looked at so far.
+    links_read: u64,
 }
 
 impl PartialEq for Graph {
@@ -80,6 +82,7 @@ impl Graph {
             networks: Vec::new(),
             free: Vec::new(),
             free_edges: 0,
+            links_read: 0,
         }
     }
 
@@ -108,6 +111,11 @@ impl Graph {
     /// Returns whether a router offers a way that costs nothing, so that there may be a circle that does.
     pub const fn has_free_edges(&self) -> bool {
         self.free_edges > 0
+    }
+
+    /// Returns how many links have been looked at so far to take changes in, whatever the machine: the measure of their cost.
+    pub const fn links_read(&self) -> u64 {
+        self.links_read
     }
 
     /// Returns a vertex by its place.

@@ -1,14 +1,17 @@
-//! A change taken into a graph: the vertex that it is about and those around are worked out again, nothing else.
+//! A change taken into a graph: the links that it is about are worked out again, nothing else.
 
 use std::sync::Arc;
 
-use super::vertex::vertex_id;
+use super::vertex::{Claim, claims_of, vertex_id};
 use super::{Edge, Graph, Vertex, VertexId, VertexIndex, free_edges, index};
 use crate::ospf::lsa::{Lsa, LsaKey};
 
 impl Graph {
     /// Takes in that an LSA has another content, or that it does not count any more; returns the vertices whose edges or
     /// flags are others by that. An LSA of another type changes nothing.
+    ///
+    /// Only the ends of links that the LSA says something else about are looked at: what a router with thousands of links
+    /// says in its other LSAs does not matter.
     pub fn update(&mut self, key: &LsaKey, lsa: Option<Arc<Lsa>>) -> Vec<VertexIndex> {
         let Some(id) = vertex_id(key) else { return Vec::new() };
         let at = match (self.find(id), &lsa) {
@@ -16,23 +19,13 @@ impl Graph {
             (None, Some(_)) => self.insert(id),
             (None, None) => return Vec::new(),
         };
-        let Some(before) = self.vertices.get_mut(at.get()).map(|vertex| vertex.hear(key, lsa, self.family))
-        else {
-            return Vec::new();
-        };
-        let edges = self.confirmed_edges(at);
-        let mut touched = Vec::new();
-        let mut around: Vec<VertexIndex> = self.edges(at).iter().chain(&edges).map(|edge| edge.to).collect();
-        around.sort_unstable();
-        around.dedup();
-        for near in around.into_iter().filter(|near| *near != at) {
-            if self.join(near, at) {
-                touched.push(near);
-            }
-        }
-        if self.set_edges(at, edges)
-            || self.vertices.get(at.get()).is_some_and(|vertex| vertex.flags() != before)
-        {
+        let Some(vertex) = self.vertices.get_mut(at.get()) else { return Vec::new() };
+        let flags = vertex.flags();
+        let before = vertex.hear(key, lsa.clone(), self.family);
+        let has_other_flags = vertex.flags() != flags;
+        let ends = differing(before.as_deref(), lsa.as_deref());
+        let mut touched = self.join(at, &ends);
+        if has_other_flags && !touched.contains(&at) {
             touched.push(at);
         }
         if self.vertex(at).is_some_and(|vertex| vertex.said.is_empty()) {
@@ -68,30 +61,55 @@ impl Graph {
         }
     }
 
-    /// Returns the edges of a vertex as it and those at the far ends say.
-    fn confirmed_edges(&self, at: VertexIndex) -> Vec<Edge> {
-        let Some(vertex) = self.vertex(at) else { return Vec::new() };
-        let mut edges: Vec<Edge> = vertex
-            .claims()
-            .filter_map(|claim| {
-                let to = self.find(claim.to)?;
-                let far = self.vertex(to)?;
-                far.claims().any(|back| claim.is_met(vertex.id, &back)).then(|| claim.edge(to))
-            })
-            .collect();
-        edges.sort_unstable();
-        edges
+    /// Brings the edges between a vertex and some others in line with what both say; returns the vertices with other edges.
+    fn join(&mut self, at: VertexIndex, ends: &[VertexId]) -> Vec<VertexIndex> {
+        let Some(near) = self.vertex(at).map(|vertex| vertex.id) else { return Vec::new() };
+        let claims = self.claims_towards(at, ends);
+        let (mut places, mut joining, mut touched) = (Vec::new(), Vec::new(), Vec::new());
+        for end in ends {
+            let Some(far) = self.find(*end) else { continue };
+            let start = claims.partition_point(|claim| claim.to < *end);
+            let rest = claims.get(start..).unwrap_or_default();
+            let forth = rest.get(..rest.partition_point(|claim| claim.to == *end)).unwrap_or_default();
+            let back = self.claims_towards(far, &[near]);
+            let is_met = |claim: &&Claim| back.iter().any(|back| claim.is_met(near, back));
+            joining.extend(forth.iter().filter(is_met).map(|claim| claim.edge(far)));
+            places.push(far);
+            if far != at {
+                let is_met = |claim: &&Claim| forth.iter().any(|forth| claim.is_met(*end, forth));
+                let joining = back.iter().filter(is_met).map(|claim| claim.edge(at)).collect();
+                if self.replace_edges(far, &[at], joining) {
+                    touched.push(far);
+                }
+            }
+        }
+        places.sort_unstable();
+        if self.replace_edges(at, &places, joining) {
+            touched.push(at);
+        }
+        touched
     }
 
-    /// Brings the edges from one vertex to another in line with what both say; returns whether they are others.
-    fn join(&mut self, from: VertexIndex, to: VertexIndex) -> bool {
-        let Some((near, far)) = self.vertex(from).zip(self.vertex(to)) else { return false };
-        let joining = near
-            .claims()
-            .filter(|claim| claim.to == far.id && far.claims().any(|back| claim.is_met(near.id, &back)))
-            .map(|claim| claim.edge(to));
-        let mut edges: Vec<Edge> =
-            near.edges.iter().filter(|edge| edge.to != to).copied().chain(joining).collect();
+    /// Returns what a vertex claims about links to some others, in the order of these.
+    fn claims_towards(&mut self, at: VertexIndex, ends: &[VertexId]) -> Vec<Claim> {
+        let (mut claims, mut read) = (Vec::new(), 0);
+        let all = self.vertices.get(at.get()).into_iter().flat_map(Vertex::claims);
+        for claim in all {
+            read += 1;
+            if ends.binary_search(&claim.to).is_ok() {
+                claims.push(claim);
+            }
+        }
+        self.links_read += read;
+        claims.sort_unstable();
+        claims
+    }
+
+    /// Replaces the edges from a vertex to some places; returns whether they are others than before.
+    fn replace_edges(&mut self, from: VertexIndex, to: &[VertexIndex], joining: Vec<Edge>) -> bool {
+        let mut edges = joining;
+        let others = self.edges(from).iter().filter(|edge| to.binary_search(&edge.to).is_err());
+        edges.extend(others);
         edges.sort_unstable();
         self.set_edges(from, edges)
     }
@@ -106,4 +124,22 @@ impl Graph {
         vertex.edges = edges;
         true
     }
+}
+
+/// Returns the far ends of the links about which two instances of an LSA do not say the same, in order.
+fn differing(before: Option<&Lsa>, after: Option<&Lsa>) -> Vec<VertexId> {
+    let sorted = |lsa: Option<&Lsa>| {
+        let mut claims: Vec<Claim> = lsa.into_iter().flat_map(claims_of).collect();
+        claims.sort_unstable();
+        claims
+    };
+    let (before, after) = (sorted(before), sorted(after));
+    let missing = |from: &[Claim], other: &[Claim]| -> Vec<VertexId> {
+        let is_missing = |claim: &&Claim| other.binary_search(claim).is_err();
+        from.iter().filter(is_missing).map(|claim| claim.to).collect()
+    };
+    let mut ends = [missing(&before, &after), missing(&after, &before)].concat();
+    ends.sort_unstable();
+    ends.dedup();
+    ends
 }

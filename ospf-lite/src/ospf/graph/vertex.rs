@@ -82,16 +82,18 @@ impl Vertex {
         (self.transits, self.border, self.external)
     }
 
-    /// Takes one of its LSAs in, or out; returns the flags before.
-    pub(super) fn hear(&mut self, key: &LsaKey, lsa: Option<Arc<Lsa>>, family: Family) -> (bool, bool, bool) {
-        let before = self.flags();
+    /// Takes one of its LSAs in, or out; returns the one before.
+    pub(super) fn hear(&mut self, key: &LsaKey, lsa: Option<Arc<Lsa>>, family: Family) -> Option<Arc<Lsa>> {
         let place = self.said.binary_search_by_key(&key.link_state_id, |lsa| lsa.header.key.link_state_id);
-        match (place, lsa) {
-            (Ok(place), Some(lsa)) => _ = self.said.get_mut(place).map(|slot| *slot = lsa),
-            (Ok(place), None) => _ = self.said.remove(place),
-            (Err(place), Some(lsa)) => self.said.insert(place, lsa),
-            (Err(_), None) => {}
-        }
+        let before = match (place, lsa) {
+            (Ok(place), Some(lsa)) => self.said.get_mut(place).map(|slot| std::mem::replace(slot, lsa)),
+            (Ok(place), None) => Some(self.said.remove(place)),
+            (Err(place), Some(lsa)) => {
+                self.said.insert(place, lsa);
+                None
+            }
+            (Err(_), None) => None,
+        };
         let Self { transits, border, external, .. } =
             Self::new(self.id, self.said.get(..1).unwrap_or_default(), family);
         (self.transits, self.border, self.external) = (transits, border, external);
@@ -100,22 +102,22 @@ impl Vertex {
 
     /// Returns every link that it claims.
     pub(super) fn claims(&self) -> impl Iterator<Item = Claim> {
-        self.said.iter().flat_map(|lsa| {
-            let (links, attached): (&[_], &[_]) = match &lsa.body {
-                LsaBody::Router(router) => (&router.links, &[]),
-                LsaBody::Network(network) => (&[], &network.attached_routers),
-                _ => (&[], &[]),
-            };
-            links
-                .iter()
-                .filter_map(Claim::of_link)
-                .chain(attached.iter().map(|router| Claim::of_network(*router)))
-        })
+        self.said.iter().flat_map(|lsa| claims_of(lsa))
     }
 }
 
+/// Returns every link that an LSA claims.
+pub(super) fn claims_of(lsa: &Lsa) -> impl Iterator<Item = Claim> {
+    let (links, attached): (&[_], &[_]) = match &lsa.body {
+        LsaBody::Router(router) => (&router.links, &[]),
+        LsaBody::Network(network) => (&[], &network.attached_routers),
+        _ => (&[], &[]),
+    };
+    links.iter().filter_map(Claim::of_link).chain(attached.iter().map(|router| Claim::of_network(*router)))
+}
+
 /// A link as one end has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Claim {
     pub to: VertexId,
     interface_id: InterfaceId,

@@ -1,0 +1,38 @@
+//! What a change costs, counted in links looked at: the same on every machine.
+
+use std::sync::Arc;
+
+use ospf_lite::ids::Family;
+use ospf_lite::ospf::graph::Graph;
+use ospf_lite::ospf::lsa::{LsType, Lsa};
+
+use crate::area::{Area, key};
+
+/// How many links a Router-LSA has at most.
+const LINKS_PER_PART: u32 = 64;
+
+/// A hub, router 1, with so many spokes; the way to one of them costs so much.
+fn star(spokes: u32, (far, cost): (u32, u16)) -> Vec<Lsa> {
+    let mut area = Area { links_per_part: Some(LINKS_PER_PART as usize), ..Area::default() };
+    (2..spokes + 2).for_each(|spoke| area.link(1, spoke, if spoke == far { cost } else { 10 }));
+    area.lsas()
+}
+
+/// Returns how many links are looked at when the hub says another cost of one of its links.
+fn work_at_a_hub(spokes: u32) -> u64 {
+    let far = spokes / 2;
+    let mut graph = Graph::from_lsas(&star(spokes, (far, 10)), Family::Ipv6);
+    let after = star(spokes, (far, 20));
+    let changed = key(LsType::ROUTER, 1, (far - 2) / LINKS_PER_PART);
+    let lsa = after.iter().find(|lsa| lsa.header.key == changed).unwrap();
+    assert_eq!(graph.update(&changed, Some(Arc::new(lsa.clone()))).len(), 1);
+    graph.links_read()
+}
+
+#[test]
+fn a_change_at_a_hub_costs_as_many_looks_as_it_has_links_and_not_their_square() {
+    for spokes in [100, 1_000, 4_000] {
+        let work = work_at_a_hub(spokes);
+        assert!(work <= u64::from(spokes) + 4, "{work} looks at links with {spokes} spokes");
+    }
+}
