@@ -85,7 +85,7 @@ impl Cost {
 }
 
 /// The sum of costs along a path; [`Distance::INFINITY`] and above means unreachable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Distance(pub u32);
 
 impl Distance {

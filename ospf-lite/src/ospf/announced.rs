@@ -5,25 +5,76 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::ids::{LinkStateId, RouterId};
-use crate::ospf::lsa::{IntraAreaPrefixLsa, Lsa, LsaBody, LsaKey};
+use crate::ids::{InterfaceId, LinkStateId, RouterId};
+use crate::ospf::graph::VertexId;
+use crate::ospf::lsa::{IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions};
+use crate::ospf::shared::SharedMap;
 
 /// The Intra-Area-Prefix-LSAs that count.
 #[derive(Debug, Default)]
 pub struct Announced {
     lsas: BTreeMap<(RouterId, LinkStateId), Arc<Lsa>>,
-    places: BTreeSet<(IpNet, RouterId, LinkStateId)>,
+    /// Every prefix that may be used, each once for each LSA.
+    said: SharedMap<(IpNet, RouterId, LinkStateId), Said>,
+    /// How often who announces which prefixes has become otherwise.
+    generation: u64,
+}
+
+/// What one LSA says of a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Said {
+    metric: u16,
+    /// The Designated Router's interface to the transit network that has the prefix; nothing where a router has it.
+    network: Option<InterfaceId>,
+}
+
+/// A prefix as one LSA announces it.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// The Advertising Router.
+    pub router: RouterId,
+    /// What the way from there costs.
+    pub metric: u16,
+    network: Option<InterfaceId>,
+}
+
+impl Offer {
+    /// Returns the router or network that has the prefix.
+    pub fn end(&self) -> VertexId {
+        match self.network {
+            Some(interface_id) => VertexId::Network { designated_router: self.router, interface_id },
+            None => VertexId::Router(self.router),
+        }
+    }
 }
 
 impl Announced {
     /// Makes one without any LSA.
     pub const fn new() -> Self {
-        Self { lsas: BTreeMap::new(), places: BTreeSet::new() }
+        Self { lsas: BTreeMap::new(), said: SharedMap::new(), generation: 0 }
     }
 
     /// Returns every LSA.
     pub fn lsas(&self) -> impl Iterator<Item = &Lsa> {
         self.lsas.values().map(|lsa| &**lsa)
+    }
+
+    /// Returns a number that is another one when there are other offers than before, or of other routers and networks.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Returns every prefix that may be used, in order, each once for each LSA that announces it.
+    pub fn offers(&self) -> impl Iterator<Item = Offer> {
+        self.said.iter().map(offer)
+    }
+
+    /// Returns what is announced of one prefix, in the order of the routers.
+    pub fn offers_of(&self, prefix: IpNet) -> impl Iterator<Item = Offer> {
+        let from = self.said.from(&(prefix, RouterId(0), LinkStateId(0)));
+        from.map(offer).take_while(move |offer| offer.prefix == prefix)
     }
 
     /// Takes in that an Intra-Area-Prefix-LSA has another content, or that it does not count any more; the prefixes about
@@ -34,16 +85,21 @@ impl Announced {
         let (before, after) = (old.as_deref().and_then(intra), lsa.as_deref().and_then(intra));
         for net in differing(before, after) {
             touched.insert(net);
-            let at = (net, place.0, place.1);
-            if after.is_some_and(|after| after.prefixes.iter().any(|(prefix, _)| prefix.net == net)) {
-                self.places.insert(at);
-            } else {
-                self.places.remove(&at);
-            }
+            self.say((net, place.0, place.1), after.and_then(|after| said(place.0, after, net)));
         }
         match lsa.filter(|lsa| intra(lsa).is_some()) {
             Some(lsa) => _ = self.lsas.insert(place, lsa),
             None => _ = self.lsas.remove(&place),
+        }
+    }
+
+    fn say(&mut self, at: (IpNet, RouterId, LinkStateId), said: Option<Said>) {
+        let before = match said {
+            Some(said) => self.said.insert(at, said),
+            None => self.said.remove(&at),
+        };
+        if before.map(|before| before.network) != said.map(|said| said.network) {
+            self.generation += 1;
         }
     }
 
@@ -53,19 +109,6 @@ impl Announced {
         let lsas = self.lsas.range(all).filter_map(|(_, lsa)| intra(lsa));
         lsas.flat_map(|intra| intra.prefixes.iter().map(|(prefix, _)| prefix.net))
     }
-
-    /// Returns the LSAs that announce any of these prefixes, each once.
-    pub fn announcing(&self, prefixes: &BTreeSet<IpNet>) -> Vec<&Lsa> {
-        let places: BTreeSet<_> = prefixes
-            .iter()
-            .flat_map(|net| {
-                let first = (*net, RouterId(0), LinkStateId(0));
-                self.places.range(first..).take_while(move |(found, ..)| found == net)
-            })
-            .map(|(_, router, id)| (*router, *id))
-            .collect();
-        places.iter().filter_map(|place| self.lsas.get(place).map(|lsa| &**lsa)).collect()
-    }
 }
 
 fn intra(lsa: &Lsa) -> Option<&IntraAreaPrefixLsa> {
@@ -73,6 +116,24 @@ fn intra(lsa: &Lsa) -> Option<&IntraAreaPrefixLsa> {
         LsaBody::IntraAreaPrefix(intra) => Some(intra),
         _ => None,
     }
+}
+
+fn offer((&(prefix, router, _), said): (&(IpNet, RouterId, LinkStateId), &Said)) -> Offer {
+    Offer { prefix, router, metric: said.metric, network: said.network }
+}
+
+/// Returns what an LSA says of a prefix: nothing where it has the NU-bit, and nothing of what is another router's (RFC 5340
+/// section 4.8.1).
+fn said(router: RouterId, intra: &IntraAreaPrefixLsa, net: IpNet) -> Option<Said> {
+    let network = match intra.referenced.ls_type {
+        LsType::ROUTER => None,
+        LsType::NETWORK => Some(InterfaceId(intra.referenced.link_state_id.0)),
+        _ => return None,
+    };
+    let is_meant = |prefix: &Prefix| prefix.net == net && !prefix.options.contains(PrefixOptions::NU);
+    let metrics = intra.prefixes.iter().filter(|(prefix, _)| is_meant(prefix)).map(|(_, metric)| *metric);
+    let metric = metrics.min().filter(|_| intra.referenced.advertising_router == router)?;
+    Some(Said { metric, network })
 }
 
 /// Returns the prefixes about which two LSAs do not say the same.

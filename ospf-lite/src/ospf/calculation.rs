@@ -15,10 +15,14 @@ use crate::ospf::graph::{Graph, VertexIndex};
 use crate::ospf::lfa;
 use crate::ospf::lsa::{LsType, Lsa, LsaKey};
 use crate::ospf::route::{self, RouteTable};
-use crate::ospf::spf::{self, FirstHop, Paths, Tree};
+use crate::ospf::route_update::{self, Basis, Ends};
+use crate::ospf::spf::{FirstHop, Paths, Tree};
 
 /// The graph is worked out whole when more than this share of it says something else.
 const REBUILD_SHARE: usize = 8;
+
+/// Past this share of the routes it costs less to go through all of them than to look each up.
+const ROUTES_SHARE: usize = 4;
 
 /// What an LSA says from a moment on; nothing when it does not count any more.
 pub type Change = (LsaKey, Option<Arc<Lsa>>);
@@ -64,6 +68,7 @@ pub struct Calculation {
     outside: BTreeMap<LsaKey, Arc<Lsa>>,
     terms: Option<Terms>,
     table: RouteTable,
+    ends: Ends,
     owes_alternates: bool,
 }
 
@@ -92,6 +97,7 @@ impl Calculation {
             outside: BTreeMap::new(),
             terms: None,
             table: RouteTable::new(),
+            ends: Ends::new(),
             owes_alternates: false,
         }
     }
@@ -135,13 +141,15 @@ impl Calculation {
             (false, false) => self.tree.update(&self.graph, &touched.vertices),
         };
         if moved.is_none() {
-            self.tree = spf::shortest_paths(&self.graph, root).into_tree();
+            self.tree.calculate(&self.graph, root);
         }
-        let has_changed =
-            match moved.filter(|_| !has_other_terms && !touched.outside && self.outside.is_empty()) {
-                Some(moved) => self.update_routes(&self.touched_prefixes(touched, &moved)),
-                None => self.find_routes(),
-            };
+        let has_changed = if touched.outside || !self.outside.is_empty() {
+            self.find_routes()
+        } else {
+            let prefixes =
+                moved.filter(|_| !has_other_terms).map(|moved| self.touched_prefixes(touched, &moved));
+            self.update_routes(prefixes.as_ref())
+        };
         let neighbors = self.terms.as_ref().map_or(0, |terms| terms.next_hops.len());
         let is_small = self.graph.len() * neighbors <= ALTERNATES_AT_ONCE_MAX;
         has_changed | (is_small && self.find_alternates())
@@ -186,27 +194,23 @@ impl Calculation {
         prefixes
     }
 
-    /// Works out the routes to these prefixes; returns whether any is another one.
-    fn update_routes(&mut self, prefixes: &BTreeSet<IpNet>) -> bool {
-        if prefixes.len() > self.table.len() / 2 {
-            return self.find_routes();
+    /// Brings the routes to these prefixes, or all, in line with what the area announces; returns whether any is another one.
+    fn update_routes(&mut self, prefixes: Option<&BTreeSet<IpNet>>) -> bool {
+        let Self { graph, tree, announced, terms: Some(terms), table, ends, .. } = self else { return false };
+        let paths = Paths::new(graph, tree);
+        let basis = Basis {
+            resolved: paths.hops().iter().map(|hop| terms.resolve(*hop)).collect(),
+            equal_cost_max: terms.equal_cost_max,
+            neighbors: if terms.protects() { &terms.next_hops } else { &[] },
+            paths,
+        };
+        match prefixes.filter(|prefixes| prefixes.len() <= table.len() / ROUTES_SHARE) {
+            Some(prefixes) => route_update::update(table, announced, &basis, prefixes),
+            None => route_update::update_all(table, announced, &basis, ends),
         }
-        let mut found = self.routes_from(self.announced.announcing(prefixes));
-        let mut has_changed = false;
-        for prefix in prefixes {
-            let route = found.remove(prefix);
-            if route.as_ref() != self.table.get(prefix) {
-                has_changed = true;
-                match route {
-                    Some(route) => _ = self.table.insert(*prefix, route),
-                    None => _ = self.table.remove(prefix),
-                }
-            }
-        }
-        has_changed
     }
 
-    /// Works out all routes; returns whether any is another one.
+    /// Works out all routes, those from outside the area included; returns whether any is another one.
     fn find_routes(&mut self) -> bool {
         let table = self.routes_from(self.lsas());
         let has_changed = table != self.table;

@@ -1,11 +1,11 @@
 //! Shortest paths from one router to everything in its area (RFC 2328 section 16.1).
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use crate::ids::{Distance, InterfaceId, RouterId};
 use crate::ospf::graph::{Edge, Graph, VertexId, VertexIndex};
+use crate::ospf::queue::Queue;
 
 /// The first step of a path: over an interface of the root to the neighbor behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,11 @@ impl FirstHopSet {
             self.0.resize(bits.len(), 0);
         }
         self.0.iter_mut().zip(bits).for_each(|(word, added)| *word |= added);
+    }
+
+    /// Takes everything out.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Returns the bits.
@@ -72,11 +77,6 @@ impl<'g> Paths<'g> {
         Self { graph, tree: Cow::Borrowed(tree) }
     }
 
-    /// Returns the tree alone.
-    pub fn into_tree(self) -> Tree {
-        self.tree.into_owned()
-    }
-
     /// Returns the graph the paths lead through.
     pub fn graph(&self) -> &'g Graph {
         self.graph
@@ -115,7 +115,7 @@ impl<'g> Paths<'g> {
 
     /// Returns whether no router is between the root and the vertex: it is the root, or a network on the root's link.
     pub fn is_local(&self, vertex: VertexIndex) -> bool {
-        self.tree.root == Some(vertex) || self.tree.attached.contains_key(&vertex)
+        self.tree.is_local(vertex)
     }
 }
 
@@ -144,8 +144,35 @@ impl Tree {
         self.hop_bits.get_mut(start..start + self.words).unwrap_or_default()
     }
 
+    /// Works the tree out whole, in the space that it has.
+    pub fn calculate(&mut self, graph: &Graph, root: RouterId) {
+        self.root = graph.find(VertexId::Router(root));
+        self.hops = self.root.map(|root| root_hops(graph, root)).unwrap_or_default();
+        self.words = self.hops.len().div_ceil(64);
+        self.distances.clear();
+        self.distances.resize(graph.places(), Distance::INFINITY);
+        self.hop_bits.clear();
+        self.hop_bits.resize(graph.places() * self.words, 0);
+        self.attached.clear();
+        let mut waiting = Queue::new();
+        if let Some(root) = self.root
+            && let Some(distance) = self.distances.get_mut(root.get())
+        {
+            *distance = Distance::ZERO;
+            waiting.push(Distance::ZERO, root);
+        }
+        while let Some((distance, from)) = waiting.pop() {
+            let is_outdated = self.distances.get(from.get()).is_none_or(|known| *known < distance);
+            let Some(vertex) = graph.vertex(from).filter(|_| !is_outdated) else { continue };
+            if vertex.transits || self.root == Some(from) {
+                self.advance(graph, (from, distance), &mut waiting);
+            }
+        }
+    }
+
     /// Walks on from a vertex whose distance is final.
-    fn advance(&mut self, graph: &Graph, (from, distance): (VertexIndex, Distance), waiting: &mut Waiting) {
+    fn advance(&mut self, graph: &Graph, (from, distance): (VertexIndex, Distance), waiting: &mut Queue) {
+        let is_start = self.is_local(from);
         for edge in graph.edges(from) {
             let reached = distance.plus(u32::from(edge.metric));
             let Some(known) = self.distances.get_mut(edge.to.get()) else { continue };
@@ -155,15 +182,22 @@ impl Tree {
             let is_closer = reached < *known;
             if is_closer {
                 *known = reached;
-                self.attached.remove(&edge.to);
+                if !self.attached.is_empty() {
+                    self.attached.remove(&edge.to);
+                }
                 self.bits_mut(edge.to).fill(0);
             }
-            let is_wider = self.inherit(from, edge.to) | self.begin(graph, from, edge);
+            let is_wider = self.inherit(from, edge.to) | (is_start && self.begin(graph, from, edge));
             // What is as close may have been walked on from already, with fewer first hops.
             if is_closer || (is_wider && edge.metric == 0) {
-                waiting.push((Reverse(reached), edge.to));
+                waiting.push(reached, edge.to);
             }
         }
+    }
+
+    /// Returns whether no router is between the root and the vertex.
+    fn is_local(&self, vertex: VertexIndex) -> bool {
+        self.root == Some(vertex) || (!self.attached.is_empty() && self.attached.contains_key(&vertex))
     }
 
     /// Adds the first hops of one vertex to another's; returns whether that has more by it.
@@ -180,7 +214,7 @@ impl Tree {
         is_wider
     }
 
-    /// Notes the first hop where a path leaves the root's own links, at the root or at a network on one of them; returns
+    /// Notes the first hop where a path leaves the root's own links, from the root or a network on one of them; returns
     /// whether there was one to note.
     fn begin(&mut self, graph: &Graph, from: VertexIndex, edge: &Edge) -> bool {
         let neighbor = match graph.vertex(edge.to).map(|vertex| vertex.id) {
@@ -212,37 +246,11 @@ impl Tree {
     }
 }
 
-/// Vertices whose distance may not be final, the closest first.
-type Waiting = BinaryHeap<(Reverse<Distance>, VertexIndex)>;
-
 /// Computes the shortest paths from a router. A router that does not transit is reached, but nothing behind it is by way
 /// of it; the root may always send. Nothing is reached from a root that is not in the graph.
 pub fn shortest_paths(graph: &Graph, root: RouterId) -> Paths<'_> {
-    let root = graph.find(VertexId::Router(root));
-    let hops = root.map(|root| root_hops(graph, root)).unwrap_or_default();
-    let words = hops.len().div_ceil(64);
-    let mut tree = Tree {
-        root,
-        hops,
-        distances: vec![Distance::INFINITY; graph.places()],
-        hop_bits: vec![0; graph.places() * words],
-        words,
-        attached: BTreeMap::new(),
-    };
-    let mut waiting = Waiting::new();
-    if let Some(root) = root
-        && let Some(distance) = tree.distances.get_mut(root.get())
-    {
-        *distance = Distance::ZERO;
-        waiting.push((Reverse(Distance::ZERO), root));
-    }
-    while let Some((Reverse(distance), from)) = waiting.pop() {
-        let is_outdated = tree.distances.get(from.get()).is_none_or(|known| *known < distance);
-        let transits = root == Some(from) || graph.vertex(from).is_some_and(|vertex| vertex.transits);
-        if !is_outdated && transits {
-            tree.advance(graph, (from, distance), &mut waiting);
-        }
-    }
+    let mut tree = Tree::new();
+    tree.calculate(graph, root);
     Paths { graph, tree: Cow::Owned(tree) }
 }
 

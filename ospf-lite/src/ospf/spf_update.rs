@@ -12,9 +12,9 @@ use crate::ospf::graph::{Edge, Graph, VertexId, VertexIndex};
 use crate::ospf::spf::{FirstHop, Tree, root_hops};
 
 /// Past this share of the vertices it costs less to work out the tree whole.
-const SHARE: usize = 4;
+const SHARE: usize = 16;
 /// How many steps are always worth it.
-const STEPS_MIN: usize = 64;
+const STEPS_MIN: usize = 32;
 
 impl Tree {
     /// Makes the tree that of its graph after a change; `touched` are the vertices whose edges or flags are others by it.

@@ -31,7 +31,8 @@ impl Graph {
         let kept = self.vertices.iter().flat_map(|vertex| vertex.said.iter().map(Arc::clone));
         let kept = kept.filter(|lsa| !told.contains(&lsa.header.key));
         let other = changes.iter().filter_map(|(_, lsa)| lsa.clone());
-        *self = Self::from_shared(kept.chain(other), self.family);
+        let whole = Self::from_shared(kept.chain(other), self.family);
+        *self = Self { generation: self.generation + 1, links_read: self.links_read, ..whole };
     }
 
     /// Keeps the edges that have an edge back.
