@@ -172,8 +172,20 @@ pub enum Bench {
     /// What a change costs a router whose area is large.
     Database {
         /// Sizes of the area.
-        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000, 10_000])]
+        #[arg(long, value_delimiter = ',', default_values_t = [1000, 5000, 10_000])]
         routers: Vec<usize>,
+        /// How many windows with each change, and how many without; the median counts.
+        #[arg(long, default_value_t = 5)]
+        windows: usize,
+    },
+    /// What a router's routing holds in memory when its area is large.
+    Resident {
+        /// Sizes of the area.
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 10_000])]
+        routers: Vec<usize>,
+        /// Whom to measure.
+        #[arg(long, value_delimiter = ',', default_value = "dlan,bird,frr")]
+        subjects: Vec<Subject>,
     },
     /// How soon a mesh converges and heals, and what its routers hold in memory.
     Mesh,

@@ -103,6 +103,15 @@ pub struct Memory {
     pub private: u64,
 }
 
+impl Sum for Memory {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self { resident: 0, private: 0 }, |sum, one| Self {
+            resident: sum.resident + one.resident,
+            private: sum.private + one.private,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

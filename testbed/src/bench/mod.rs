@@ -8,7 +8,9 @@ pub mod database;
 pub mod failover;
 pub mod listener;
 pub mod mesh;
+pub mod played;
 pub mod player;
+pub mod resident;
 pub mod rest;
 pub mod shapes;
 
@@ -21,8 +23,12 @@ use crate::error::LabError;
 /// Carries out one measurement, or one of its processes, and returns the exit code.
 pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
     let done = match command {
-        Bench::Database { routers } => {
-            database::measure(console, &crate::foreign::bird::program()?, &routers)
+        Bench::Database { routers, windows } => {
+            let orders = database::Orders { routers, windows };
+            database::measure(console, &crate::foreign::bird::program()?, &orders)
+        }
+        Bench::Resident { routers, subjects } => {
+            resident::measure(console, &resident::Orders { routers, subjects })
         }
         Bench::Mesh => mesh::measure(console),
         Bench::Cold { routers, hello, runs } => {

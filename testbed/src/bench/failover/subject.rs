@@ -80,7 +80,7 @@ impl Subject {
     }
 
     /// Returns what a daemon of others is told, with the timers of a case.
-    pub(super) fn plan(self, lab: &mut Lab, case: Case, router: &str) -> Result<Plan, LabError> {
+    pub fn plan(self, lab: &mut Lab, case: Case, router: &str) -> Result<Plan, LabError> {
         let timers = case.timers();
         (lab.topology.mesh.hello_interval, lab.topology.mesh.dead_interval) = timers.ospf;
         let mut plan = lab.foreign_plan(router)?;
