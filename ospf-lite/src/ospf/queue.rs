@@ -62,3 +62,56 @@ impl Queue {
         self.pop()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::{Family, LinkStateId, RouterId};
+    use crate::ospf::graph::{Graph, VertexId};
+    use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLsa, SequenceNumber};
+    use crate::ospf::packet::Options;
+
+    fn any_vertex() -> VertexIndex {
+        let key = LsaKey {
+            ls_type: LsType::ROUTER,
+            link_state_id: LinkStateId(0),
+            advertising_router: RouterId(1),
+        };
+        let router = RouterLsa {
+            border: false,
+            external: false,
+            virtual_endpoint: false,
+            options: Options::V6,
+            links: Vec::new(),
+        };
+        let lsa = Lsa::originate(key, SequenceNumber::INITIAL, 0, LsaBody::Router(router));
+        Graph::from_lsas([&lsa], Family::Ipv6).find(VertexId::Router(RouterId(1))).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_closest_comes_first_whatever_is_added_meanwhile(
+            steps in proptest::collection::vec(proptest::option::of(0..70_000_u32), 0..300),
+        ) {
+            let vertex = any_vertex();
+            let (mut queue, mut model, mut last) = (Queue::new(), Vec::new(), Distance::ZERO);
+            for step in steps.into_iter().chain([None; 300]) {
+                match step {
+                    Some(more) => {
+                        queue.push(last.plus(more), vertex);
+                        model.push(last.plus(more));
+                    }
+                    None => {
+                        model.sort_unstable_by(|one, other| other.cmp(one));
+                        let closest = model.pop();
+                        prop_assert_eq!(queue.pop().map(|(distance, _)| distance), closest);
+                        last = closest.unwrap_or(last);
+                    }
+                }
+            }
+            prop_assert!(model.is_empty());
+        }
+    }
+}
