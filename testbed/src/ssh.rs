@@ -24,7 +24,10 @@ const END: &str = "end-of-answer";
 
 /// Opens a router for logins of an operator who sits in another node.
 pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
-    let key = tool(operator, "usr/bin/dropbearkey", &["-t", "ed25519", "-f", KEY])?;
+    // One operator, one key, however many routers.
+    let is_made = operator.path(KEY).exists();
+    let make: &[&str] = if is_made { &["-y", "-f", KEY] } else { &["-t", "ed25519", "-f", KEY] };
+    let key = tool(operator, "usr/bin/dropbearkey", make)?;
     let said = crate::command::run(&mut { key }, "")?;
     let public = said.lines().find(|line| line.starts_with("ssh-ed25519 ")).unwrap_or_default();
     let directory = router.path(&format!("{HOME}/.ssh"));
@@ -55,6 +58,14 @@ pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
         let is_there = router.path("/run/dropbear.pid").exists();
         if is_there { Ok(()) } else { Err("it does not run".to_owned()) }
     })
+}
+
+/// Writes the operator's key for OpenSSH's client, and returns where, in the operator's node.
+pub fn openssh_key(operator: &Node) -> Result<&'static str, LabError> {
+    let path = "/run/operator.openssh";
+    let convert = ["dropbear", "openssh", KEY, path];
+    crate::command::run(&mut tool(operator, "usr/bin/dropbearconvert", &convert)?, "")?;
+    Ok(path)
 }
 
 /// Ends the logins of a router, and gives it the host's users again.

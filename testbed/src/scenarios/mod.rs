@@ -1,6 +1,7 @@
 //! What the README promises, as claims that are tried on a running lab: one function each.
 
 mod agents;
+mod ansible;
 mod bfd;
 mod bird;
 mod confirm;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Scenario> {
         hosts::SCENARIOS,
         lifecycle::SCENARIOS,
         agents::SCENARIOS,
+        ansible::SCENARIOS,
         bird::SCENARIOS,
         bfd::SCENARIOS,
         failures::SCENARIOS,

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Topologies that are part of the program.
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 4] = [
     ("reference", include_str!("../../topologies/reference.toml")),
     ("two", include_str!("../../topologies/two.toml")),
+    ("three", include_str!("../../topologies/three.toml")),
     ("mixed", include_str!("../../topologies/mixed.toml")),
 ];
 

@@ -13,6 +13,8 @@ from . import uci
 from .model import LISTEN_PORT, Link, Router
 
 DIRECTORY = "/etc/dlan"
+# Where the agent keeps its key unless told otherwise.
+KEY_FILE = f"{DIRECTORY}/wg.key"
 HEADER = "# Written by the ansible role dlan: what is changed here is lost with its next run.\n\n"
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9_]")
 
@@ -26,7 +28,7 @@ class Target:
     networks: Mapping[str, str] = field(default_factory=dict)
     # Public keys by the routers' names in the inventory.
     keys: Mapping[str, str] = field(default_factory=dict)
-    # Where secrets are, where that is not where they usually are.
+    # Where secrets are, where that is not where they usually are; `wg.key` also where the router's own key is.
     paths: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ def translate(router: Router, routers: Mapping[str, Router], target: Target) -> 
     named = secrets(router, routers)
 
     def path(name: str) -> Optional[str]:
-        return target.paths.get(name, f"{DIRECTORY}/{name}") if name in named else None
+        return target.paths.get(name, f"{DIRECTORY}/{name}" if name in named else None)
 
     sections = [_mesh(router, path)]
     sections += [_wan(router, index, target) for index in range(len(router.wans))]
@@ -99,7 +101,7 @@ def _mesh(router: Router, path) -> uci.Section:
         wg_ipv4=unless("wg_ipv4"),
         wg_ipv6=unless("wg_ipv6"),
         link_pool_ipv4=unless("link_pool"),
-        private_key_file=None if path("wg.key") == f"{DIRECTORY}/wg.key" else path("wg.key"),
+        private_key_file=None if path("wg.key") == KEY_FILE else path("wg.key"),
         wg_psk_file=path("wg.psk"),
         ospf_secret_file=path("ospf.secret"),
     )
