@@ -9,6 +9,10 @@ use super::nft_generation;
 use super::record::AppliedRuleset;
 use crate::state::ruleset::{Counted, Ruleset, TABLE_FAMILY, TABLE_NAME};
 
+/// Where `nft` reads what it is given: for `-` it opens `/dev/stdin`, which a router whose start-up makes only what the kernel names does
+/// not have.
+const INPUT: &str = "/proc/self/fd/0";
+
 /// Why nftables could not be looked at or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NftablesError {
@@ -50,7 +54,7 @@ pub async fn observe(
 /// Lets nftables check a ruleset without taking it.
 pub async fn check(ruleset: &Ruleset) -> Result<(), NftablesError> {
     let input = replacement(Some(ruleset), &[]);
-    command::run("nft", &["-j", "-c", "-f", "-"], input.to_string().as_bytes()).await?;
+    command::run("nft", &["-j", "-c", "-f", INPUT], input.to_string().as_bytes()).await?;
     Ok(())
 }
 
@@ -67,7 +71,7 @@ pub async fn load(ruleset: &Ruleset) -> Result<bool, NftablesError> {
 pub async fn apply(ruleset: Option<&Ruleset>) -> Result<Option<AppliedRuleset>, NftablesError> {
     let standing = list().await?.unwrap_or_default();
     let input = replacement(ruleset, &standing);
-    command::run("nft", &["-j", "-f", "-"], input.to_string().as_bytes()).await?;
+    command::run("nft", &["-j", "-f", INPUT], input.to_string().as_bytes()).await?;
     let Some(given) = ruleset else { return Ok(None) };
     let shown = normalise(list().await?.unwrap_or_default());
     Ok(Some(AppliedRuleset { given: given.clone(), shown }))
