@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +15,7 @@ use serde_json::Value;
 use crate::agent_config;
 use crate::command;
 use crate::error::LabError;
-use crate::lab::{Lab, read_file, write_file};
+use crate::lab::Lab;
 use crate::node::{Node, own_program};
 use crate::{tools, wait};
 
@@ -24,6 +23,8 @@ use crate::{tools, wait};
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Where a router's configuration is, in the router.
 pub const CONFIG: &str = "/etc/config/dlan";
+/// While this file is there, a machine's start-up does not start the agent.
+const HOLD: &str = "/run/lab/hold";
 
 impl Lab {
     /// Gives every router its secrets and configuration and starts its agent.
@@ -34,12 +35,9 @@ impl Lab {
         for router in &self.topology.routers {
             progress(&format!("making {}'s key", router.name));
             let node = self.node(&router.name)?;
-            let directory = node.path("/etc/dlan");
-            fs::create_dir_all(&directory)
-                .and_then(|()| fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)))
-                .map_err(|source| LabError::File { act: "make", path: directory.clone(), source })?;
-            write_secret(&node.path(agent_config::OSPF_SECRET_FILE), &secret)?;
-            write_secret(&node.path(agent_config::WG_PSK_FILE), &psk)?;
+            node.run("mkdir", &["-p", "-m", "0700", "/etc/dlan"])?;
+            write_secret(node, agent_config::OSPF_SECRET_FILE, &secret)?;
+            write_secret(node, agent_config::WG_PSK_FILE, &psk)?;
             self.write_config(&router.name, &agent_config::render(&self.topology, router, &keys))?;
             keys.insert(router.name.clone(), public_key(node)?);
         }
@@ -61,12 +59,12 @@ impl Lab {
 
     /// Replaces a router's configuration file.
     pub fn write_config(&self, router: &str, text: &str) -> Result<(), LabError> {
-        write_file(&self.node(router)?.path(CONFIG), text)
+        self.node(router)?.write(CONFIG, text)
     }
 
     /// Returns a router's configuration file.
     pub fn read_config(&self, router: &str) -> Result<String, LabError> {
-        read_file(&self.node(router)?.path(CONFIG))
+        self.node(router)?.read(CONFIG)
     }
 
     /// Starts a router's agent; it logs to the lab's directory and outlives this program.
@@ -77,6 +75,11 @@ impl Lab {
     /// Starts a router's agent out of this program.
     pub fn start_agent_of(&self, router: &str, program: &Path) -> Result<(), LabError> {
         let node = self.node(router)?;
+        if node.is_machine {
+            // Its own start-up keeps the agent running unless it is held.
+            node.run("rm", &["-f", HOLD])?;
+            return Ok(());
+        }
         let path = self.log(router);
         let log = fs::File::options()
             .create(true)
@@ -98,17 +101,27 @@ impl Lab {
         if agents.is_empty() {
             return Err(LabError::Node { node: router.to_owned(), why: "no agent runs there".to_owned() });
         }
+        let node = self.node(router)?;
         for pid in agents {
-            crate::node::end_process(pid);
+            if node.is_machine {
+                node.run("sh", &["-c", &format!("touch {HOLD}; kill -9 {pid}")])?;
+            } else {
+                crate::node::end_process(pid);
+            }
         }
         Ok(())
     }
 
     /// Tells a router's agent to end, as a service manager does before an upgrade, and waits until it has.
     pub fn stop_agent(&self, router: &str) -> Result<(), LabError> {
+        let node = self.node(router)?;
         for pid in self.agents(router)? {
             // It may have ended by itself.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            if node.is_machine {
+                node.run("sh", &["-c", &format!("touch {HOLD}; kill {pid} || true")])?;
+            } else {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            }
         }
         wait::until(STOP_LIMIT, &format!("{router}'s agent to end"), || match self.agents(router) {
             Ok(agents) if agents.is_empty() => Ok(()),
@@ -117,9 +130,18 @@ impl Lab {
         })
     }
 
-    /// Returns the process ids of a router's agents: none or one.
+    /// Returns the process ids of a router's agents, as its own kernel numbers them in a machine: none or one.
     pub fn agents(&self, router: &str) -> Result<Vec<i32>, LabError> {
-        Ok(self.node(router)?.processes(|arguments| {
+        let node = self.node(router)?;
+        if node.is_machine {
+            let look = "pid=$(cat /run/lab/agent.pid) && grep -q agent /proc/$pid/cmdline && echo $pid";
+            let said = command::output(&mut node.command("sh", &["-c", look]), "")?;
+            return Ok(String::from_utf8_lossy(&said.stdout)
+                .lines()
+                .filter_map(|pid| pid.parse().ok())
+                .collect());
+        }
+        Ok(node.processes(|arguments| {
             matches!(arguments, [program, command, ..] if program.ends_with("dlan") && command == "agent")
         }))
     }
@@ -178,13 +200,10 @@ fn public_key(node: &Node) -> Result<String, LabError> {
     })
 }
 
-fn write_secret(path: &Path, text: &str) -> Result<(), LabError> {
-    write_file(path, &format!("{text}\n"))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|source| LabError::File {
-        act: "protect",
-        path: path.to_owned(),
-        source,
-    })
+fn write_secret(node: &Node, path: &str, text: &str) -> Result<(), LabError> {
+    node.write(path, &format!("{text}\n"))?;
+    node.run("chmod", &["0600", path])?;
+    Ok(())
 }
 
 fn random_octets() -> Result<[u8; 32], LabError> {

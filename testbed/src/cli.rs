@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::bench::failover::{Case, Shape, Subject};
 use crate::bench::rest::Situation;
 
-/// Brings a distributed LAN up on this machine, in network namespaces; breaks it, heals it, tests it.
+/// Brings a distributed LAN up on this machine, in network namespaces or with virtual machines as routers; breaks it, heals
+/// it, tests it.
 #[derive(Debug, Parser)]
 #[command(name = "dlan-lab", version, max_term_width = 100)]
 pub struct Cli {
@@ -16,6 +17,9 @@ pub struct Cli {
     /// two runs do not meet. Also the environment variable DLAN_LAB.
     #[arg(long, global = true)]
     pub lab: Option<String>,
+    /// Make the routers virtual machines, with a kernel and a WireGuard of their own; for `up` and `test`.
+    #[arg(long, global = true)]
+    pub machines: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -142,6 +146,48 @@ pub enum Command {
         /// The node.
         node: String,
     },
+    /// Join this terminal with a machine's serial console; Ctrl-] leaves it.
+    Console {
+        /// The router.
+        router: String,
+    },
+    /// Log in to a machine by ssh, from a host on its LAN.
+    Ssh {
+        /// The router.
+        router: String,
+        /// What to run there; left out: a shell.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Cut a machine's power and switch it on again.
+    Reset {
+        /// The router.
+        router: String,
+        /// What its clock says then, in UTC, such as 1970-01-01T00:00:00.
+        #[arg(long, value_name = "TIME")]
+        clock: Option<String>,
+        /// A kernel module that is not there then.
+        #[arg(long, value_name = "MODULE")]
+        without: Option<String>,
+    },
+    /// Keep the state of a machine, its memory and its disk, under a name.
+    Snapshot {
+        /// The router.
+        router: String,
+        /// The name.
+        #[arg(default_value = "kept")]
+        name: String,
+    },
+    /// Put a machine back into a state that was kept.
+    Restore {
+        /// The router.
+        router: String,
+        /// Its name.
+        #[arg(default_value = "kept")]
+        name: String,
+    },
+    /// Make the image that machines boot, unless it is there already.
+    Image,
     /// Measure, side by side with BIRD.
     #[command(subcommand)]
     Bench(Bench),
@@ -150,6 +196,18 @@ pub enum Command {
     Speak {
         /// The file that says over which devices, and where to write what is known.
         orders: PathBuf,
+    },
+    /// Carries out commands for the lab; runs in a machine.
+    #[command(hide = true)]
+    MachineControl,
+    /// Runs a command in a machine; started by the lab itself.
+    #[command(hide = true)]
+    InMachine {
+        /// The first process of its cabinet.
+        cabinet: i32,
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
     },
     /// The process a node lives in; started by the lab itself.
     #[command(hide = true)]

@@ -7,13 +7,27 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::LabError;
+pub use crate::files::{read_file, write_file};
 use crate::impairment;
-use crate::layout::{Cable, Layout, NodePlan, Plug};
+use crate::layout::{Cable, Layout, NodePlan, Plug, Role};
+use crate::machine::plan;
+use crate::machine::qemu::{Fleet, Start};
+use crate::machine::{disk, login};
 use crate::node::{self, Node};
 use crate::topology::Topology;
 
 /// Where labs keep their files.
 pub const RUN_DIR: &str = "/run/dlan-lab";
+
+/// What a lab's routers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// Network namespaces, like everything else.
+    #[default]
+    Namespaces,
+    /// Virtual machines with kernels of their own.
+    Machines,
+}
 
 /// A running lab.
 #[derive(Debug)]
@@ -25,11 +39,18 @@ pub struct Lab {
     /// Its running nodes, by name.
     pub nodes: BTreeMap<String, Node>,
     directory: PathBuf,
+    /// Its machines, where the routers are some.
+    fleet: Option<Fleet>,
 }
 
 impl Lab {
     /// Builds all nodes and cables of a lab that is not up; `progress` hears of each step.
     pub fn up(topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
+        Self::up_on(Backend::Namespaces, topology, progress)
+    }
+
+    /// Builds all nodes and cables of a lab that is not up, and boots its machines, if its routers are some.
+    pub fn up_on(backend: Backend, topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
         needs_root()?;
         let directory = Path::new(RUN_DIR).join(&topology.name);
         remove_directory(&directory)?;
@@ -38,17 +59,56 @@ impl Lab {
             &directory.join("topology.json"),
             &serde_json::to_string_pretty(&topology).unwrap_or_default(),
         )?;
-        let layout = Layout::new(&topology);
-        let mut lab = Self { topology, layout, nodes: BTreeMap::new(), directory };
+        let mut lab = Self::of(topology, directory, BTreeMap::new());
+        if backend == Backend::Machines {
+            lab.prepare_machines(progress)?;
+        }
         for (name, plan) in lab.layout.nodes.clone() {
             progress(&format!("starting {name}"));
-            lab.start_node(&name, &plan)?;
+            lab.start_node(&name, &plan, &Start { words: vec!["lab.hold".to_owned()], ..Start::default() })?;
         }
         progress("plugging cables");
         lab.plug(&lab.layout.cables.clone())?;
         progress("setting delays and losses");
         lab.write_cuts(&BTreeSet::new())?;
+        for machine in lab.nodes.values().filter(|node| node.is_machine) {
+            progress(&format!("waiting for {} to boot", machine.name));
+            lab.fleet()?.wait(machine, &lab.log(&machine.name))?;
+        }
         Ok(lab)
+    }
+
+    /// Returns a lab whose files are in a directory, with these nodes running.
+    fn of(topology: Topology, directory: PathBuf, nodes: BTreeMap<String, Node>) -> Self {
+        let mut layout = Layout::new(&topology);
+        let machines = directory.join("machines");
+        let fleet = machines.exists().then(|| Fleet::new(machines));
+        if fleet.is_some() {
+            plan::split(&mut layout);
+        }
+        Self { topology, layout, nodes, directory, fleet }
+    }
+
+    /// Makes the image and the disks of the machines that the routers are to be.
+    fn prepare_machines(&mut self, progress: &dyn Fn(&str)) -> Result<(), LabError> {
+        progress("making the machines' image");
+        let fleet = Fleet::new(self.directory.join("machines"));
+        make_directory(&self.directory.join("machines"))?;
+        fleet.prepare()?;
+        let key = login::make_key(&self.file("machines/key"))?;
+        for (name, boot) in plan::split(&mut self.layout) {
+            progress(&format!("making {name}'s disk"));
+            disk::make(&fleet.file(&name, "disk"), &name, &boot, &key)?;
+        }
+        self.fleet = Some(fleet);
+        Ok(())
+    }
+
+    /// Returns the machines.
+    pub fn fleet(&self) -> Result<&Fleet, LabError> {
+        self.fleet
+            .as_ref()
+            .ok_or_else(|| LabError::Asked("the routers of this lab are no machines".to_owned()))
     }
 
     /// Finds the running lab called `name`, or the only one that runs.
@@ -68,9 +128,9 @@ impl Lab {
             }
         };
         let directory = Path::new(RUN_DIR).join(&name);
-        let nodes: BTreeMap<_, _> = node::holders(Some(&name))
+        let mut nodes: BTreeMap<_, _> = node::holders(Some(&name))
             .into_iter()
-            .map(|(pid, _, node)| (node.clone(), Node { name: node, pid }))
+            .map(|(pid, _, node)| (node.clone(), Node { name: node, pid, is_machine: false }))
             .collect();
         if nodes.is_empty() {
             return Err(LabError::Asked(format!("the lab '{name}' is not up")));
@@ -79,8 +139,12 @@ impl Lab {
             .map_err(|error| {
                 LabError::Asked(format!("the lab '{name}' is damaged ({error}): `dlan-lab down {name}`"))
             })?;
-        let layout = Layout::new(&topology);
-        Ok(Self { topology, layout, nodes, directory })
+        if directory.join("machines").exists() {
+            for node in nodes.values_mut() {
+                node.is_machine = topology.router(&node.name).is_some();
+            }
+        }
+        Ok(Self::of(topology, directory, nodes))
     }
 
     /// Takes a lab down, whatever state it is in, and returns how many nodes it ended.
@@ -94,7 +158,7 @@ impl Lab {
             }
             ended += holders.len();
             for (pid, _, node) in holders {
-                Node { name: node, pid }.end();
+                Node { name: node, pid, is_machine: false }.end();
             }
         }
         remove_directory(&Path::new(RUN_DIR).join(name))?;
@@ -131,7 +195,7 @@ impl Lab {
         for Cable(a, b) in self.layout.cables.iter().filter(|cable| cable.touches(&node.name)) {
             let far = if a.node == node.name { b } else { a };
             if let Some(other) = self.nodes.get(&far.node) {
-                other.run("ip", &["link", "delete", &far.device])?;
+                other.cabinet().run("ip", &["link", "delete", &far.device])?;
             }
         }
         node.end();
@@ -142,6 +206,35 @@ impl Lab {
     /// Switches a node on again and plugs its cables in.
     pub fn power_on(&mut self, name: &str) -> Result<(), LabError> {
         self.power_on_after(name, |_| Ok(()))
+    }
+
+    /// Cuts the power of a machine and switches it on again, its cables staying where they are; returns when it has booted.
+    pub fn reset(&self, name: &str, start: &Start) -> Result<(), LabError> {
+        self.cut_power(name)?;
+        self.boot(name, start)?;
+        self.wait_for_boot(name)
+    }
+
+    /// Cuts the power of a machine: what it had not written to its disk is gone.
+    pub fn cut_power(&self, name: &str) -> Result<(), LabError> {
+        self.fleet()?.cut_power(&self.node(name)?.cabinet());
+        Ok(())
+    }
+
+    /// Switches a machine on whose power was cut, and does not wait.
+    pub fn boot(&self, name: &str, start: &Start) -> Result<(), LabError> {
+        self.switch_on(&self.node(name)?.cabinet(), start)
+    }
+
+    /// Waits until a machine has booted.
+    pub fn wait_for_boot(&self, name: &str) -> Result<(), LabError> {
+        let node = self.node(name)?;
+        self.fleet()?.wait(node, &self.log(&node.name))
+    }
+
+    fn switch_on(&self, cabinet: &Node, start: &Start) -> Result<(), LabError> {
+        let host_id = self.topology.router(&cabinet.name).map_or(0, |router| router.host_id);
+        self.fleet()?.start(cabinet, host_id, &self.log(&cabinet.name), start)
     }
 
     /// Switches a node on again, and plugs its cables in once `boot` is done there.
@@ -155,7 +248,10 @@ impl Lab {
             Some(_) => return Err(LabError::Asked(format!("'{name}' is on already"))),
             None => return Err(LabError::Asked(format!("'{name}' is not in this lab"))),
         };
-        self.start_node(name, &plan)?;
+        self.start_node(name, &plan, &Start::default())?;
+        if self.node(name)?.is_machine {
+            self.wait_for_boot(name)?;
+        }
         boot(self.node(name)?)?;
         let cables: Vec<Cable> = self
             .layout
@@ -233,9 +329,9 @@ impl Lab {
         write_file(&self.file("cuts"), &text.join("\n"))
     }
 
-    fn start_node(&mut self, name: &str, plan: &NodePlan) -> Result<(), LabError> {
+    fn start_node(&mut self, name: &str, plan: &NodePlan, start: &Start) -> Result<(), LabError> {
         let etc = self.directory.join("etc").join(name);
-        let node = Node::start(&self.topology.name, name, &etc, &plan.hosts)?;
+        let mut node = Node::start(&self.topology.name, name, &etc, &plan.hosts)?;
         for (path, value) in &plan.settings {
             let path = PathBuf::from("/proc/sys").join(path);
             node.inside(|| write_file(&path, value))??;
@@ -243,6 +339,10 @@ impl Lab {
         node.ip(&plan.ip)?;
         if !plan.nftables.is_empty() {
             node.feed("nft", &["-f", "-"], &plan.nftables)?;
+        }
+        if self.fleet.is_some() && plan.role == Role::Router {
+            self.switch_on(&node, start)?;
+            node.is_machine = true;
         }
         self.nodes.insert(name.to_owned(), node);
         Ok(())
@@ -267,7 +367,7 @@ impl Lab {
         }
         // Addresses come before the routes that need them.
         for (name, lines) in lines {
-            self.node(name)?.ip(&lines)?;
+            self.node(name)?.cabinet().ip(&lines)?;
         }
         Ok(())
     }
@@ -291,14 +391,4 @@ fn remove_directory(path: &Path) -> Result<(), LabError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Writes a file; the error names it.
-pub fn write_file(path: &Path, text: &str) -> Result<(), LabError> {
-    fs::write(path, text).map_err(|source| LabError::File { act: "write", path: path.to_owned(), source })
-}
-
-/// Reads a file; the error names it.
-pub fn read_file(path: &Path) -> Result<String, LabError> {
-    fs::read_to_string(path).map_err(|source| LabError::File { act: "read", path: path.to_owned(), source })
 }

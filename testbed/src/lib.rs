@@ -1,7 +1,7 @@
-//! The lab: a mesh of network namespaces on one machine, from a topology file.
+//! The lab: a mesh of network namespaces on one machine, from a topology file; on request with virtual machines as routers.
 //!
 //! `topology` is the file as types, `layout` and `impairment` say what that means for each node (pure), `node` and
-//! `lab` make it so, `run` carries out the command line.
+//! `lab` make it so, `machine` puts machines in the place of routers, `run` carries out the command line.
 
 pub mod agent;
 pub mod agent_config;
@@ -14,12 +14,15 @@ pub mod demo;
 pub mod dhcp;
 pub mod dig;
 pub mod error;
+pub mod files;
 pub mod flood;
 pub mod foreign;
 pub mod impairment;
 pub mod inject;
 pub mod lab;
 pub mod layout;
+pub mod machine;
+pub mod machines;
 pub mod node;
 pub mod node_init;
 pub mod observe;

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::command::{self, CommandError};
 use crate::error::LabError;
+use crate::files::{read_file, write_file};
 
 /// Files of `/etc` that each node has for itself; everything else is the host's, seen through a symbolic link.
 const OWN_FILES: [&str; 7] = ["config", "dlan", "hosts", "hostname", "iproute2", "resolv.conf", "sysctl.d"];
@@ -19,8 +20,10 @@ const OWN_FILES: [&str; 7] = ["config", "dlan", "hosts", "hostname", "iproute2",
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Its first process, as the host numbers it.
+    /// Its first process, as the host numbers it; a machine's is its cabinet's.
     pub pid: i32,
+    /// Whether it is a machine.
+    pub is_machine: bool,
 }
 
 impl Node {
@@ -37,11 +40,23 @@ impl Node {
             node: name.to_owned(),
             why: format!("its first process is unknown: '{}'", said.trim()),
         })?;
-        Ok(Self { name: name.to_owned(), pid })
+        Ok(Self { name: name.to_owned(), pid, is_machine: false })
+    }
+
+    /// Returns the namespaces that a machine stands in; any other node is its own.
+    pub fn cabinet(&self) -> Self {
+        Self { is_machine: false, ..self.clone() }
     }
 
     /// Returns a command that runs inside the node.
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, program: &str, arguments: &[S]) -> Command {
+        if self.is_machine {
+            // The machine has the agent's program by name, not where it was built.
+            let program = if program.ends_with("/dlan") { "dlan" } else { program };
+            let mut command = Command::new("/proc/self/exe");
+            command.args(["in-machine", &self.pid.to_string(), "--"]).arg(program).args(arguments);
+            return command;
+        }
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.pid.to_string(), "-n", "-m", "-u", "-p", "--", program]).args(arguments);
         command
@@ -87,7 +102,29 @@ impl Node {
         })
     }
 
-    /// Returns a path of the node's file system as the host sees it.
+    /// Returns the text of a file in the node.
+    pub fn read(&self, path: &str) -> Result<String, LabError> {
+        if self.is_machine {
+            return Ok(self.run("cat", &[path])?);
+        }
+        read_file(&self.path(path))
+    }
+
+    /// Replaces a file in the node; a machine's is on its disk when this returns.
+    pub fn write(&self, path: &str, text: &str) -> Result<(), LabError> {
+        if self.is_machine {
+            self.feed("sh", &["-c", "cat > \"$0\" && sync", path], text)?;
+            return Ok(());
+        }
+        write_file(&self.path(path), text)
+    }
+
+    /// Returns whether there is such a file in the node.
+    pub fn exists(&self, path: &str) -> bool {
+        if self.is_machine { self.succeeds("test", &["-e", path]) } else { self.path(path).exists() }
+    }
+
+    /// Returns a path of the node's file system as the host sees it; a machine's file system nobody else sees.
     pub fn path(&self, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", self.pid))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::LabError;
-use crate::lab::{Lab, read_file};
+use crate::lab::Lab;
 use crate::topology::RouterKind;
 use crate::wait;
 
@@ -119,8 +119,8 @@ impl Lab {
 
     /// Returns how many packets a router has sent by a device.
     pub fn sent_packets(&self, router: &str, device: &str) -> Result<u64, LabError> {
-        let path = self.node(router)?.path(&format!("/sys/class/net/{device}/statistics/tx_packets"));
-        Ok(read_file(&path)?.trim().parse().unwrap_or_default())
+        let path = format!("/sys/class/net/{device}/statistics/tx_packets");
+        Ok(self.node(router)?.read(&path)?.trim().parse().unwrap_or_default())
     }
 
     /// Returns how many packets dlan's nftables table in a router has dropped, by all its counters.
@@ -157,8 +157,7 @@ impl Lab {
         let ids = neighbors.filter_map(|name| self.topology.router(name)).map(|router| router.host_id);
         let devices: Vec<String> = ids.map(|id| format!("dlan-vx{id}")).collect();
         wait::until(COLD_START_LIMIT, &format!("the links of {router}"), || {
-            let missing =
-                devices.iter().find(|device| !node.path(&format!("/sys/class/net/{device}")).exists());
+            let missing = devices.iter().find(|device| !node.exists(&format!("/sys/class/net/{device}")));
             missing.map_or(Ok(()), |device| Err(format!("{device} is missing")))
         })
     }

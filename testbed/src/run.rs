@@ -9,8 +9,10 @@ use crate::console::Console;
 use crate::demo;
 use crate::error::LabError;
 use crate::inject;
-use crate::lab::{Lab, write_file};
+use crate::lab::{Backend, Lab, write_file};
 use crate::layout::Role;
+use crate::machine::control;
+use crate::machines;
 use crate::node;
 use crate::node_init;
 use crate::observe::COLD_START_LIMIT;
@@ -26,13 +28,24 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     let console = Console::default();
     let lab = cli.lab.or_else(|| std::env::var("DLAN_LAB").ok());
     let lab = lab.as_deref();
+    let backend = if cli.machines { Backend::Machines } else { Backend::Namespaces };
     match cli.command {
         Command::NodeInit { first: true, node, etc, .. } => node_init::first(&node, &etc)?,
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
-        Command::Up { topology, bare, keep } => return up(console, &topology, (bare, keep)),
+        Command::Up { topology, bare, keep } => return up(console, (backend, &topology), (bare, keep)),
         Command::Down { lab } => down(console, lab)?,
         Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
         Command::Bench(command) => return bench::run(console, command),
+        Command::MachineControl => control::serve()?,
+        Command::InMachine { cabinet, command } => return machines::run_inside(cabinet, &command),
+        Command::Console { router } => machines::console(&Lab::open(lab)?, &router)?,
+        Command::Ssh { router, command } => return machines::ssh(&Lab::open(lab)?, &router, &command),
+        Command::Reset { router, clock, without } => {
+            machines::reset(console, &Lab::open(lab)?, &router, (clock, without))?;
+        }
+        Command::Snapshot { router, name } => machines::snapshot(console, &Lab::open(lab)?, &router, &name)?,
+        Command::Restore { router, name } => machines::restore(console, &Lab::open(lab)?, &router, &name)?,
+        Command::Image => machines::image(console)?,
         Command::Status => status(console, &Lab::open(lab)?),
         Command::Exec { node, command } => return exec(&Lab::open(lab)?, &node, &command),
         Command::Shell { node } => return exec(&Lab::open(lab)?, &node, &["bash".to_owned()]),
@@ -82,11 +95,15 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     Ok(0)
 }
 
-fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<u8, LabError> {
+fn up(
+    console: Console,
+    (backend, path): (Backend, &Path),
+    (bare, keep): (bool, bool),
+) -> Result<u8, LabError> {
     let topology = Topology::find(path)?;
     let name = topology.name.clone();
     if signals::is_working_process()? {
-        return build(console, topology, (bare, keep));
+        return build(console, (backend, topology), (bare, keep));
     }
     if !node::holders(Some(&name)).is_empty() {
         return Err(LabError::Asked(format!(
@@ -96,9 +113,13 @@ fn up(console: Console, path: &Path, (bare, keep): (bool, bool)) -> Result<u8, L
     signals::supervise(&[name])
 }
 
-fn build(console: Console, topology: Topology, (bare, keep): (bool, bool)) -> Result<u8, LabError> {
+fn build(
+    console: Console,
+    (backend, topology): (Backend, Topology),
+    (bare, keep): (bool, bool),
+) -> Result<u8, LabError> {
     let name = topology.name.clone();
-    let brought_up = Lab::up(topology, &|step| console.replace(step)).and_then(|lab| {
+    let brought_up = Lab::up_on(backend, topology, &|step| console.replace(step)).and_then(|lab| {
         if bare {
             return Ok(lab);
         }

@@ -1,0 +1,48 @@
+//! Routers as virtual machines: their own kernel, booted from nothing, with the kernel's WireGuard.
+//!
+//! A machine stands in a *cabinet*: the namespaces that the router would be without it. The cables of the topology end in the
+//! cabinet, at bridges that lead to the machine's two ports, so that hosts, homes, the internet, and all that impairs or watches
+//! them are the same as without machines; and what is in a cabinet ends with it.
+
+pub mod control;
+pub mod cpio;
+pub mod disk;
+pub mod image;
+pub mod login;
+pub mod modules;
+pub mod plan;
+pub mod qemu;
+pub mod serial;
+
+use std::net::Ipv4Addr;
+
+/// The cabinet's end of the line over which the lab speaks to a machine.
+pub const CABINET_END: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
+/// The machine's end of it.
+pub const MACHINE_END: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 2);
+/// Where the machine listens there.
+pub const CONTROL_PORT: u16 = 7;
+/// The network namespace in the machine that the line ends in: no route, filter or device of the router's touches it.
+pub const CONTROL_NAMESPACE: &str = "/run/netns/control";
+/// A machine's memory, in MiB.
+pub const MEMORY: u32 = 160;
+
+/// A port of a machine: the tap device in the cabinet, its bridge there if it has one, and the device's name in the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// The tap device.
+    pub tap: &'static str,
+    /// The bridge in the cabinet.
+    pub bridge: Option<&'static str>,
+    /// The last octet of the hardware address, by which the machine's start-up names the device.
+    pub number: u8,
+}
+
+/// The ports of every machine.
+pub const PORTS: [Port; 3] = [
+    Port { tap: "t-wan", bridge: Some("sw-wan"), number: 1 },
+    Port { tap: "t-lan", bridge: Some(crate::layout::LAN), number: 2 },
+    Port { tap: "t-ctl", bridge: None, number: 3 },
+];
+/// The device in the machine that its LAN's bridge has as its port.
+pub const LAN_PORT: &str = "lan0";
