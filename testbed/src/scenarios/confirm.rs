@@ -193,7 +193,7 @@ fn clean_up(stage: &mut Stage) -> Result<(), LabError> {
 }
 
 /// Waits until the apply behind the first `before` ones has come to this outcome.
-fn wait_for_outcome(stage: &Stage, before: usize, outcome: &str) -> Result<(), LabError> {
+pub(super) fn wait_for_outcome(stage: &Stage, before: usize, outcome: &str) -> Result<(), LabError> {
     wait::until(LIMIT, "the outcome in `dlan history`", || {
         let applies = applies(stage).map_err(|error| error.with_causes())?;
         match applies.get(before) {

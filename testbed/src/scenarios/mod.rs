@@ -9,6 +9,7 @@ mod costs;
 mod drift;
 mod failures;
 mod filters;
+mod first;
 mod floods;
 mod hosts;
 mod keys;
@@ -89,6 +90,7 @@ pub fn all() -> Vec<Scenario> {
         failures::SCENARIOS,
         leaks::SCENARIOS,
         confirm::SCENARIOS,
+        first::SCENARIOS,
         services::SCENARIOS,
         service_limits::SCENARIOS,
         service_moves::SCENARIOS,
