@@ -113,7 +113,7 @@ async fn agent(output: &Output, config: &Path) -> u8 {
     let Err(error) = daemon::run(AgentPaths::new(config)).await else { return EXIT_OK };
     output.error(&with_causes(&error));
     match error {
-        AgentError::Start(StartError::Rejected(_) | StartError::NoConfig) => EXIT_CONFIG_REJECTED,
+        AgentError::Start(StartError::Rejected(_)) => EXIT_CONFIG_REJECTED,
         AgentError::Start(StartError::System(_) | StartError::Recovery(_))
         | AgentError::Lock(_)
         | AgentError::Bind(_)

@@ -12,6 +12,9 @@ use super::uci::FILE_OCTETS_MAX;
 /// Where the configuration is when nothing else is said.
 pub const CONFIG_FILE: &str = "/etc/config/dlan";
 
+/// What has the system take in other programs' changed files when nothing else is said.
+pub const RELOAD_PROGRAM: &str = "/sbin/reload_config";
+
 const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
 
 /// Reads a file: a configuration, or every error the file has.

@@ -29,7 +29,7 @@ mod types;
 
 pub use effective::{EffectiveOption, Origin, effective, effective_text};
 pub use error::{ConfigError, ConfigErrors};
-pub use load::{CONFIG_FILE, hostname, load};
+pub use load::{CONFIG_FILE, RELOAD_PROGRAM, hostname, load};
 pub use parse::{Loaded, Source, name_from_hostname, parse};
 pub use types::{
     Config, DelegateConfig, DeviceSource, Endpoint, HOST_ID_LIMIT, HostId, LISTEN_PORT_DEFAULT, LanAddress,

@@ -1,14 +1,14 @@
 //! The window in which an apply waits to be confirmed: opened, kept, or ended by what was before it.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::Daemon;
 use super::requests::refused;
 use super::transaction::{Applying, Candidate};
-use super::work;
+use super::{Daemon, Ground, work};
 use crate::caller::{self, Caller};
 use crate::causes::with_causes;
 use crate::control::apply_report::WindowReport;
@@ -173,26 +173,46 @@ impl Daemon {
                 .map_err(|error| format!("{}: nothing was changed", with_causes(&error)))?;
         }
         let kept = durable::read(&self.paths.checkpoint).map_err(|error| with_causes(&error))?;
-        let text =
-            kept.ok_or("there is no confirmed state to return to yet: apply without --confirm first")?;
-        // Who may read the configuration does not change with it.
-        let mode = FileSnapshot::take(&self.paths.config).ok().and_then(|file| Some(file.content?.mode));
-        let content = Some(FileContent { text, mode: mode.unwrap_or(file::PRIVATE) });
-        let own = FileSnapshot { path: self.paths.config.clone(), content };
-        let others = applying.before.iter().filter(|file| file.path != own.path).cloned();
+        let mut confirmed = match (kept, self.ground) {
+            (Some(text), _) => vec![self.as_kept(text)],
+            (None, Ground::Nothing) => self.without_configuration(applying),
+            (None, Ground::Configuration | Ground::GivenUp) => {
+                return Err(
+                    "there is no confirmed state to return to yet: apply without --confirm first".to_owned()
+                );
+            }
+        };
+        confirmed.extend(applying.before.iter().filter(|file| file.path != self.paths.config).cloned());
         let window = Window {
             // The hash of nothing under a key from the system's randomness.
             token: window::token(RandomState::new().build_hasher().finish()),
             by: applying.by.to_string(),
             time: applying.time,
             tried: applying.text.clone(),
-            confirmed: std::iter::once(own.clone()).chain(others).collect(),
+            confirmed,
         };
         self.write_note(&window)?;
         let required = candidate.orders.require.clone();
         info!(seconds = length.as_secs(), by = %window.by, "a window is open: unconfirmed, this apply is undone");
         self.window = Some(OpenWindow::open(self.clock.now(), caller::ticks_now(), window, length, required));
         Ok(())
+    }
+
+    /// Returns the configuration as it comes back with this text.
+    fn as_kept(&self, text: String) -> FileSnapshot {
+        // Who may read the configuration does not change with it.
+        let mode = FileSnapshot::take(&self.paths.config).ok().and_then(|file| Some(file.content?.mode));
+        let content = Some(FileContent { text, mode: mode.unwrap_or(file::PRIVATE) });
+        FileSnapshot { path: self.paths.config.clone(), content }
+    }
+
+    /// Returns the files that say that there is no configuration: what was staged gives way to a file without a section, if
+    /// that was there before; what is confirmed by half is no last good one.
+    fn without_configuration(&self, applying: &Applying) -> Vec<FileSnapshot> {
+        let absent = |path: &PathBuf| FileSnapshot { path: path.clone(), content: None };
+        let before = applying.before.iter().find(|file| file.path == self.paths.config);
+        let own = before.filter(|file| file.is_blank_config()).cloned();
+        vec![own.unwrap_or_else(|| absent(&self.paths.config)), absent(&self.paths.checkpoint)]
     }
 
     /// Keeps what the window tries: the last good configuration first, for without it a start could not return to it.
@@ -206,6 +226,7 @@ impl Daemon {
         let what = (window.time, window.tried.as_str());
         recovery::remember(&self.paths.history, &window.by, what, ApplyOutcome::Confirmed);
         self.window = None;
+        self.ground = Ground::Configuration;
         self.reconciler.handle_kept();
         Ok(())
     }
@@ -215,6 +236,10 @@ impl Daemon {
         let open = self.window.take()?.window;
         warn!(%outcome, "returning to the state before an unconfirmed apply");
         self.give_back(open.clone(), outcome);
+        if self.ground == Ground::Nothing {
+            self.give_up_first();
+            return None;
+        }
         // Not read from the disk, which may not have taken it.
         let text = open.confirmed.into_iter().next()?.content?.text;
         match self.parse(&text) {

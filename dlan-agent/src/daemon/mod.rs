@@ -1,11 +1,14 @@
 //! The composition root: builds the parts and ties them together; what to do is decided by the parts.
 
 mod calls;
+mod configuration;
 mod confirm;
+mod done;
 mod drain;
 mod engine_view;
 #[cfg(test)]
 mod faults;
+mod idle;
 mod measured;
 mod names;
 mod ospf;
@@ -17,7 +20,7 @@ mod transaction;
 mod work;
 mod zones_view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,23 +33,23 @@ use ospf_lite::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use self::confirm::Unreturned;
+use self::idle::Idle;
 use self::names::Names;
+use self::startup::Started;
 use self::transaction::Applying;
 use self::work::Done;
-use crate::config::service::openings;
-use crate::config::{self, Config, HostId, Loaded};
+use crate::config::{Config, HostId};
 use crate::control::protocol::{Reply, Request};
 use crate::control::server::{BindError, Call, Server};
 use crate::endpoints::{EndpointAction, Endpoints};
 use crate::lock::{AgentLock, LockError};
 use crate::mtu::MtuFollower;
-use crate::plan::reroute::Loss;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
-use crate::round_trips::{Echoes, RoundTrips};
+use crate::round_trips::RoundTrips;
 use crate::routing::InterfaceFeed;
 use crate::services::Services;
 use crate::system::System;
@@ -91,19 +94,35 @@ async fn run_here(paths: AgentPaths) -> Result<(), AgentError> {
     let _lock = AgentLock::take(&paths.run_directory)?;
     let start = startup::start(&paths)?;
     let server = Server::bind(&paths.control_socket)?;
-    let (calls_in, calls) = mpsc::channel(CALLS_MAX);
+    let (calls_in, mut calls) = mpsc::channel(CALLS_MAX);
     tokio::spawn(server.serve(calls_in));
-    let signals = Signals::listen().map_err(AgentError::Signals)?;
-    let mut daemon = Daemon::new(paths, start);
-    info!(version = env!("CARGO_PKG_VERSION"), name = %daemon.config.mesh.name, "agent runs");
-    let ended = daemon.run(calls, signals).await;
+    let mut signals = Signals::listen().map_err(AgentError::Signals)?;
+    let mut life = match start {
+        Started::Configured(start) => Life::Working(Daemon::working(paths, *start)),
+        Started::Unconfigured(idle) => Life::Idle(idle),
+    };
+    info!(version = env!("CARGO_PKG_VERSION"), "agent runs");
+    loop {
+        life = match life {
+            Life::Working(daemon) => match daemon.run(&mut calls, &mut signals).await? {
+                Some(idle) => Life::Idle(idle),
+                None => break,
+            },
+            Life::Idle(idle) => match idle.run(&mut calls, &mut signals).await {
+                Some(daemon) => Life::Working(daemon),
+                None => break,
+            },
+        };
+    }
     info!("agent ends; links and routes stay");
-    ended
+    Ok(())
 }
 
-/// Returns the ports on which WireGuard is to be reached.
-fn ports(config: &Config) -> BTreeSet<u16> {
-    config.wans.iter().map(|wan| wan.listen_port).collect()
+/// What an agent is while it runs.
+enum Life {
+    Working(Box<Daemon>),
+    /// Without a configuration.
+    Idle(Box<Idle>),
 }
 
 struct Signals {
@@ -155,6 +174,7 @@ struct Daemon {
     repaired: Option<(Instant, Vec<String>)>,
     /// What the mesh was told of the zones of this router's LANs.
     zones_told: Option<PrivateContent>,
+    ground: Ground,
     /// The apply that is not through.
     applying: Option<Applying>,
     /// The apply that is not confirmed.
@@ -175,6 +195,17 @@ struct Daemon {
     next_tick: Instant,
 }
 
+/// What a configuration that is tried stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// There is one to return to, or it is the one that was found at the start.
+    Configuration,
+    /// It is the first one of this router: what it returns to is none at all.
+    Nothing,
+    /// It was the first one, and is given up.
+    GivenUp,
+}
+
 enum Wake {
     Ended,
     Reload,
@@ -186,14 +217,22 @@ enum Wake {
 }
 
 impl Daemon {
+    /// Makes an agent that brings about the configuration it starts with.
+    fn working(paths: AgentPaths, start: startup::Start) -> Box<Self> {
+        let mut daemon = Box::new(Self::new(paths, start));
+        daemon.bring_about();
+        daemon
+    }
+
+    /// Makes an agent that has nothing to bring about yet.
     fn new(paths: AgentPaths, start: startup::Start) -> Self {
         let (done_in, done) = mpsc::channel(DONE_MAX);
         let clock = Clock::start();
         if start.is_recovered {
             work::reload_system(&done_in, &start.loaded.config.mesh.reload_program);
         }
-        let mut daemon = Self {
-            system: Arc::new(start.system),
+        Self {
+            system: start.system,
             paths,
             clock,
             done_in,
@@ -214,6 +253,7 @@ impl Daemon {
             peers: BTreeMap::new(),
             repaired: None,
             zones_told: None,
+            ground: Ground::Configuration,
             applying: None,
             window: None,
             unreturned: start.unreturned,
@@ -224,28 +264,33 @@ impl Daemon {
             installed_due: false,
             interfaces_due: false,
             next_tick: clock.now(),
-        };
-        daemon.bring_about();
-        daemon
+        }
     }
 
-    async fn run(&mut self, mut calls: mpsc::Receiver<Call>, mut signals: Signals) -> Result<(), AgentError> {
+    /// Works until the agent is told to end, or until its first configuration is given up: then there is nothing to do.
+    async fn run(
+        mut self: Box<Self>,
+        calls: &mut mpsc::Receiver<Call>,
+        signals: &mut Signals,
+    ) -> Result<Option<Box<Idle>>, AgentError> {
         work::watch(&self.system, &self.done_in);
         self.is_asking_peers = true;
         work::peers(&self.system, &self.done_in, self.config.mesh.wg_device.clone());
-        loop {
+        while self.ground != Ground::GivenUp {
             self.pump().await?;
-            match self.wait(&mut calls, &mut signals).await {
+            match self.wait(calls, signals).await {
                 Wake::Ended => {
                     let leaving = Leaving::Restart(RestartReason::SoftwareRestart);
-                    return self.end(Some(leaving).filter(|_| self.config.mesh.graceful_restart)).await;
+                    self.end(Some(leaving).filter(|_| self.config.mesh.graceful_restart)).await?;
+                    return Ok(None);
                 }
                 Wake::Reload => self.reload(),
                 Wake::Call(Call { request: Request::Stop {}, answer, .. }) => {
                     // The client may have gone away; the agent ends all the same.
                     let _ = answer.send(Reply::Stopping);
-                    self.let_answers_out().await;
-                    return self.end(Some(Leaving::ForGood)).await;
+                    let_answers_out().await;
+                    self.end(Some(Leaving::ForGood)).await?;
+                    return Ok(None);
                 }
                 Wake::Call(call) => self.handle_call(call),
                 Wake::Done(done) => self.handle_done(done),
@@ -254,6 +299,8 @@ impl Daemon {
                 Wake::Timeout => self.handle_timeout().await?,
             }
         }
+        self.end(Some(Leaving::ForGood)).await?;
+        Ok(Some(Box::new(Idle::after(*self))))
     }
 
     async fn wait(&mut self, calls: &mut mpsc::Receiver<Call>, signals: &mut Signals) -> Wake {
@@ -334,146 +381,6 @@ impl Daemon {
         Ok(())
     }
 
-    fn ask_peers(&mut self) {
-        let device = &self.config.mesh.wg_device;
-        let is_there = self.reconciler.known().is_some_and(|known| known.links.contains_key(device));
-        if is_there && !std::mem::replace(&mut self.is_asking_peers, true) {
-            work::peers(&self.system, &self.done_in, device.clone());
-        }
-    }
-
-    fn handle_done(&mut self, done: Done) {
-        let now = self.clock.now();
-        match done {
-            Done::Gathered(Ok(facts)) => {
-                self.reconciler.handle_facts(now, *facts);
-                self.interfaces_due = true;
-            }
-            Done::Gathered(Err(error)) => self.reconciler.handle_facts_failed(now, error),
-            Done::Observed(Ok(state)) => {
-                self.reconciler.handle_observed(now, *state);
-                self.interfaces_due = true;
-            }
-            Done::Observed(Err(error)) => self.reconciler.handle_observe_failed(now, error),
-            Done::Applied(outcome) => {
-                self.reconciler.handle_applied(now, outcome);
-                self.interfaces_due = true;
-            }
-            Done::Rerouted(outcome) => self.reconciler.handle_rerouted(now, &outcome),
-            Done::Hint => self.reconciler.handle_hint(now),
-            Done::DeviceDown(device) if self.reconciler.is_up(&device) => {
-                self.handle_lost(&device, Loss::Device);
-                self.interfaces_due = true;
-            }
-            Done::DeviceDown(_) => {}
-            Done::Resolved(peer, answer) => {
-                if let Err(error) = &answer {
-                    warn!(%error, "endpoint not resolved");
-                }
-                self.endpoints.handle_resolved(now, &peer, answer);
-            }
-            Done::Name(name, answer) => self.services.handle_name(now, &name, answer),
-            Done::Health(subject, answer) => self.services.handle_health(now, &subject, answer),
-            Done::Peers(answer) => self.handle_peers(now, answer),
-            Done::Echoes(echoes) => self.handle_echoes(now, echoes),
-            Done::Previewed(checked, answer) => self.handle_previewed(*checked, answer),
-            Done::Checked(checked) => self.handle_checked(checked.map(|checked| *checked)),
-            Done::Required(name) => self.handle_required(&name),
-            Done::Reloaded(result) => self.handle_reloaded(result),
-        }
-    }
-
-    fn handle_echoes(&mut self, now: Instant, echoes: Result<Echoes, String>) {
-        let echoes = echoes.unwrap_or_else(|error| {
-            warn!(%error, "neighbors cannot be asked for an echo");
-            Echoes::default()
-        });
-        if self.round_trips.handle_echoes(now, &echoes) {
-            self.interfaces_due = true;
-            self.tell();
-            if let Err(error) = measured::write(&self.paths.run_directory, &self.round_trips.settled()) {
-                warn!(%error, "round-trip times are measured afresh by the next start");
-            }
-        }
-    }
-
-    fn handle_peers(&mut self, now: Instant, answer: Result<work::Peers, String>) {
-        self.is_asking_peers = false;
-        match answer {
-            Ok(peers) => {
-                self.endpoints.handle_peers(now, &peers);
-                let links = self.config.links.iter();
-                let of_link = |link: &config::LinkConfig| Some((link.host_id, *peers.get(&link.public_key)?));
-                self.peers = links.filter_map(of_link).collect();
-            }
-            // At the start there may be no device yet.
-            Err(_) if !self.has_asked_peers => {}
-            Err(error) => warn!(%error, "WireGuard does not say how its peers are"),
-        }
-        if !std::mem::replace(&mut self.has_asked_peers, true) {
-            self.endpoints.handle_config(now, &self.config);
-        }
-    }
-
-    /// Makes the configuration in `self.config` the one to bring about, and returns its number.
-    fn bring_about(&mut self) -> u64 {
-        let now = self.clock.now();
-        let config = self.mtus.effective(&self.config);
-        if self.has_asked_peers {
-            self.endpoints.handle_config(now, &config);
-        }
-        self.round_trips.handle_config(now, &config);
-        self.services.handle_config(now, &config);
-        self.interfaces_due = true;
-        let generation = self.reconciler.handle_config(now, config);
-        if self.window.is_some() {
-            self.reconciler.handle_trial();
-        }
-        generation
-    }
-
-    fn reload(&mut self) {
-        if self.applying.is_some() || self.window.is_some() || self.unreturned.is_some() {
-            warn!(
-                "told to read the configuration while an apply is not through, not confirmed or not undone: not read"
-            );
-            return;
-        }
-        match config::load(&self.paths.config) {
-            Ok(loaded) => {
-                self.take_config(loaded);
-            }
-            Err(errors) => self.reject_config(&errors),
-        }
-    }
-
-    fn take_config(&mut self, loaded: Loaded) -> u64 {
-        self.config_errors.clear();
-        let before = std::mem::replace(&mut self.config, loaded.config);
-        self.text = loaded.text;
-        if openings(&before) != openings(&self.config) || ports(&before) != ports(&self.config) {
-            // A firewall of the system's own opens them by the file.
-            work::reload_system(&self.done_in, &self.config.mesh.reload_program);
-        }
-        self.mtus.handle_config(&before, &self.config);
-        let generation = self.bring_about();
-        self.tell();
-        generation
-    }
-
-    /// Tells the mesh what this router says of itself.
-    fn tell(&self) {
-        let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
-        work::tell(&driver, &self.config, &self.round_trips.settled());
-    }
-
-    fn reject_config(&mut self, errors: &config::ConfigErrors) {
-        self.config_errors = errors.to_string().lines().map(str::to_owned).collect();
-        for error in &self.config_errors {
-            error!(%error, "configuration rejected, nothing changes");
-        }
-    }
-
     /// Tells the neighbors by BFD that this end is no failure, and by OSPF how it is to be taken.
     async fn end(&self, leaving: Option<Leaving>) -> Result<(), AgentError> {
         if let Some(engine) = &self.engine {
@@ -486,9 +393,9 @@ impl Daemon {
         }
         Ok(())
     }
+}
 
-    /// Lets the task that writes the last answer have its turn before the runtime ends.
-    async fn let_answers_out(&self) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+/// Lets the task that writes the last answer have its turn before the runtime ends.
+async fn let_answers_out() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }

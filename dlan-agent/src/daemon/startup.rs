@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ospf_lite::config::{Config as EngineConfig, GraceConfig};
 use ospf_lite::driver::{self, DriverConfig, DriverEvent, DriverHandle};
@@ -11,6 +12,7 @@ use tracing::{error, warn};
 use vxlan::netlink::{LinksConfig, Program};
 
 use super::confirm::Unreturned;
+use super::idle::Idle;
 use super::measured;
 use crate::addressing;
 use crate::causes::with_causes;
@@ -70,9 +72,6 @@ pub enum StartError {
     /// The configuration is rejected and there is no good one from before.
     #[error("{0}\nThe configuration is rejected, and there is no last good one to run")]
     Rejected(ConfigErrors),
-    /// There is no configuration at all.
-    #[error("there is no configuration: write a first one with `dlan init`")]
-    NoConfig,
     /// What was before an unconfirmed apply cannot be brought back.
     #[error("cannot return to the state before an unconfirmed apply")]
     Recovery(#[source] StoreError),
@@ -81,9 +80,17 @@ pub enum StartError {
     System(#[source] Box<SystemError>),
 }
 
+/// What a start comes to.
+pub(super) enum Started {
+    /// This is to be run.
+    Configured(Box<Start>),
+    /// Nobody has written a configuration yet, or the first one came to nothing.
+    Unconfigured(Box<Idle>),
+}
+
 /// What to run.
 pub(super) struct Start {
-    pub(super) system: System,
+    pub(super) system: Arc<System>,
     /// This start's number, see [`System::advance_epoch`].
     pub(super) epoch: u32,
     pub(super) loaded: Loaded,
@@ -100,17 +107,31 @@ pub(super) struct Start {
 }
 
 /// Opens the system, and reads the configuration or, when it is rejected, the last good one.
-pub(super) fn start(paths: &AgentPaths) -> Result<Start, StartError> {
+pub(super) fn start(paths: &AgentPaths) -> Result<Started, StartError> {
     let (is_recovered, unreturned) = return_from_window(paths)?;
-    let (loaded, errors) = configuration(paths, unreturned.as_ref())?;
-    let system = System::open(system_config()).map_err(|error| StartError::System(Box::new(error)))?;
-    let epoch = system.advance_epoch().map_err(|error| StartError::System(Box::new(error)))?;
-    let is_drained = drain::is_drained(&paths.drained);
-    if is_drained {
-        warn!("this router is drained: traffic between others is kept away; `dlan undrain` ends it");
+    let configured = configuration(paths, unreturned.as_ref())?;
+    let failed = |error| StartError::System(Box::new(error));
+    let system = Arc::new(System::open(system_config()).map_err(failed)?);
+    let Some((loaded, errors)) = configured else {
+        let idle = Idle::new(paths.clone(), system, is_recovered, unreturned);
+        return Ok(Started::Unconfigured(Box::new(idle)));
+    };
+    let start = Start::of(paths, system, loaded).map_err(failed)?;
+    Ok(Started::Configured(Box::new(Start { errors, is_recovered, unreturned, ..start })))
+}
+
+impl Start {
+    /// Returns how an agent starts with a configuration.
+    pub(super) fn of(paths: &AgentPaths, system: Arc<System>, loaded: Loaded) -> Result<Self, SystemError> {
+        let epoch = system.advance_epoch()?;
+        let is_drained = drain::is_drained(&paths.drained);
+        if is_drained {
+            warn!("this router is drained: traffic between others is kept away; `dlan undrain` ends it");
+        }
+        let round_trips = measured::read(&paths.run_directory);
+        let (errors, is_recovered, unreturned) = (Vec::new(), false, None);
+        Ok(Self { system, epoch, loaded, round_trips, is_drained, errors, is_recovered, unreturned })
     }
-    let round_trips = measured::read(&paths.run_directory);
-    Ok(Start { system, epoch, loaded, round_trips, is_drained, errors, is_recovered, unreturned })
 }
 
 /// Returns from a window that was cut short. On a disk that takes nothing, the agent runs with what is to come back all the same.
@@ -143,14 +164,28 @@ pub fn recover(paths: &AgentPaths) -> Result<bool, StoreError> {
         Recovered::Nothing => Ok(false),
         Recovered::Returned(_) => Ok(true),
         Recovered::Unknown => {
-            if let Some(text) = durable::read(&paths.checkpoint)? {
-                let content = Some(FileContent { text, mode: file::PRIVATE });
-                FileSnapshot { path: paths.config.clone(), content }.put()?;
+            match durable::read(&paths.checkpoint)? {
+                Some(text) => {
+                    let content = Some(FileContent { text, mode: file::PRIVATE });
+                    FileSnapshot { path: paths.config.clone(), content }.put()?;
+                }
+                None => give_up_first(paths)?,
             }
             durable::remove(&paths.window)?;
             Ok(true)
         }
     }
+}
+
+/// Takes a first configuration away that nobody confirmed; the history keeps it.
+fn give_up_first(paths: &AgentPaths) -> Result<(), StoreError> {
+    let written = FileSnapshot::take(&paths.config)?;
+    if let Some(content) = written.content.as_ref().filter(|_| !written.is_blank_config()) {
+        let outcome = ApplyOutcome::Returned(ReturnReason::Interrupted);
+        recovery::remember(&paths.history, "somebody", (0, &content.text), outcome);
+        FileSnapshot { content: None, ..written }.put()?;
+    }
+    Ok(())
 }
 
 /// Returns how the system is used: embedded WireGuard is this program again, where it was built in.
@@ -161,12 +196,16 @@ pub fn system_config() -> SystemConfig {
 }
 
 /// Reads the configuration or, when it is rejected, the last good one; that of a window where it could not be put back.
+/// Nothing when nobody has written one, and none was ever brought about.
 pub(super) fn configuration(
     paths: &AgentPaths,
     unreturned: Option<&Unreturned>,
-) -> Result<(Loaded, Vec<String>), StartError> {
-    let confirmed = unreturned.and_then(|it| it.window.confirmed.first()?.content.as_ref());
-    let loaded = match confirmed {
+) -> Result<Option<(Loaded, Vec<String>)>, StartError> {
+    let returned = unreturned.and_then(|it| it.window.confirmed.first());
+    if is_unwritten(paths, returned) {
+        return Ok(None);
+    }
+    let loaded = match returned.and_then(|file| file.content.as_ref()) {
         Some(content) => {
             let file = paths.config.display().to_string();
             config::parse(Source { file: &file, text: &content.text, hostname: &config::hostname() })
@@ -174,17 +213,24 @@ pub(super) fn configuration(
         None => config::load(&paths.config),
     };
     let errors = match loaded {
-        Ok(loaded) => return Ok((loaded, Vec::new())),
+        Ok(loaded) => return Ok(Some((loaded, Vec::new()))),
         Err(errors) => errors,
     };
     let Some(loaded) = last_good(&paths.checkpoint) else {
-        return Err(if paths.config.exists() { StartError::Rejected(errors) } else { StartError::NoConfig });
+        return Err(StartError::Rejected(errors));
     };
     let errors: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
     for error in &errors {
         error!(%error, "configuration rejected, the last good one runs");
     }
-    Ok((loaded, errors))
+    Ok(Some((loaded, errors)))
+}
+
+/// Returns whether nobody has written a configuration, or the first one is to be as if it had not been, and none was ever
+/// brought about whole.
+fn is_unwritten(paths: &AgentPaths, returned: Option<&FileSnapshot>) -> bool {
+    let file = returned.cloned().or_else(|| FileSnapshot::take(&paths.config).ok());
+    file.is_some_and(|file| file.is_blank_config()) && matches!(durable::read(&paths.checkpoint), Ok(None))
 }
 
 /// Returns the configuration that was last brought about whole, if this version can read it.

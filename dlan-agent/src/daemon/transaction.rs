@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::Daemon;
 use super::requests::refused;
 use super::snapshot;
 use super::work::{self, Checked, Purpose};
+use super::{AgentPaths, Daemon, Ground};
 use crate::caller::Caller;
 use crate::causes::with_causes;
 use crate::config::{self, ConfigErrors, Loaded, Source};
@@ -43,9 +43,11 @@ pub(super) struct Applying {
     generation: Option<u64>,
     /// What was done in the kernel for it.
     plan: Plan,
+    /// The text of the configuration that it displaced; none where it is the first.
+    displaced: Option<String>,
     /// The OSPF interfaces before it.
     interfaces: WantedInterfaces,
-    answer: oneshot::Sender<Reply>,
+    pub(super) answer: oneshot::Sender<Reply>,
 }
 
 /// A configuration with the files that go with it, read and without errors.
@@ -60,7 +62,11 @@ pub(super) struct Candidate {
 impl Daemon {
     /// Begins an apply: everything is checked first, and nothing touched.
     pub(super) fn begin_apply(&mut self, orders: ApplyOrders, by: Caller, answer: oneshot::Sender<Reply>) {
-        match self.refuse_a_second().and_then(|()| self.candidate(orders)) {
+        let candidate = self.refuse_a_second().and_then(|()| {
+            let paths = self.paths.clone();
+            candidate(&paths, orders, |errors| self.reject_config(errors))
+        });
+        match candidate {
             Ok(candidate) => self.check(candidate, by, answer),
             // A client that has gone away wants no answer.
             Err(refusal) => drop(answer.send(Reply::Refused(refusal))),
@@ -116,6 +122,7 @@ impl Daemon {
         }
         if self.window.is_none() {
             self.keep_checkpoint();
+            self.ground = Ground::Configuration;
         }
         if let Some(applying) = self.applying.as_ref().filter(|_| is_ours) {
             let outcome = match applying.is_return {
@@ -138,20 +145,33 @@ impl Daemon {
             return;
         }
         let outcome = ApplyOutcome::Failed(error.to_owned());
-        let after = if self.window.is_some() {
+        if self.window.is_some() {
             self.answer_applying(false, &format!("Failed: {error}\nthe state before it comes back"));
             self.end_window(outcome);
             return;
-        } else if reverted {
-            "the configuration before it runs"
-        } else {
-            "it is tried again"
-        };
+        }
+        let mut displaced = None;
         if let Some(applying) = self.applying.as_mut() {
+            displaced = applying.displaced.take().filter(|_| !reverted);
             let before = std::mem::take(&mut applying.before);
             self.take_back(before, outcome);
         }
+        let after = match self.ground {
+            Ground::Configuration => "the configuration before it runs",
+            Ground::Nothing | Ground::GivenUp => "the router is without a configuration, as before",
+        };
         self.answer_applying(false, &format!("Failed: {error}\n{after}"));
+        self.give_up_first();
+        if let Some(loaded) = displaced.and_then(|text| self.parse(&text).ok()) {
+            self.take_config(loaded);
+        }
+    }
+
+    /// Gives up what is tried, if it is the first configuration of this router.
+    pub(super) fn give_up_first(&mut self) {
+        if self.ground == Ground::Nothing {
+            self.ground = Ground::GivenUp;
+        }
     }
 
     /// Takes what a check found, and goes on or refuses.
@@ -167,6 +187,7 @@ impl Daemon {
             None => self.put_in_place(&candidate, &mut applying).err(),
         };
         if let Some(why) = refusal {
+            self.give_up_first();
             return drop(applying.answer.send(refused(RefusalKind::Failed, why)));
         }
         self.bring_about_candidate(*candidate, applying);
@@ -196,46 +217,9 @@ impl Daemon {
         }
     }
 
-    /// Reads what is to be brought about.
-    fn candidate(&mut self, orders: ApplyOrders) -> Result<Candidate, Refusal> {
-        let (staged, read) = self.read_wanted(orders.stage.as_deref())?;
-        if let Err(errors) = &read
-            && !staged.iter().any(|file| file.path == self.paths.config)
-        {
-            self.reject_config(errors);
-        }
-        let loaded = read.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
-        let links: Vec<&str> = loaded.config.links.iter().map(|link| link.name.as_str()).collect();
-        for name in &orders.require {
-            if name.parse::<IpAddr>().is_err() && !links.contains(&name.as_str()) {
-                let why =
-                    format!("{name}: neither an address nor a link; the links are {}", links.join(", "));
-                return Err(refusal(RefusalKind::Failed, why));
-            }
-        }
-        Ok(Candidate { loaded, staged, orders })
-    }
-
     /// Returns what an apply with these files would bring about; nothing is put in place.
     pub(super) fn wanted(&self, stage: Option<&Path>) -> Result<Loaded, Refusal> {
-        let (_, read) = self.read_wanted(stage)?;
-        read.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))
-    }
-
-    /// Reads the staged files, and the configuration: theirs, or the one on disk.
-    fn read_wanted(
-        &self,
-        stage: Option<&Path>,
-    ) -> Result<(Vec<FileSnapshot>, Result<Loaded, ConfigErrors>), Refusal> {
-        let staged = stage.map(stage::read).transpose();
-        let staged = staged.map_err(|error| refusal(RefusalKind::Failed, with_causes(&error)))?;
-        let staged = staged.unwrap_or_default();
-        let own = staged.iter().find(|file| file.path == self.paths.config);
-        let read = match own.and_then(|file| file.content.as_ref()) {
-            Some(content) => self.parse(&content.text),
-            None => config::load(&self.paths.config),
-        };
-        Ok((staged, read))
+        wanted(&self.paths, stage)
     }
 
     fn candidate_of_history(&self, number: Option<u64>) -> Result<Candidate, Refusal> {
@@ -257,13 +241,12 @@ impl Daemon {
         Ok(Candidate { loaded, staged, orders: ApplyOrders::default() })
     }
 
-    pub(super) fn parse(&self, text: &str) -> Result<Loaded, config::ConfigErrors> {
-        let file = self.paths.config.display().to_string();
-        config::parse(Source { file: &file, text, hostname: &config::hostname() })
+    pub(super) fn parse(&self, text: &str) -> Result<Loaded, ConfigErrors> {
+        parse(&self.paths, text)
     }
 
     /// Has a candidate looked at beside the main loop.
-    fn check(&mut self, candidate: Candidate, by: Caller, answer: oneshot::Sender<Reply>) {
+    pub(super) fn check(&mut self, candidate: Candidate, by: Caller, answer: oneshot::Sender<Reply>) {
         let config = self.mtus.effective(&candidate.loaded.config);
         let client = by.session.as_ref().and_then(|session| session.ends).map(|ends| ends.client);
         let driver = self.engine.as_ref().map(|engine| engine.driver.clone());
@@ -285,6 +268,7 @@ impl Daemon {
             before: Vec::new(),
             is_return: false,
             generation: None,
+            displaced: None,
             plan: Plan::default(),
             interfaces: self.interfaces(),
             answer,
@@ -340,6 +324,7 @@ impl Daemon {
         if candidate.staged.iter().any(|file| file.path != self.paths.config) {
             work::reload_system(&self.done_in, &self.config.mesh.reload_program);
         }
+        applying.displaced = (self.ground == Ground::Configuration).then(|| self.text.clone());
         applying.generation = Some(self.take_config(candidate.loaded));
         self.applying = Some(applying);
     }
@@ -367,10 +352,60 @@ impl Daemon {
     }
 }
 
+/// Reads what is to be brought about; `reject` is told what is wrong with the file on disk.
+pub(super) fn candidate(
+    paths: &AgentPaths,
+    orders: ApplyOrders,
+    reject: impl FnOnce(&ConfigErrors),
+) -> Result<Candidate, Refusal> {
+    let (staged, read) = read_wanted(paths, orders.stage.as_deref())?;
+    if let Err(errors) = &read
+        && !staged.iter().any(|file| file.path == paths.config)
+    {
+        reject(errors);
+    }
+    let loaded = read.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
+    let links: Vec<&str> = loaded.config.links.iter().map(|link| link.name.as_str()).collect();
+    for name in &orders.require {
+        if name.parse::<IpAddr>().is_err() && !links.contains(&name.as_str()) {
+            let why = format!("{name}: neither an address nor a link; the links are {}", links.join(", "));
+            return Err(refusal(RefusalKind::Failed, why));
+        }
+    }
+    Ok(Candidate { loaded, staged, orders })
+}
+
+/// Returns what an apply with these files would bring about; nothing is put in place.
+pub(super) fn wanted(paths: &AgentPaths, stage: Option<&Path>) -> Result<Loaded, Refusal> {
+    let (_, read) = read_wanted(paths, stage)?;
+    read.map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))
+}
+
+/// Reads the staged files, and the configuration: theirs, or the one on disk.
+fn read_wanted(
+    paths: &AgentPaths,
+    stage: Option<&Path>,
+) -> Result<(Vec<FileSnapshot>, Result<Loaded, ConfigErrors>), Refusal> {
+    let staged = stage.map(stage::read).transpose();
+    let staged = staged.map_err(|error| refusal(RefusalKind::Failed, with_causes(&error)))?;
+    let staged = staged.unwrap_or_default();
+    let own = staged.iter().find(|file| file.path == paths.config);
+    let read = match own.and_then(|file| file.content.as_ref()) {
+        Some(content) => parse(paths, &content.text),
+        None => config::load(&paths.config),
+    };
+    Ok((staged, read))
+}
+
+fn parse(paths: &AgentPaths, text: &str) -> Result<Loaded, ConfigErrors> {
+    let file = paths.config.display().to_string();
+    config::parse(Source { file: &file, text, hostname: &config::hostname() })
+}
+
 fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn refusal(kind: RefusalKind, message: String) -> Refusal {
+pub(super) fn refusal(kind: RefusalKind, message: String) -> Refusal {
     Refusal { kind, message }
 }

@@ -239,7 +239,7 @@ pub(super) fn preview((system, done): (&Arc<System>, &mpsc::Sender<Done>), confi
     });
 }
 
-async fn look(system: &System, config: Config) -> Result<Checked, String> {
+pub(super) async fn look(system: &System, config: Config) -> Result<Checked, String> {
     let facts = system.gather(&config).await.map_err(|error| error.with_causes())?;
     let marks = Marks::of(&config.mesh);
     let observed = system.observe(&marks).await.map_err(|error| error.with_causes())?;
@@ -289,14 +289,18 @@ pub(super) fn ask_required(
 pub(super) fn reload_system(done: &mpsc::Sender<Done>, program: &Path) {
     let (done, program) = (done.clone(), program.to_owned());
     tokio::task::spawn_local(async move {
-        let result = if program.exists() {
-            let program = program.display().to_string();
-            command::run(&program, &[], &[]).await.map(drop).map_err(|error| with_causes(&error))
-        } else {
-            Ok(())
-        };
+        let result = reload(&program).await;
         let _ = done.send(Done::Reloaded(result)).await;
     });
+}
+
+/// Has a system take in changed files, where it has this program for that.
+pub(super) async fn reload(program: &Path) -> Result<(), String> {
+    if !program.exists() {
+        return Ok(());
+    }
+    let program = program.display().to_string();
+    command::run(&program, &[], &[]).await.map(drop).map_err(|error| with_causes(&error))
 }
 
 /// Tells the mesh about a changed configuration, or changed round-trip times.

@@ -48,6 +48,12 @@ impl FileSnapshot {
         Self::take(&self.path).is_ok_and(|seen| seen == *self)
     }
 
+    /// Returns whether this is a configuration that nobody has written: no file, or one without a section.
+    pub fn is_blank_config(&self) -> bool {
+        let begins_section = |line: &str| line.split_whitespace().next() == Some("config");
+        self.content.as_ref().is_none_or(|content| !content.text.lines().any(begins_section))
+    }
+
     /// Makes the file like this, whole or not at all, and returns whether it had to be changed.
     pub fn put(&self) -> Result<bool, StoreError> {
         if self.holds() {

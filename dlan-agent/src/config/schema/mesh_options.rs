@@ -386,6 +386,6 @@ pub mod mesh {
 
     /// The program that has changed files of others read again.
     pub static RELOAD_PROGRAM: TypedOption<PathBuf> = TypedOption::new("reload_program", Kind::File, value::file)
-        .default(Default::Value("/sbin/reload_config"))
+        .default(Default::Value(crate::config::RELOAD_PROGRAM))
         .summary("The program that is run when `apply --stage` has put other programs' files in place, or back; nothing is run where it is not there.");
 }

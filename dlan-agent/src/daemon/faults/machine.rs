@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
@@ -12,13 +12,16 @@ use super::fixture;
 use super::plans::{Case, kind};
 use crate::addressing;
 use crate::caller::Caller;
-use crate::config::Config;
+use crate::config::uci::Document;
+use crate::config::{Config, Loaded};
 use crate::control::protocol::{ApplyOrders, Reply};
+use crate::daemon::idle::without_sides;
 use crate::daemon::startup::{Start, StartError, configuration, return_from_window};
 use crate::daemon::transaction::Candidate;
 use crate::daemon::work::{Checked, Done};
-use crate::daemon::{AgentPaths, Daemon};
+use crate::daemon::{AgentPaths, Daemon, Ground};
 use crate::desired::RoutingInput;
+use crate::plan::Plan;
 use crate::plan::change::Act;
 use crate::plan::diff::diff;
 use crate::reconcile::{Action, Health};
@@ -32,7 +35,7 @@ use crate::system::file::faults::{self, Fault, Files};
 use crate::system::{System, SystemConfig};
 
 /// Other programs' files that go with the configuration.
-const OTHERS: [&str; 2] = ["network", "firewall"];
+pub const OTHERS: [&str; 2] = ["network", "firewall"];
 /// More than a process ever does for one configuration.
 const ACTIONS_MAX: usize = 200;
 
@@ -60,6 +63,13 @@ pub struct Machine {
 
 /// A process, unless it has died.
 pub type Alive = Option<Daemon>;
+
+/// What a process does once it has started.
+pub enum Begun {
+    Working(Box<Daemon>),
+    /// It has no configuration.
+    Idle,
+}
 
 /// Which of the two states a router is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,12 +169,55 @@ impl Machine {
         }
     }
 
-    /// Starts the process and lets it work until it rests. A process that has died is no error.
+    /// Starts the process with its configuration and lets it work until it rests. A process that has died is no error.
     pub async fn start(&mut self) -> Result<Alive, StartError> {
+        match self.begin().await? {
+            Some(Begun::Working(daemon)) => Ok(Some(*daemon)),
+            Some(Begun::Idle) => panic!("it has no configuration"),
+            None => Ok(None),
+        }
+    }
+
+    /// Starts the process and lets it work until it rests.
+    pub async fn begin(&mut self) -> Result<Option<Begun>, StartError> {
         self.kinds.clear();
         let paths = self.paths();
         let (is_recovered, unreturned) = return_from_window(&paths)?;
-        let (loaded, errors) = configuration(&paths, unreturned.as_ref())?;
+        let Some((loaded, errors)) = configuration(&paths, unreturned.as_ref())? else {
+            assert!(unreturned.is_none(), "{unreturned:?}");
+            return Ok(self.tidy_up().await.then_some(Begun::Idle));
+        };
+        let Some(start) = self.loaded(loaded) else { return Ok(None) };
+        let mut daemon = Daemon::working(paths, Start { errors, is_recovered, unreturned, ..start });
+        let is_alive = self.work(&mut daemon).await;
+        Ok(is_alive.then_some(Begun::Working(daemon)))
+    }
+
+    /// Removes what is ours, as a process without a configuration does; returns whether it lives.
+    pub async fn tidy_up(&mut self) -> bool {
+        for _ in 0..ACTIONS_MAX {
+            let outcome = self.kernel.apply(&Plan::removal(&self.kernel.state)).await;
+            if self.kernel.die_after == Some(0) || faults::is_dead() {
+                return false;
+            }
+            if outcome.is_success() {
+                return true;
+            }
+        }
+        panic!("it cannot be removed: {:?}", self.kernel.state);
+    }
+
+    /// Returns the process of a router without a configuration that is asked for the first apply.
+    pub fn first(&mut self, case: &Case) -> Daemon {
+        let (_, text) = case.texts();
+        let config = fixture::config_of(&text);
+        let file = "etc/config/dlan".to_owned();
+        let first = Loaded { config, file, text, document: Document::default() };
+        *Daemon::first(self.paths(), self.loaded(without_sides(&first)).unwrap())
+    }
+
+    /// Returns how a process starts with a configuration, unless it dies.
+    fn loaded(&self, loaded: Loaded) -> Option<Start> {
         let config = SystemConfig {
             root: self.path(""),
             run_dir: self.path("run"),
@@ -173,27 +226,24 @@ impl Machine {
         };
         // The kernel in its place is the one in memory; this one is only opened.
         let system = System::open(config);
-        if faults::is_dead() {
-            return Ok(None);
-        }
-        let start = Start {
-            system: system.unwrap(),
+        (!faults::is_dead()).then(|| Start {
+            system: Arc::new(system.unwrap()),
             epoch: 0,
             loaded,
             round_trips: Settled::default(),
             is_drained: false,
-            errors,
-            is_recovered,
-            unreturned,
-        };
-        let mut daemon = Daemon::new(paths, start);
-        let is_alive = self.work(&mut daemon).await;
-        Ok(is_alive.then_some(daemon))
+            errors: Vec::new(),
+            is_recovered: false,
+            unreturned: None,
+        })
     }
 
     /// Does what the process wants done, until it rests; returns whether it lives.
     pub async fn work(&mut self, daemon: &mut Daemon) -> bool {
         for _ in 0..ACTIONS_MAX {
+            if daemon.ground == Ground::GivenUp {
+                return true;
+            }
             let action = self.next_action(daemon);
             while let Some(report) = daemon.reconciler.poll_report() {
                 daemon.handle_report(report);

@@ -4,6 +4,7 @@
 //! The daemon, the reconciler and the files are the real ones; the kernel is the system in memory, which outlives the process.
 
 mod disk;
+mod first;
 mod machine;
 mod plans;
 mod several;
