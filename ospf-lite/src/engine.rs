@@ -19,7 +19,7 @@ use crate::ospf::refusal::Refusal;
 use crate::ospf::route::RouteTable;
 use crate::ospf::routing::Routing;
 use crate::ospf::snapshot::{self, FullNeighbor};
-use crate::ospf::{aging, flood, grace, originate, receive, restart};
+use crate::ospf::{aging, flood, grace, originate, receive, restart, returns};
 use crate::query::{InterfaceView, LsaView, MtuMismatch, NeighborView};
 use crate::random::Random;
 use crate::time::Instant;
@@ -141,6 +141,7 @@ impl Engine {
                 grace::handle_topology_change(area, cx);
             }
             if area.due.origination {
+                returns::handle_adjacencies(area, routing, cx);
                 originate::update(area, cx);
             }
         }

@@ -26,6 +26,7 @@ const fn ms(milliseconds: u64) -> Duration {
 struct Watch {
     net: Net,
     changes: i32,
+    links: i32,
 }
 
 impl Watch {
@@ -51,7 +52,7 @@ impl Watch {
         let of = key(LsType::ROUTER, 0, 2);
         net.inject_body(AT, update([Lsa::originate(of, SequenceNumber::INITIAL, 1, LsaBody::Router(body))]));
         net.run(seconds(30));
-        Self { net, changes: 0 }
+        Self { net, changes: 0, links: 0 }
     }
 
     /// The neighbor announces the next metric.
@@ -64,6 +65,29 @@ impl Watch {
             LsaBody::IntraAreaPrefix(IntraAreaPrefixLsa { referenced, prefixes: vec![(prefix, metric)] });
         let sequence = SequenceNumber(SequenceNumber::INITIAL.0 + self.changes);
         let lsa = Lsa::originate(key(LsType::INTRA_AREA_PREFIX, 0, 2), sequence, 1, body);
+        self.net.inject_body(AT, update([lsa]));
+    }
+
+    /// The neighbor tells of a link that the far end knows nothing of.
+    fn change_nothing(&mut self) {
+        self.links += 1;
+        let link = |interface, neighbor| RouterLink {
+            kind: RouterLinkKind::PointToPoint,
+            metric: 10,
+            interface_id: InterfaceId(interface),
+            neighbor_interface_id: InterfaceId(1),
+            neighbor_router_id: RouterId(neighbor),
+        };
+        let links = vec![link(1, 1), link(2, 77 + self.links.unsigned_abs())];
+        let body = RouterLsa {
+            border: false,
+            external: false,
+            virtual_endpoint: false,
+            options: hello(Family::Ipv6).options,
+            links,
+        };
+        let sequence = SequenceNumber(SequenceNumber::INITIAL.0 + self.links);
+        let lsa = Lsa::originate(key(LsType::ROUTER, 0, 2), sequence, 1, LsaBody::Router(body));
         self.net.inject_body(AT, update([lsa]));
     }
 
@@ -127,6 +151,17 @@ fn s5_1_table_of_states_has_every_pair() {
 fn s5_1_quiet_waits_for_initial_spf_delay() {
     assert_eq!(Watch::new(SUGGESTED).delay(), ms(50));
     assert_eq!(Watch::new(SpfDelayConfig::default()).delay(), ms(0));
+}
+
+#[test]
+fn s3_event_is_none_that_needs_no_calculation() {
+    let mut watch = Watch::new(SpfDelayConfig::default());
+    watch.change_nothing();
+    watch.run(ms(10));
+    assert_eq!(watch.delay(), ms(0));
+    watch.change_nothing();
+    watch.run(ms(10));
+    assert_ne!(watch.delay(), ms(0), "a back-off that has begun goes on");
 }
 
 #[test]

@@ -20,6 +20,8 @@ use crate::ospf::spf::{FirstHop, Paths, Tree};
 
 /// The graph is worked out whole when more than this share of it says something else.
 const REBUILD_SHARE: usize = 8;
+/// So few LSAs are taken in one by one in a graph of any size: it shows then whether they say anything that counts.
+const REBUILD_MIN: usize = 4;
 
 /// Past this share of the routes it costs less to go through all of them than to look each up.
 const ROUTES_SHARE: usize = 4;
@@ -70,6 +72,15 @@ pub struct Calculation {
     table: RouteTable,
     ends: Ends,
     owes_alternates: bool,
+}
+
+/// What came of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Update {
+    /// Whether the topology is another one, what is announced in it, or where a route leads.
+    pub has_other_basis: bool,
+    /// Whether any route is another one.
+    pub has_other_routes: bool,
 }
 
 /// What a set of changes means for the routes.
@@ -123,16 +134,17 @@ impl Calculation {
         self.owes_alternates
     }
 
-    /// Takes changes in; returns whether any route is another one by them.
-    pub fn update(&mut self, changes: impl IntoIterator<Item = Change>, terms: Terms) -> bool {
+    /// Takes changes in.
+    pub fn update(&mut self, changes: impl IntoIterator<Item = Change>, terms: Terms) -> Update {
         let touched = self.take_in(changes);
         let has_other_terms = self.terms.as_ref() != Some(&terms);
         let has_other_root = self.terms.as_ref().is_none_or(|old| old.root != terms.root);
         let root = terms.root;
         self.terms = Some(terms);
-        if touched.is_empty() && !has_other_terms {
+        let is_touched = !touched.is_empty();
+        if !is_touched && !has_other_terms {
             // One end of a link says what only counts when the other end says so too.
-            return false;
+            return Update::default();
         }
         self.owes_alternates = true;
         let moved = match (has_other_root || touched.places, touched.vertices.is_empty()) {
@@ -152,7 +164,8 @@ impl Calculation {
         };
         let neighbors = self.terms.as_ref().map_or(0, |terms| terms.next_hops.len());
         let is_small = self.graph.len() * neighbors <= ALTERNATES_AT_ONCE_MAX;
-        has_changed | (is_small && self.find_alternates())
+        let has_other_routes = has_changed | (is_small && self.find_alternates());
+        Update { has_other_basis: is_touched || has_changed, has_other_routes }
     }
 
     /// Brings the graph and what is announced in line with the LSAs.
@@ -160,7 +173,7 @@ impl Calculation {
         let mut touched = Touched::default();
         let is_topology = |(key, _): &Change| matches!(key.ls_type, LsType::ROUTER | LsType::NETWORK);
         let (topology, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_topology);
-        if topology.len() > self.graph.len() / REBUILD_SHARE {
+        if topology.len() > (self.graph.len() / REBUILD_SHARE).max(REBUILD_MIN) {
             self.graph.rebuild(&topology);
             touched.places = true;
         } else {

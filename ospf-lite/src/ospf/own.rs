@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ospf::lsa::RestartReason;
 use crate::ospf::lsdb::LsdbKey;
+use crate::ospf::returns::Returns;
 use crate::ospf::wanted::{Places, Private};
 use crate::time::Instant;
 
@@ -36,6 +37,8 @@ pub struct Originations {
     pub is_stub_router: bool,
     /// Whether the routes are in use.
     pub is_installed: bool,
+    /// Links that were lost and come back.
+    pub returns: Returns,
     /// Until when the Router-LSAs wait for the router to settle; set when the first link is there.
     pub held_until: Option<Instant>,
 }

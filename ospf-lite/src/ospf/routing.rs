@@ -1,19 +1,17 @@
 //! Routes from the database: when to calculate them, over which graph, and with which next hops.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
-use crate::io::{Event, NextHop};
+use crate::ids::{Family, InterfaceId, RouterId};
+use crate::io::Event;
 use crate::ospf::area::Area;
 use crate::ospf::calculation::{Calculation, Change, Terms};
-use crate::ospf::graph::{Edge, VertexId};
-use crate::ospf::interface::{Interface, router_options};
-use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLinkKind, RouterLsa, SequenceNumber};
-use crate::ospf::lsdb::{Domain, Entry, LsdbKey};
-use crate::ospf::neighbor::Neighbor;
+use crate::ospf::graph::{Edge, VertexId, VertexIndex};
+use crate::ospf::local::{self, Local};
+use crate::ospf::lsa::{LsType, Lsa, LsaKey};
+use crate::ospf::lsdb::{Domain, LsdbKey};
 use crate::ospf::outbox::Cx;
 use crate::ospf::route::RouteTable;
 use crate::ospf::spf_delay::{SpfDelay, SpfDelayInput};
@@ -37,8 +35,8 @@ pub struct Routing {
     calculation: Calculation,
     /// What has changed since the last run.
     stale: Stale,
-    /// The own Router-LSAs that were taken in.
-    own: BTreeSet<LsaKey>,
+    /// This router as it was taken in.
+    local: Local,
     has_database: bool,
     is_settled: bool,
 }
@@ -58,7 +56,7 @@ impl Routing {
             delay: SpfDelay::default(),
             calculation: Calculation::new(family),
             stale: Stale { links: true, ..Stale::default() },
-            own: BTreeSet::new(),
+            local: Local::default(),
             has_database: false,
             is_settled: false,
         }
@@ -92,7 +90,7 @@ impl Routing {
         }
         let is_linked = || {
             let links = self.links(cx.config.router_id);
-            let hops = next_hops(area, cx.config.family);
+            let hops = local::next_hops(area, cx.config.family);
             hops.iter().all(|hop| links.contains(&(hop.interface, hop.neighbor)))
         };
         let patience_until = since + SETTLE_LINKS;
@@ -121,6 +119,15 @@ impl Routing {
         edges.iter().filter_map(link).collect()
     }
 
+    /// Returns whether a shortest path to a router begins with an interface that passes.
+    pub fn leads_to(&self, router: RouterId, passes: impl Fn(InterfaceId) -> bool) -> bool {
+        let paths = self.calculation.paths();
+        let vertex = paths.graph().find(VertexId::Router(router));
+        let is_reached = |vertex: &VertexIndex| paths.distance(*vertex).is_some();
+        let hops = vertex.filter(is_reached).map(|vertex| paths.first_hops(vertex)).unwrap_or_default();
+        hops.iter().any(|hop| passes(hop.interface))
+    }
+
     /// Takes the routes for settled ones.
     pub const fn stand(&mut self) {
         self.is_settled = true;
@@ -131,15 +138,21 @@ impl Routing {
         if !area.due.topology && !area.due.prefixes && area.due.lsas.is_empty() {
             return;
         }
-        area.due.prefixes = false;
-        self.stale.links |= std::mem::take(&mut area.due.topology);
+        let has_links = std::mem::take(&mut area.due.topology) | std::mem::take(&mut area.due.prefixes);
+        if area.due.lsas.is_empty() && self.local.is_as(&Local::new(area, cx)) {
+            // As when an adjacency comes that is not told of yet.
+            return;
+        }
+        self.stale.links |= has_links;
         self.stale.lsas.append(&mut area.due.lsas);
         if !cx.config.routes {
             self.stale.lsas.clear();
             return;
         }
-        if self.delay.handle_input(SpfDelayInput::Change, self.calculation.graph().len(), cx) {
-            self.calculate(area, cx);
+        let vertices = self.calculation.graph().len();
+        if self.delay.handle_input(SpfDelayInput::Change, vertices, cx) && !self.calculate(area, cx) {
+            // Nothing depends on it, as on one end's word of a link: the next change is the first.
+            self.delay.handle_input(SpfDelayInput::HolddownTimer, vertices, cx);
         }
     }
 
@@ -156,26 +169,27 @@ impl Routing {
         }
     }
 
-    fn calculate(&mut self, area: &Area, cx: &mut Cx<'_>) {
+    /// Calculates; returns whether the topology is another one, or what is announced in it.
+    fn calculate(&mut self, area: &Area, cx: &mut Cx<'_>) -> bool {
         let Stale { lsas, links } = std::mem::take(&mut self.stale);
         let is_own =
             |key: &LsaKey| key.ls_type == LsType::ROUTER && key.advertising_router == cx.config.router_id;
         let mut changes: Vec<Change> = Vec::with_capacity(lsas.len());
         if links || lsas.iter().any(is_own) {
-            let mut local = local_router_lsas(area, cx);
-            let before = std::mem::replace(&mut self.own, local.keys().copied().collect());
-            let all: BTreeSet<LsaKey> = before.union(&self.own).copied().collect();
-            changes.extend(all.into_iter().map(|key| (key, local.remove(&key))));
+            let before = std::mem::replace(&mut self.local, Local::new(area, cx)).router_lsas;
+            let now = &self.local.router_lsas;
+            let all: BTreeSet<&LsaKey> = before.keys().chain(now.keys()).collect();
+            changes.extend(all.into_iter().map(|key| (*key, now.get(key).cloned())));
         }
         let others = lsas.into_iter().filter(|key| !is_own(key));
         changes.extend(others.map(|key| (key, live_lsa(area, &key))));
         let terms = Terms {
             root: cx.config.router_id,
             equal_cost_max: cx.config.equal_cost_max,
-            next_hops: next_hops(area, cx.config.family),
+            next_hops: self.local.next_hops.clone(),
             alternates: cx.config.alternates,
         };
-        let has_changed = self.calculation.update(changes, terms);
+        let update = self.calculation.update(changes, terms);
         if self.calculation.owes_alternates() {
             cx.timers.arm_no_later(TimerKey::Alternates, cx.now + ALTERNATES_DELAY);
         }
@@ -184,9 +198,14 @@ impl Routing {
             routes = self.table().len(),
             "shortest paths"
         );
-        if has_changed {
+        if update.has_other_routes {
             cx.outbox.raise(Event::RoutesChanged);
         }
+        if area.originations.returns.holds_any() {
+            // Whether there is another way may have another answer.
+            cx.timers.arm_no_later(TimerKey::Originate, cx.now);
+        }
+        update.has_other_basis
     }
 
     /// Computes the alternates that the routes still lack.
@@ -202,112 +221,4 @@ fn live_lsa(area: &Area, key: &LsaKey) -> Option<Arc<Lsa>> {
     let domain = if key.ls_type == LsType::AS_EXTERNAL { Domain::As } else { Domain::Area };
     let entry = area.lsdb.get(&LsdbKey { domain, lsa: *key })?;
     (!entry.is_flushed()).then(|| Arc::clone(entry.lsa()))
-}
-
-/// Returns the own Router-LSAs as this router uses them: with only those links whose adjacency is there, and one even
-/// before the first is originated: its routes are wanted in use before others may count on it. A link that has just been lost is not used even while MinLSInterval keeps the
-/// Router-LSA from saying so.
-fn local_router_lsas(area: &Area, cx: &Cx<'_>) -> BTreeMap<LsaKey, Arc<Lsa>> {
-    let own = area
-        .lsdb
-        .own()
-        .iter()
-        .filter(|key| key.lsa.ls_type == LsType::ROUTER)
-        .filter_map(|key| area.lsdb.get(key))
-        .filter(|entry| !entry.is_flushed())
-        .map(Entry::lsa);
-    let make =
-        |key, router| Arc::new(Lsa::originate(key, SequenceNumber::INITIAL, 0, LsaBody::Router(router)));
-    let mut local: BTreeMap<LsaKey, Arc<Lsa>> = own
-        .filter_map(|lsa| {
-            let LsaBody::Router(router) = &lsa.body else { return None };
-            let key = lsa.header.key;
-            let adjacent = router.links.iter().filter(|link| is_adjacent(area, link));
-            let links: Vec<RouterLink> = adjacent.map(|link| with_local_cost(area, *link)).collect();
-            if links == router.links {
-                return Some((key, Arc::clone(lsa)));
-            }
-            Some((key, make(key, RouterLsa { links, ..router.clone() })))
-        })
-        .collect();
-    if local.is_empty() {
-        let first = LsaKey {
-            ls_type: LsType::ROUTER,
-            link_state_id: LinkStateId(0),
-            advertising_router: cx.config.router_id,
-        };
-        let router = RouterLsa {
-            border: false,
-            external: false,
-            virtual_endpoint: false,
-            options: router_options(cx.config.family, area.offers_transit()),
-            links: area.interfaces.values().filter_map(adjacent_link).collect(),
-        };
-        local.insert(first, make(first, router));
-    }
-    local
-}
-
-/// Returns the link of an interface with an adjacency.
-fn adjacent_link(interface: &Interface) -> Option<RouterLink> {
-    let neighbor = interface.neighbor.as_ref().filter(|neighbor| neighbor.is_adjacent())?;
-    Some(RouterLink {
-        kind: RouterLinkKind::PointToPoint,
-        metric: interface.link()?.cost.get(),
-        interface_id: interface.config.id,
-        neighbor_interface_id: neighbor.interface_id,
-        neighbor_router_id: neighbor.router_id,
-    })
-}
-
-/// Returns the link as this router uses it. What a stub router says keeps others away (RFC 6987); its own packets follow the
-/// configured costs, and none of them comes back: the way of each of its neighbors avoids it, or there is no other.
-fn with_local_cost(area: &Area, link: RouterLink) -> RouterLink {
-    let configured = area.interfaces.get(&link.interface_id).and_then(Interface::link);
-    match configured.filter(|_| area.originations.is_stub_router) {
-        Some(configured) => RouterLink { metric: configured.cost.get(), ..link },
-        None => link,
-    }
-}
-
-fn is_adjacent(area: &Area, link: &RouterLink) -> bool {
-    adjacent_neighbor(area, link.interface_id)
-        .is_some_and(|neighbor| neighbor.router_id == link.neighbor_router_id)
-}
-
-fn adjacent_neighbor(area: &Area, id: InterfaceId) -> Option<&Neighbor> {
-    area.interfaces.get(&id)?.neighbor.as_ref().filter(|neighbor| neighbor.is_adjacent())
-}
-
-/// Returns how to reach each neighbor whose link counts, in the order of the interfaces (RFC 5340 section 4.8.2, RFC 5838
-/// section 2.5).
-fn next_hops(area: &Area, family: Family) -> Vec<NextHop> {
-    area.interfaces
-        .keys()
-        .filter_map(|id| {
-            let neighbor = adjacent_neighbor(area, *id)?;
-            let ipv4 = match family {
-                Family::Ipv6 => None,
-                Family::Ipv4 => ipv4_address(area, *id, neighbor.router_id),
-            };
-            let (neighbor, link_local) = (neighbor.router_id, neighbor.address);
-            Some(NextHop { interface: *id, neighbor, link_local, ipv4 })
-        })
-        .collect()
-}
-
-/// Returns the IPv4 address in the neighbor's Link-LSA.
-fn ipv4_address(area: &Area, interface: InterfaceId, neighbor: RouterId) -> Option<Ipv4Addr> {
-    let (_, entry) = area
-        .lsdb
-        .live_of(Domain::Link(interface), LsType::LINK)
-        .find(|(key, _)| key.lsa.advertising_router == neighbor)?;
-    let LsaBody::Link(link) = &entry.lsa().body else {
-        return None;
-    };
-    let [a, b, c, d, ..] = link.address.octets();
-    let address = Ipv4Addr::new(a, b, c, d);
-    let is_usable =
-        !IpAddr::V4(address).is_unspecified() && !address.is_multicast() && !address.is_broadcast();
-    is_usable.then_some(address)
 }
