@@ -13,7 +13,7 @@ use crate::addressing::{self, AddressingError, LinkAddressing, NAT64_DEVICE, Rou
 use crate::config::{Config, DeviceSource, LanConfig, LinkConfig, MeshConfig, WanConfig};
 use crate::names::domain::DomainName;
 use crate::next_hops::{self, Assigned, Make, Ways};
-use crate::render::{dnsmasq, iproute2, nftables, nginx, tayga};
+use crate::render::{dnsmasq, iproute2, nftables, nginx, tayga, uci};
 use crate::state::facts::{Facts, LanFacts, Sides, WanFacts};
 use crate::state::managed_file::{ManagedFile, PROTOCOLS_PATH, TABLES_PATH};
 use crate::state::next_hop::NextHopId;
@@ -87,6 +87,12 @@ pub fn desired(
         })),
         files: files(mesh),
         programs: programs(config, facts, &own_addresses, standing)?,
+        uci: uci::render(
+            config,
+            facts,
+            addressing::loopback(mesh, mesh.host_id)?,
+            &foreign_names(config, facts, standing),
+        ),
         links: devices,
     })
 }
@@ -339,7 +345,7 @@ fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setti
 
 /// Returns the programs that the configuration asks for and that are not installed.
 pub fn programs_missing(config: &Config, facts: &Facts) -> BTreeSet<ProgramName> {
-    let wants_dnsmasq = !facts.is_openwrt && config.lans.iter().any(|lan| lan.dhcp.is_served());
+    let wants_dnsmasq = !facts.is_openwrt() && config.lans.iter().any(|lan| lan.dhcp.is_served());
     let lacks_dnsmasq = wants_dnsmasq && facts.dnsmasq.is_none();
     let lacks_nginx = !config.services.is_empty() && facts.nginx.is_none();
     let lacks_tayga = config.nat64.is_some() && facts.tayga.is_none();
@@ -369,9 +375,10 @@ fn programs(
 
 /// Returns the names outside the mesh's domain that its records are about: before they are known, those that stand.
 fn foreign_names(config: &Config, facts: &Facts, standing: &State) -> BTreeSet<DomainName> {
-    let stood =
+    let by_dnsmasq =
         || standing.programs.get(&ProgramName::Dnsmasq).map(|program| dnsmasq::names_of(config, program));
-    facts.foreign_names.clone().or_else(stood).unwrap_or_default()
+    let by_uci = || standing.uci.as_ref().map(|standing| uci::names_of(config, standing));
+    facts.foreign_names.clone().or_else(by_dnsmasq).or_else(by_uci).unwrap_or_default()
 }
 
 fn services(

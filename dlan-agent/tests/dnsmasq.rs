@@ -23,6 +23,7 @@ use dlan_agent::render::dnsmasq;
 use dlan_agent::state::facts::Facts;
 use dlan_agent::state::managed_file::FILE_HEADER;
 use dlan_agent::state::program::Program;
+use dlan_agent::state::uci::UciFacts;
 use proptest::prelude::*;
 
 const EVERYTHING: &str = include_str!("config/good/dhcp.conf");
@@ -77,7 +78,10 @@ fn nothing_is_given_where_nothing_is_asked_for_or_the_system_gives_it() {
     let quiet = fixture::config();
     assert_eq!(render(&quiet), None);
     let config = fixture::config_of(EVERYTHING);
-    assert_eq!(render_with(&config, &Facts { is_openwrt: true, ..fixture::facts(&config) }), None);
+    assert_eq!(
+        render_with(&config, &Facts { uci: Some(UciFacts::default()), ..fixture::facts(&config) }),
+        None
+    );
 }
 
 #[test]

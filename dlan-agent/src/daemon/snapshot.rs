@@ -23,6 +23,7 @@ use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
+use crate::render::uci;
 use crate::round_trips::LinkQuality;
 use crate::routing::{family_of, gateway};
 use crate::state::State;
@@ -341,8 +342,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         programs_missing: facts
             .map(|facts| crate::desired::programs_missing(&agent.config, facts))
             .unwrap_or_default(),
-        openwrt_has_lans: facts.is_some_and(|facts| facts.is_openwrt)
-            && agent.config.lans.iter().any(|lan| lan.dhcp.is_served()),
+        unserved: facts.map(|facts| uci::unserved(&agent.config, facts)).unwrap_or_default(),
         program_errors: agent.program_errors.clone(),
         window: agent.window.as_ref().map(|window| window.text.clone()),
         links: agent.config.links.iter().map(|link| link_facts(agent, engine, link)).collect(),

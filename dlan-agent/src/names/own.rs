@@ -54,7 +54,7 @@ pub fn announcement(config: &Config, facts: &Facts) -> Announcement {
 pub fn has_zone_server(config: &Config, facts: &Facts) -> bool {
     let zone = zone(&config.mesh);
     config.lans.iter().any(|lan| lan.dhcp.is_served())
-        || facts.is_openwrt
+        || facts.is_openwrt()
         || config.delegates.iter().any(|delegate| delegate.zone.is_some() && delegate.zone == zone)
 }
 

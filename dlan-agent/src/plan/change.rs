@@ -14,6 +14,7 @@ use crate::state::route::{Route, RouteKey};
 use crate::state::rule::Rule;
 use crate::state::ruleset::Ruleset;
 use crate::state::setting::{Setting, SettingValue};
+use crate::state::uci::{DHCP_PACKAGE, UciDhcp};
 
 /// A difference at one key: `from` is what stands, `to` what shall stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum Change {
     File(Edit<PathBuf, ManagedFile>),
     /// A program with its files: started, ended, or told to read them again.
     Program(Edit<ProgramName, Program>),
+    /// What is ours of OpenWrt's own configuration of LANs, replaced whole.
+    Uci(Edit<(), UciDhcp>),
 }
 
 /// What a step does to its thing.
@@ -119,6 +122,7 @@ impl Change {
             Self::Ruleset(edit) => Self::Ruleset(edit.inverse()),
             Self::File(edit) => Self::File(edit.inverse()),
             Self::Program(edit) => Self::Program(edit.inverse()),
+            Self::Uci(edit) => Self::Uci(edit.inverse()),
         }
     }
 
@@ -136,6 +140,7 @@ impl Change {
             Self::Ruleset(edit) => edit.act(),
             Self::File(edit) => edit.act(),
             Self::Program(edit) => edit.act(),
+            Self::Uci(edit) => edit.act(),
         }
     }
 }
@@ -160,6 +165,7 @@ impl ChangeView {
             Change::Ruleset(edit) => Self::full("nftables", "table inet dlan".to_owned(), edit),
             Change::File(edit) => Self::full("file", edit.key.display().to_string(), edit),
             Change::Program(edit) => Self::full("program", edit.key.to_string(), edit),
+            Change::Uci(edit) => Self::full("uci", DHCP_PACKAGE.to_owned(), edit),
         }
     }
 

@@ -23,6 +23,10 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
             to: desired.ruleset.clone(),
         }));
     }
+    if observed.uci != desired.uci {
+        let (from, to) = (observed.uci.clone(), desired.uci.clone());
+        changes.push(Change::Uci(Edit { key: (), from, to }));
+    }
     changes.extend(maps(&observed.files, &desired.files, |_, from, to| from == to).map(Change::File));
     changes
         .extend(maps(&observed.programs, &desired.programs, |_, from, to| from == to).map(Change::Program));

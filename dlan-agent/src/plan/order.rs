@@ -115,6 +115,6 @@ fn phase(step: &Change, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
         Change::Program(edit) if edit.from.iter().chain(&edit.to).any(|program| program.device.is_some()) => {
             pick(Phase::ProgramsWithDevices, Phase::ProgramsWithDevicesGo)
         }
-        Change::Program(_) => pick(Phase::Programs, Phase::ProgramsGo),
+        Change::Program(_) | Change::Uci(_) => pick(Phase::Programs, Phase::ProgramsGo),
     }
 }

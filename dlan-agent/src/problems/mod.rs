@@ -21,6 +21,7 @@ use crate::control::report::{BfdReport, Problem, Severity, Topology};
 use crate::control::service_report::ServicesReport;
 use crate::control::zones::Contradiction;
 use crate::names::zones::Conflict;
+use crate::render::uci::Unserved;
 use crate::state::program::ProgramName;
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
@@ -43,8 +44,8 @@ pub struct Facts {
     pub apply_failure: Option<String>,
     /// The programs that are wanted and not installed.
     pub programs_missing: BTreeSet<ProgramName>,
-    /// Whether the LANs' hosts shall be given addresses on OpenWrt, which does that itself.
-    pub openwrt_has_lans: bool,
+    /// What of LANs' configuration does not come about on OpenWrt.
+    pub unserved: Vec<Unserved>,
     /// The programs that cannot be brought about, and why.
     pub program_errors: BTreeMap<ProgramName, String>,
     /// What is said of an apply that waits to be confirmed.

@@ -2,6 +2,7 @@
 
 use super::{Facts, error, first_line, warning};
 use crate::control::report::Problem;
+use crate::render::uci::Unserved;
 use crate::state::program::ProgramName;
 
 /// Returns the problems of the programs.
@@ -14,15 +15,32 @@ pub(super) fn find(facts: &Facts) -> Vec<Problem> {
         let why = first_line(why);
         error(format!("{name} does not run as it should, {}: {why}", what_lacks(*name)), how_to_mend(*name))
     });
-    let openwrt = facts.openwrt_has_lans.then(|| {
-        warning(
-            "the LANs' options about DHCP and router advertisements do nothing here: OpenWrt's own dnsmasq and odhcpd \
-             give the hosts their addresses"
-                .to_owned(),
-            "say in /etc/config/dhcp what hosts are given, and take the options out of the LANs' sections",
-        )
-    });
-    missing.chain(failing).chain(openwrt).collect()
+    let unserved = facts.unserved.iter().map(of_unserved);
+    missing.chain(failing).chain(unserved).collect()
+}
+
+/// What does not come about on OpenWrt, where its own dnsmasq and odhcpd serve.
+fn of_unserved(unserved: &Unserved) -> Problem {
+    match unserved {
+        Unserved::NoNetwork { lan, device } => warning(
+            format!("lan {lan}: no network of OpenWrt is on {device}, so its hosts are given no addresses"),
+            "add one to /etc/config/network (`config interface` with this device and `option proto 'static'`)",
+        ),
+        Unserved::Taken { lan, network, section } => warning(
+            format!(
+                "lan {lan}: what its hosts are given is said by the section {section} of /etc/config/dhcp, and not by dlan"
+            ),
+            format!(
+                "`uci delete dhcp.{section}; uci commit dhcp` leaves the network {network} to dlan; else take `dhcp` out of the LAN's section"
+            ),
+        ),
+        Unserved::Files { lan } => warning(
+            format!(
+                "lan {lan}: `tftp_root` does nothing here: OpenWrt's dnsmasq sees only directories that it is given itself"
+            ),
+            "give them to it: `enable_tftp` and `tftp_root` of the section dnsmasq in /etc/config/dhcp",
+        ),
+    }
 }
 
 /// What does not work without the program.

@@ -1,5 +1,6 @@
 //! Each cause of a problem, and what is said of it.
 
+use crate::render::uci::Unserved;
 use std::collections::BTreeMap;
 
 use ospf_lite::ospf::neighbor::NeighborState;
@@ -45,7 +46,7 @@ fn healthy() -> Facts {
         repaired: None,
         apply_failure: None,
         programs_missing: BTreeSet::new(),
-        openwrt_has_lans: false,
+        unserved: Vec::new(),
         program_errors: BTreeMap::new(),
         window: None,
         links: vec![link()],
@@ -106,10 +107,13 @@ const ROWS: [Row; 32] = [
         "dlan plan",
     ),
     (
-        |facts| facts.openwrt_has_lans = true,
+        |facts| {
+            let (lan, network, section) = ("lan0".to_owned(), "lan".to_owned(), "@dhcp[0]".to_owned());
+            facts.unserved = vec![Unserved::Taken { lan, network, section }];
+        },
         Severity::Warning,
-        "do nothing here: OpenWrt's own dnsmasq",
-        "/etc/config/dhcp",
+        "lan lan0: what its hosts are given is said by the section @dhcp[0]",
+        "uci delete dhcp.@dhcp[0]",
     ),
     (
         |facts| facts.programs_missing = BTreeSet::from([ProgramName::Dnsmasq]),

@@ -41,14 +41,14 @@ const PRIVATE_REVERSE_ZONES: [&str; 2] = ["10.in-addr.arpa", "168.192.in-addr.ar
 const UNIQUE_LOCAL_REVERSE_ZONES: [&str; 2] = ["c.f.ip6.arpa", "d.f.ip6.arpa"];
 
 /// A LAN whose hosts are given something, with the prefixes that hold there.
-struct Lan<'a> {
-    config: &'a LanConfig,
+pub(super) struct Lan<'a> {
+    pub(super) config: &'a LanConfig,
     /// What dnsmasq calls it.
-    tag: String,
-    ipv4: Option<(Ipv4Addr, Ipv4Net)>,
-    ipv6: Option<(Ipv6Addr, Ipv6Net)>,
+    pub(super) tag: String,
+    pub(super) ipv4: Option<(Ipv4Addr, Ipv4Net)>,
+    pub(super) ipv6: Option<(Ipv6Addr, Ipv6Net)>,
     /// The zone of its hosts' names.
-    zone: String,
+    pub(super) zone: String,
 }
 
 /// Returns the program with its files; `None` when no LAN asks for it, it is not installed, or the system itself does its work.
@@ -62,7 +62,7 @@ pub fn render(
 ) -> Option<Program> {
     let path = facts.dnsmasq.as_deref()?;
     let lans = lans(config, facts);
-    if lans.is_empty() || facts.is_openwrt {
+    if lans.is_empty() || facts.is_openwrt() {
         return None;
     }
     let file = |text: &str, reread| ProgramFile { file: ManagedFile::new(text), reread };
@@ -85,9 +85,15 @@ pub fn render(
 }
 
 /// Returns the LANs whose hosts are given something.
-fn lans<'a>(config: &'a Config, facts: &Facts) -> Vec<Lan<'a>> {
-    let served = config.lans.iter().enumerate().filter(|(_, lan)| lan.dhcp.is_served());
-    let with_prefixes = served.map(|(index, lan)| {
+pub(super) fn lans<'a>(config: &'a Config, facts: &Facts) -> Vec<Lan<'a>> {
+    let mut lans = all_lans(config, facts);
+    lans.retain(|lan| lan.config.dhcp.is_served());
+    lans
+}
+
+/// Returns every LAN.
+pub(super) fn all_lans<'a>(config: &'a Config, facts: &Facts) -> Vec<Lan<'a>> {
+    let with_prefixes = config.lans.iter().enumerate().map(|(index, lan)| {
         let prefixes = facts.lan_prefixes(lan);
         let zone = format!("{}.{}", config.mesh.name, config.mesh.domain);
         Lan {
@@ -109,10 +115,14 @@ fn lans<'a>(config: &'a Config, facts: &Facts) -> Vec<Lan<'a>> {
 
 /// Lines that are put together.
 #[derive(Default)]
-struct Text(String);
+pub(super) struct Text(String);
 
 impl Text {
-    fn line(&mut self, line: impl std::fmt::Display) {
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+
+    pub(super) fn line(&mut self, line: impl std::fmt::Display) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.0, "{line}");
     }
@@ -149,9 +159,7 @@ fn config_text(
     if lans.iter().any(|lan| lan.config.dhcp.ra) {
         text.line("enable-ra");
     }
-    for architecture in EFI_ARCHITECTURES {
-        text.line(format_args!("dhcp-match=set:efi,option:client-arch,{architecture}"));
-    }
+    architectures_text(&mut text);
     if lans.iter().any(|lan| lan.config.dhcp.boot.tftp_root.is_some()) {
         text.line("tftp-no-fail");
     }
@@ -161,15 +169,20 @@ fn config_text(
     text.0
 }
 
-/// What is answered, what is asked of the agent's name server, and what answers are not believed.
+/// How clients that start by UEFI are told from others.
+pub(super) fn architectures_text(text: &mut Text) {
+    for architecture in EFI_ARCHITECTURES {
+        text.line(format_args!("dhcp-match=set:efi,option:client-arch,{architecture}"));
+    }
+}
+
+/// What is answered, and what answers are not believed.
 fn names_text(text: &mut Text, config: &Config, lans: &[Lan<'_>]) {
     let mesh = &config.mesh;
-    let (domain, zone) = (&mesh.domain, format!("{}.{}", mesh.name, mesh.domain));
+    let zone = format!("{}.{}", mesh.name, mesh.domain);
     text.line("no-hosts\ndomain-needed\ncache-size=1000\nedns-packet-max=1232");
     text.line("stop-dns-rebind");
-    text.line(format_args!("{FOREIGN_NAME}{domain}"));
     text.line(format_args!("domain={zone}"));
-    text.line(format_args!("local=/{zone}/"));
     if lans.iter().any(|lan| lan.config.dhcp.subdomain.is_some()) {
         // Hosts of two LANs may have one name.
         text.line("dhcp-fqdn");
@@ -180,6 +193,15 @@ fn names_text(text: &mut Text, config: &Config, lans: &[Lan<'_>]) {
     if !config.names.upstreams.is_empty() {
         text.line("no-resolv");
     }
+    mesh_text(text, config, lans);
+}
+
+/// What of the mesh is answered here, what is asked of the agent's name server, and that it may be believed.
+pub(super) fn mesh_text(text: &mut Text, config: &Config, lans: &[Lan<'_>]) {
+    let mesh = &config.mesh;
+    let domain = &mesh.domain;
+    text.line(format_args!("{FOREIGN_NAME}{domain}"));
+    text.line(format_args!("local=/{}.{domain}/", mesh.name));
     // The agent's name server knows who answers for the rest of the mesh.
     let agent = |zone: &str| format!("server=/{zone}/127.0.0.1#{}", config.names.port);
     let within_172 = (16..32).map(|second| format!("{second}.172.in-addr.arpa"));
@@ -195,7 +217,7 @@ fn names_text(text: &mut Text, config: &Config, lans: &[Lan<'_>]) {
 }
 
 /// Names that the agent's name server has records of though they lie in this router's zone, or outside the mesh's domain.
-fn records_text(text: &mut Text, config: &Config, foreign: &BTreeSet<DomainName>) {
+pub(super) fn records_text(text: &mut Text, config: &Config, foreign: &BTreeSet<DomainName>) {
     let zone = own::zone(&config.mesh);
     let in_zone =
         |name: &&DomainName| zone.as_ref().is_some_and(|zone| name.is_within(zone) && *name != zone);
@@ -211,8 +233,13 @@ fn records_text(text: &mut Text, config: &Config, foreign: &BTreeSet<DomainName>
 
 /// Returns the names outside the mesh's domain that standing files are about.
 pub fn names_of(config: &Config, program: &Program) -> BTreeSet<DomainName> {
-    let lines = program.files.get(CONFIG_FILE).into_iter().flat_map(|file| file.file.text.lines());
-    let names = lines.filter_map(|line| line.strip_prefix(FOREIGN_NAME)?.parse().ok());
+    let files = program.files.get(CONFIG_FILE);
+    files.map(|file| names_in(config, &file.file.text)).unwrap_or_default()
+}
+
+/// Returns the same of a text.
+pub(super) fn names_in(config: &Config, text: &str) -> BTreeSet<DomainName> {
+    let names = text.lines().filter_map(|line| line.strip_prefix(FOREIGN_NAME)?.parse().ok());
     names.filter(|name: &DomainName| name.as_str() != config.mesh.domain).collect()
 }
 
@@ -297,13 +324,27 @@ fn servers_text(text: &mut Text, config: &Config, lan: &Lan<'_>) {
         text.line(format_args!("dhcp-option=tag:{tag},option:dns-server{}", comma(ipv4)));
         text.line(format_args!("dhcp-option=tag:{tag},option6:dns-server{}", comma(ipv6)));
     }
-    let own = [lan.zone.clone(), config.mesh.domain.clone()];
-    let search = if dhcp.search.is_empty() { own.join(",") } else { dhcp.search.join(",") };
+    let search = search_domains(config, lan).join(",");
     text.line(format_args!("dhcp-option=tag:{tag},option:domain-search,{search}"));
     text.line(format_args!("dhcp-option=tag:{tag},option6:domain-search,{search}"));
 }
 
+/// Returns the domains in which hosts look for short names.
+pub(super) fn search_domains(config: &Config, lan: &Lan<'_>) -> Vec<String> {
+    let own = || vec![lan.zone.clone(), config.mesh.domain.clone()];
+    if lan.config.dhcp.search.is_empty() { own() } else { lan.config.dhcp.search.clone() }
+}
+
 fn boot_text(text: &mut Text, lan: &Lan<'_>) {
+    boot_files_text(text, lan);
+    if let Some(root) = &lan.config.dhcp.boot.tftp_root {
+        let device = &lan.config.device;
+        text.line(format_args!("enable-tftp={device}\ntftp-root={},{device}", root.display()));
+    }
+}
+
+/// The files that hosts start from.
+pub(super) fn boot_files_text(text: &mut Text, lan: &Lan<'_>) {
     let (tag, boot) = (&lan.tag, &lan.config.dhcp.boot);
     let server = boot.server.map(|server| format!(",,{server}")).unwrap_or_default();
     for (architecture, file) in [("!efi", &boot.file), ("efi", &boot.file_efi)] {
@@ -311,18 +352,14 @@ fn boot_text(text: &mut Text, lan: &Lan<'_>) {
             text.line(format_args!("dhcp-boot=tag:{tag},tag:{architecture},{file}{server}"));
         }
     }
-    if let Some(root) = &boot.tftp_root {
-        let device = &lan.config.device;
-        text.line(format_args!("enable-tftp={device}\ntftp-root={},{device}", root.display()));
-    }
 }
 
-fn lease_time(time: Option<Duration>) -> String {
+pub(super) fn lease_time(time: Option<Duration>) -> String {
     time.map_or_else(|| "infinite".to_owned(), |time| time.as_secs().to_string())
 }
 
 /// Returns the first and the last IPv4 address that is given out: what is wanted, as far as the prefix has room for it.
-fn pool_ipv4(dhcp: &DhcpConfig, prefix: Ipv4Net) -> Option<(Ipv4Addr, Ipv4Addr)> {
+pub(super) fn pool_ipv4(dhcp: &DhcpConfig, prefix: Ipv4Net) -> Option<(Ipv4Addr, Ipv4Addr)> {
     let (network, broadcast) = (u32::from(prefix.network()), u32::from(prefix.broadcast()));
     let most = broadcast.checked_sub(network)?.checked_sub(1)?;
     // The usual start lies outside a small prefix: then everything is given out.
@@ -332,7 +369,7 @@ fn pool_ipv4(dhcp: &DhcpConfig, prefix: Ipv4Net) -> Option<(Ipv4Addr, Ipv4Addr)>
 }
 
 /// Returns the addresses that a static lease stands for.
-fn lease_addresses(lan: &Lan<'_>, lease: &StaticLease) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+pub(super) fn lease_addresses(lan: &Lan<'_>, lease: &StaticLease) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
     let ipv4 = lan.ipv4.filter(|_| matches!(lease.client, LeaseClient::Mac(_))).and_then(|(_, prefix)| {
         let address = Ipv4Addr::from(u32::from(prefix.network()).checked_add(lease.host_part)?);
         (prefix.contains(&address) && address != prefix.broadcast()).then_some(address)
@@ -372,7 +409,7 @@ fn clients_text(lans: &[Lan<'_>]) -> String {
 }
 
 /// This router's own name, and the names of static leases, which hold whether the host is there or not.
-fn hosts_text(config: &Config, lans: &[Lan<'_>], identity: RouterAddresses) -> String {
+pub(super) fn hosts_text(config: &Config, lans: &[Lan<'_>], identity: RouterAddresses) -> String {
     let mut text = Text::default();
     let (name, domain) = (&config.mesh.name, &config.mesh.domain);
     for address in identity.host_prefixes() {

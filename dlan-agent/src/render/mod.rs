@@ -5,3 +5,4 @@ pub mod iproute2;
 pub mod nftables;
 pub mod nginx;
 pub mod tayga;
+pub mod uci;

@@ -52,7 +52,7 @@ fn facts() -> Facts {
         dnsmasq: None,
         has_standbys: true,
         tayga: None,
-        is_openwrt: false,
+        uci: None,
     }
 }
 

@@ -10,6 +10,7 @@ use vxlan::key::{PresharedKey, PrivateKey};
 use vxlan::link::LinkName;
 
 use super::nginx::NginxFacts;
+use super::uci::UciFacts;
 use super::upstreams::UpstreamFacts;
 use crate::config::{HostId, LanConfig};
 use crate::names::domain::DomainName;
@@ -47,8 +48,8 @@ pub struct Facts {
     pub has_standbys: bool,
     /// Where the tayga is that is installed.
     pub tayga: Option<PathBuf>,
-    /// Whether the system is OpenWrt, which gives the LANs' hosts their addresses itself.
-    pub is_openwrt: bool,
+    /// What OpenWrt's own configuration says of LANs, where the system is OpenWrt, which gives hosts their addresses itself.
+    pub uci: Option<UciFacts>,
 }
 
 /// A WAN's device as found.
@@ -92,6 +93,11 @@ pub struct Sides<'a> {
 }
 
 impl Facts {
+    /// Returns whether the system is OpenWrt.
+    pub fn is_openwrt(&self) -> bool {
+        self.uci.is_some()
+    }
+
     /// Returns what was found of the router's sides.
     pub const fn sides(&self) -> Sides<'_> {
         Sides { wans: &self.wans, lans: &self.lans }

@@ -10,6 +10,7 @@ pub mod route;
 pub mod rule;
 pub mod ruleset;
 pub mod setting;
+pub mod uci;
 pub mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use self::route::{Route, RouteAction, RouteHop, RouteKey};
 use self::rule::Rule;
 use self::ruleset::Ruleset;
 use self::setting::{Setting, SettingValue};
+use self::uci::UciDhcp;
 
 /// The device of the loopback identity.
 pub const LOOPBACK_DEVICE: &str = "lo";
@@ -52,6 +54,8 @@ pub struct State {
     pub files: BTreeMap<PathBuf, ManagedFile>,
     /// The programs beside the agent, with the files that they read.
     pub programs: BTreeMap<ProgramName, Program>,
+    /// What is ours of OpenWrt's own configuration of LANs.
+    pub uci: Option<UciDhcp>,
 }
 
 impl State {

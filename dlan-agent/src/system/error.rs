@@ -12,6 +12,7 @@ use super::programs::ProgramError;
 use super::record::LaterRecord;
 use super::rtnl::RtnlError;
 use super::settings::SettingError;
+use super::uci::UciError;
 
 /// A look or a step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,9 @@ pub enum SystemError {
     /// Programs.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// OpenWrt's own configuration.
+    #[error(transparent)]
+    Uci(#[from] UciError),
     /// The count of starts.
     #[error(transparent)]
     Epoch(#[from] EpochError),

@@ -14,7 +14,7 @@ use super::command::{self, CommandError};
 use super::identity::{self, IdentityError};
 use super::record::Record;
 use super::rtnl::RtnlError;
-use super::{System, SystemError, programs, settings};
+use super::{System, SystemError, programs, settings, uci};
 use crate::config::secret::{SecretError, Whence, read_ospf_secret, read_preshared_key};
 use crate::config::value::is_plain_device;
 use crate::config::{Config, DeviceSource};
@@ -133,7 +133,7 @@ impl System {
             dnsmasq: programs::find(ProgramName::Dnsmasq),
             has_standbys: has_standbys(),
             tayga: programs::find(ProgramName::Tayga),
-            is_openwrt: self.config.root.join(OPENWRT_RELEASE).exists(),
+            uci: self.config.root.join(OPENWRT_RELEASE).exists().then(|| uci::facts(&self.config.root)),
         })
     }
 

@@ -255,6 +255,10 @@ impl Executor for FakeSystem {
             }
             Change::File(edit) => edit_map(&mut self.state.files, edit)?,
             Change::Program(edit) => self.make_program(edit)?,
+            Change::Uci(edit) => {
+                refuse(self.state.uci != edit.from, "what stands is another")?;
+                self.state.uci.clone_from(&edit.to);
+            }
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ mod rtnl_next_hop;
 mod rules;
 mod settings;
 mod silent;
+mod uci;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,6 +221,7 @@ impl System {
             settings: settings::observe(&self.config.root, record),
             ruleset: nftables::observe(record.ruleset.as_ref(), &mut *self.ruleset.lock().await).await?,
             files: managed_files::observe(&self.config.root),
+            uci: uci::observe(&self.config.root),
             programs: programs::observe_whole(&self.config.root, record, &devices),
         })
     }
@@ -313,6 +315,7 @@ impl Executor for Hands<'_> {
                 managed_files::apply(&system.config.root, &mut self.record, edit)?;
                 system.persist(&self.record)?;
             }
+            Change::Uci(edit) => uci::apply(&system.config.root, edit).await?,
             Change::Program(edit) => {
                 let made = programs::apply((&system.config, &mut self.record), edit).await;
                 system.processes.send_replace(programs::processes(&self.record));

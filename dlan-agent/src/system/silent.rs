@@ -1,4 +1,4 @@
-//! What nobody tells of when it changes, as it was left: managed files, programs, WireGuard devices.
+//! What nobody tells of when it changes, as it was left: managed files, programs, OpenWrt's configuration, WireGuard devices.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,11 @@ use vxlan::link::{Link, LinkKind, LinkName};
 use vxlan::netlink::Links;
 
 use super::record::Record;
-use super::{managed_files, programs};
+use super::{managed_files, programs, uci};
 use crate::state::State;
 use crate::state::managed_file::ManagedFile;
 use crate::state::program::{Program, ProgramName};
+use crate::state::uci::UciDhcp;
 
 /// How it was when it was last looked at; nothing before.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub struct Left(Option<Seen>);
 struct Seen {
     files: BTreeMap<PathBuf, ManagedFile>,
     programs: BTreeMap<ProgramName, Program>,
+    uci: Option<UciDhcp>,
     /// The WireGuard devices.
     links: BTreeMap<LinkName, Link>,
 }
@@ -31,13 +33,21 @@ impl Left {
         let is_wireguard = |link: &&Link| link.wireguard().is_some();
         let links = state.links.values().filter(is_wireguard).map(|link| (link.name.clone(), link.clone()));
         let links = links.collect();
-        self.0 = Some(Seen { files: state.files.clone(), programs: state.programs.clone(), links });
+        self.0 = Some(Seen {
+            files: state.files.clone(),
+            programs: state.programs.clone(),
+            uci: state.uci.clone(),
+            links,
+        });
     }
 
     /// Returns whether it is otherwise. What was changed by ourselves since counts as well: one look more.
     pub async fn is_other(&self, root: &Path, record: &Record, links: &Links) -> bool {
         let Some(seen) = &self.0 else { return false };
-        if managed_files::observe(root) != seen.files || programs::observe(root, record) != seen.programs {
+        if managed_files::observe(root) != seen.files
+            || programs::observe(root, record) != seen.programs
+            || uci::observe(root) != seen.uci
+        {
             return true;
         }
         for (name, link) in &seen.links {

@@ -100,6 +100,7 @@ pub fn kind(step: &Change) -> (&'static str, Act) {
         Change::Ruleset(_) => "ruleset",
         Change::File(_) => "file",
         Change::Program(_) => "program",
+        Change::Uci(_) => "uci",
     };
     (kind, step.act())
 }
