@@ -265,6 +265,18 @@ pub enum Bench {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=250))]
         links: u16,
     },
+    /// Names answered in a second by the agent's name server, beside dnsmasq alone.
+    Names {
+        /// How long each is asked.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// What a service carries, and how many connections a second, beside the same nginx configured by hand.
+    Proxy {
+        /// How long each is measured.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
     /// What routing uses while nothing happens, and while links flap, beside BIRD and FRR.
     Rest {
         /// How long each is watched.

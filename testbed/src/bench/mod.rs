@@ -7,9 +7,12 @@ pub mod cpu;
 pub mod database;
 pub mod failover;
 pub mod listener;
+mod load;
 pub mod mesh;
+pub mod names;
 pub mod played;
 pub mod player;
+pub mod proxy;
 pub mod resident;
 pub mod rest;
 pub mod shapes;
@@ -34,6 +37,8 @@ pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
         Bench::Cold { routers, hello, runs } => {
             cold::measure(console, &cold::Orders { routers, hello, runs })
         }
+        Bench::Names { seconds } => names::measure(console, std::time::Duration::from_secs(seconds)),
+        Bench::Proxy { seconds } => proxy::measure(console, std::time::Duration::from_secs(seconds)),
         Bench::Apply { links } => apply::measure(console, links),
         Bench::Rest { seconds, links, subjects, situations } => {
             let window = std::time::Duration::from_secs(seconds);
