@@ -51,8 +51,10 @@ fn measure_in(console: Console, lab: &Lab, window: Duration) -> Result<(), LabEr
     lab.write_config(ROUTER, &format!("{}\n{records}", lab.read_config(ROUTER)?))?;
     lab.dlan(ROUTER, &["apply"])?;
     let mut dnsmasq = start_dnsmasq(lab)?;
-    let agents = lab.agents(ROUTER)?;
-    let pids = agents.iter().copied().chain(i32::try_from(dnsmasq.id()));
+    ask_all(lab, DNSMASQ_PORT, Duration::ZERO)?;
+    let port = format!("--port={DNSMASQ_PORT}");
+    let alone = lab.node(ROUTER)?.processes(|line| line.contains(&port));
+    let pids = lab.agents(ROUTER)?.into_iter().chain(alone);
     let result = pids.into_iter().try_for_each(load::pin_server).and_then(|()| rows(console, lab, window));
     let _ = dnsmasq.kill();
     let _ = dnsmasq.wait();
