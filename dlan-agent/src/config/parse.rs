@@ -303,6 +303,7 @@ fn names_config(written: Option<&View<'_>>) -> Option<NamesConfig> {
         rate: view.value(&names::RATE)?,
         dns64_prefix: view.value(&names::DNS64_PREFIX)?,
         upstreams: view.list(&names::UPSTREAM)?,
+        foreign: view.list(&names::FOREIGN)?.into_iter().collect(),
     })
 }
 

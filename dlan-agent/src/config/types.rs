@@ -79,6 +79,8 @@ pub struct NamesConfig {
     pub dns64_prefix: Ipv6Net,
     /// Who is asked about names outside the mesh; nobody written leaves this router's own dnsmasq.
     pub upstreams: Vec<IpAddr>,
+    /// The domains outside the mesh's own about which other routers are believed; any when this is empty.
+    pub foreign: BTreeSet<DomainName>,
 }
 
 /// The translator between IPv6 and IPv4.

@@ -18,7 +18,7 @@ use crate::names::own;
 use crate::names::report;
 use crate::names::resolver::{Resolver, Settings};
 use crate::names::server::{Asker, NameServer, Places};
-use crate::names::zones::{Conflict, ZoneTable};
+use crate::names::zones::{Belief, Conflict, ZoneTable};
 use crate::routing::EngineRoutes;
 
 /// What is known of names.
@@ -139,7 +139,8 @@ impl Daemon {
         let (domain, told) = (own::domain(&config.mesh)?, self.names.told.as_ref()?);
         let mut heard = Heard::new(&self.names.lsas);
         heard.announced.insert(config.mesh.host_id, told.clone());
-        let mut table = ZoneTable::new(&domain, &heard.announced, &config.delegates);
+        let belief = Belief { own: config.mesh.host_id, domains: &config.names.foreign };
+        let mut table = ZoneTable::new(&domain, &heard.announced, &config.delegates, belief);
         table.conflicts.extend(heard.not_understood);
         let mut settings = own::settings(config, facts);
         settings.clients.extend(self.names.prefixes.iter().copied());

@@ -101,6 +101,13 @@ pub enum Conflict {
         /// Who does.
         by: HostId,
     },
+    /// A router announces records of a name outside the mesh's domain about which this router does not believe others.
+    NotBelieved {
+        /// The records' name.
+        name: DomainName,
+        /// Who announces them.
+        by: HostId,
+    },
     /// There are more records than are taken.
     TooMany {
         /// Whose records are not taken.
@@ -124,9 +131,25 @@ impl Conflict {
             | Self::Name { by, .. }
             | Self::Inside { by, .. }
             | Self::Outside { by, .. }
+            | Self::NotBelieved { by, .. }
             | Self::TooMany { by }
             | Self::NotUnderstood { by, .. } => *by,
         }
+    }
+}
+
+/// Whose records of names outside the mesh's domain are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Belief<'a> {
+    /// This router, whose own always are.
+    pub own: HostId,
+    /// The domains about which others' are; any when there is none.
+    pub domains: &'a BTreeSet<DomainName>,
+}
+
+impl Belief<'_> {
+    fn holds(&self, by: HostId, name: &DomainName) -> bool {
+        by == self.own || self.domains.is_empty() || self.domains.iter().any(|domain| name.is_within(domain))
     }
 }
 
@@ -179,6 +202,7 @@ impl ZoneTable {
         domain: &DomainName,
         announced: &BTreeMap<HostId, Announcement>,
         delegates: &[DelegateConfig],
+        belief: Belief<'_>,
     ) -> Self {
         let mut table = Self {
             domain: domain.clone(),
@@ -197,7 +221,7 @@ impl ZoneTable {
             table.delegate(delegate);
         }
         for (host, told) in announced {
-            table.take_records(*host, &told.records);
+            table.take_records(*host, &told.records, belief);
         }
         table.derive();
         table
@@ -251,7 +275,7 @@ impl ZoneTable {
         }
     }
 
-    fn take_records(&mut self, by: HostId, records: &BTreeSet<Record>) {
+    fn take_records(&mut self, by: HostId, records: &BTreeSet<Record>, belief: Belief<'_>) {
         let mut of_router: BTreeMap<&DomainName, BTreeSet<RecordData>> = BTreeMap::new();
         for record in records {
             of_router.entry(&record.name).or_default().insert(record.data.clone());
@@ -262,6 +286,10 @@ impl ZoneTable {
                 self.zone_of(name).and_then(|(_, owner)| owner.who.host()).filter(|owner| *owner != by);
             if name.parent().is_none() && *name != self.domain {
                 self.conflicts.insert(Conflict::Outside { what: format!("name {name}"), by });
+                continue;
+            }
+            if !name.is_within(&self.domain) && !belief.holds(by, name) {
+                self.conflicts.insert(Conflict::NotBelieved { name: name.clone(), by });
                 continue;
             }
             let conflict = match (other, self.names.get(name)) {

@@ -56,6 +56,12 @@ fn conflict_problem(facts: &Facts, conflict: &Conflict) -> Problem {
             format!("{by} answers for the {what}, which is none of the mesh's: that is not taken"),
             "use the same `domain` on every router",
         ),
+        Conflict::NotBelieved { name, .. } => warning(
+            format!(
+                "{by} announces records of {name}, about which this router believes nobody: they are not taken"
+            ),
+            "where they are meant, take the domain into `list foreign` of `config names`; else ask who runs that router",
+        ),
         Conflict::TooMany { .. } => warning(
             format!("{by} announces more records than the mesh's table has room for: the rest is not taken"),
             "take records out that nobody needs",

@@ -9,6 +9,7 @@ pub mod names {
 
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
     use crate::config::{names, value};
+    use crate::names::domain::DomainName;
 
     /// The section with its options.
     pub static SECTION: SectionSchema = SectionSchema {
@@ -16,7 +17,7 @@ pub mod names {
         occurrence: Occurrence::AtMostOnce,
         example: "config names 'names'",
         summary: "The name server of the agent, which answers for the names of the whole mesh.",
-        options: &[&PORT, &STALE_TIME, &CACHE, &RATE, &DNS64_PREFIX, &UPSTREAM],
+        options: &[&PORT, &STALE_TIME, &CACHE, &RATE, &DNS64_PREFIX, &UPSTREAM, &FOREIGN],
     };
 
     /// The port of the local server.
@@ -62,6 +63,12 @@ pub mod names {
         .list()
         .default(Default::Unset("those that the system knows: of OpenWrt's WANs, else of /etc/resolv.conf"))
         .summary("The name servers that are asked about names outside the mesh, for LANs with `dns64`, for aliases that lead out of the mesh, and by dnsmasq.");
+
+    /// Whose records of names outside the mesh's domain are taken.
+    pub static FOREIGN: TypedOption<DomainName> = TypedOption::new("foreign", Kind::RecordName, names::name)
+        .list()
+        .default(Default::Unset("any"))
+        .summary("A domain outside the mesh's own about which other routers' records are believed, with all names below it; others are not taken then, and told. The mesh's own domain alone stands for none. What this router announces itself always holds.");
 }
 
 /// The section `config record`.

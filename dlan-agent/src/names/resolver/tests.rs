@@ -8,9 +8,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::names::announcement::Announcement;
 use crate::names::cache::STALE_TTL;
+use crate::names::domain::DomainName;
 use crate::names::record::{Record as OwnRecord, RecordData};
+use crate::names::zones::Belief;
 
 const OWN: HostId = HostId(1);
+static ANY: BTreeSet<DomainName> = BTreeSet::new();
+const BELIEF: Belief<'static> = Belief { own: OWN, domains: &ANY };
 
 fn at(seconds: u64) -> Instant {
     Instant::ORIGIN + Duration::from_secs(seconds)
@@ -52,7 +56,7 @@ fn router(host: u16, more: &[(&str, &str)]) -> (HostId, Announcement) {
 
 fn table(more: &[(&str, &str)]) -> Arc<ZoneTable> {
     let announced = [router(1, more), router(3, &[])].into();
-    Arc::new(ZoneTable::new(&"lan".parse().unwrap(), &announced, &[]))
+    Arc::new(ZoneTable::new(&"lan".parse().unwrap(), &announced, &[], BELIEF))
 }
 
 fn settings() -> Settings {
@@ -157,7 +161,7 @@ fn while_the_owner_is_away_the_last_answer_is_given_and_marked() {
 fn a_zone_that_went_with_its_router_is_answered_from_what_is_kept() {
     let mut resolver = resolver(&[]);
     ask(&mut resolver, 0, "nas.r3.lan.", &nas);
-    let alone = ZoneTable::new(&"lan".parse().unwrap(), &[router(1, &[])].into(), &[]);
+    let alone = ZoneTable::new(&"lan".parse().unwrap(), &[router(1, &[])].into(), &[], BELIEF);
     resolver.reconfigure(at(100), Arc::new(alone), settings());
     let (answer, _) = ask(&mut resolver, 100, "nas.r3.lan.", &silence);
     assert!(answer.is_stale);

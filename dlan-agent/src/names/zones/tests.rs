@@ -34,7 +34,12 @@ fn router(host: u16, zone: &str, prefix: &str) -> (HostId, Announcement) {
 }
 
 fn table(routers: impl IntoIterator<Item = (HostId, Announcement)>) -> ZoneTable {
-    ZoneTable::new(&name("lan"), &routers.into_iter().collect(), &[])
+    ZoneTable::new(&name("lan"), &routers.into_iter().collect(), &[], believed(&BTreeSet::new()))
+}
+
+/// Router 2 believes others about these domains.
+fn believed(domains: &BTreeSet<DomainName>) -> Belief<'_> {
+    Belief { own: HostId(2), domains }
 }
 
 fn asked(found: Found) -> Option<u16> {
@@ -140,7 +145,12 @@ fn what_is_announced_goes_before_what_is_delegated() {
         servers: vec!["10.1.1.7".parse().unwrap()],
     };
     let announced = [router(1, "r1.lan", "10.2.0.0/24")].into();
-    let table = ZoneTable::new(&name("lan"), &announced, &[delegate("r1.lan"), delegate("corp.example")]);
+    let table = ZoneTable::new(
+        &name("lan"),
+        &announced,
+        &[delegate("r1.lan"), delegate("corp.example")],
+        believed(&BTreeSet::new()),
+    );
     assert_eq!(asked(table.find(&named("nas.r1.lan"), A)), Some(1));
     for subject in [named("a.corp.example"), net("10.7.0.1/32")] {
         assert!(matches!(table.find(&subject, A), Found::Ask(owner) if owner.who == Who::Delegate));
@@ -164,4 +174,31 @@ fn two_routers_may_announce_the_same_record_but_not_different_ones() {
         differing.find(&named("www.lan"), A),
         Found::Records(vec![RecordData::A([10, 2, 0, 2].into())])
     );
+}
+
+#[test]
+fn about_names_outside_the_domain_others_are_believed_as_the_operator_says_and_the_rest_is_told() {
+    let router = |host, of: &str| {
+        let (host, told) = router(host, &format!("r{host}.lan"), &format!("10.{host}.0.0/24"));
+        let records = told.records.into_iter().chain([record(of, "10.9.9.9")]).collect();
+        (host, Announcement { records, ..told })
+    };
+    let routers = || [router(1, "www.bank.example"), router(2, "own.example"), router(3, "www.example.com")];
+    let of = |domains: &[&str]| {
+        let domains = domains.iter().map(|text| name(text)).collect();
+        ZoneTable::new(&name("lan"), &routers().into(), &[], believed(&domains))
+    };
+    let foreign = |table: &ZoneTable| table.foreign().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(foreign(&of(&[])), ["own.example", "www.bank.example", "www.example.com"]);
+    let some = of(&["example.com"]);
+    assert_eq!(foreign(&some), ["own.example", "www.example.com"]);
+    let told = Conflict::NotBelieved { name: name("www.bank.example"), by: HostId(1) };
+    assert_eq!(some.conflicts, BTreeSet::from([told]));
+    assert_eq!(some.find(&named("www.bank.example"), A), Found::Elsewhere);
+    assert_eq!(
+        some.find(&net("10.9.9.9/32"), PTR),
+        Found::Records(vec![RecordData::Ptr(name("own.example")), RecordData::Ptr(name("www.example.com")),])
+    );
+    assert_eq!(foreign(&of(&["lan"])), ["own.example"]);
+    assert_eq!(asked(of(&["lan"]).find(&named("nas.r3.lan"), A)), Some(3), "its zone is a router's own");
 }
