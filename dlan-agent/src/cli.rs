@@ -191,6 +191,10 @@ pub struct InitArgs {
     /// The same for IPv6.
     #[arg(long, value_name = "ADDRESS/LENGTH")]
     pub lan_ipv6: Option<Ipv6Net>,
+    /// The mesh's IPv6 prefix, the same on every router: a /56 of it is this router's, by its number, and a /64 of that each LAN's.
+    /// A random one when left out, which the other routers are told then.
+    #[arg(long, value_name = "PREFIX")]
+    pub mesh_prefix: Option<Ipv6Net>,
     /// WireGuard's UDP port.
     #[arg(long, value_name = "PORT", default_value_t = 51820)]
     pub listen_port: u16,

@@ -1,9 +1,10 @@
 //! A first configuration: from options, from what is on the machine, and from the answers of a person.
 
 pub mod machine;
+pub mod prefixes;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use vxlan::link::LinkName;
@@ -14,6 +15,7 @@ use crate::config::template::Answers;
 use crate::config::{DeviceSource, HOST_ID_LIMIT, HostId, LanAddress, LanConfig, name_from_hostname};
 use crate::state::facts::is_private;
 use machine::{Device, Machine};
+use prefixes::PrefixError;
 
 /// The zone of a LAN that says nothing else.
 const ZONE_DEFAULT: &str = "internal";
@@ -61,7 +63,7 @@ impl Person for Nobody {
 }
 
 /// Puts the answers together: an option counts most, then what the person says, then what was found. `random` makes the
-/// LAN's IPv6 prefix unlike anybody else's (RFC 4193 section 3.2.2) when it has none.
+/// mesh's IPv6 prefix unlike anybody else's (RFC 4193 section 3.2.2) when there is none.
 pub fn answers(
     args: &InitArgs,
     machine: &Machine,
@@ -72,11 +74,22 @@ pub fn answers(
     let name = name(args, machine, person)?;
     let wan = wan(args, machine, person)?;
     let lans = lans(args, machine, person, &wan)?;
+    let on = |device: &LinkName| machine.devices.iter().find(|found| found.name == *device);
+    let lacking = |(index, device): (usize, &LinkName)| {
+        (index > 0 || args.lan_ipv6.is_none()) && lacks_ipv6(on(device))
+    };
+    let plan = match lans.iter().enumerate().any(lacking) {
+        true => Some(site(args, host_id, person, random)?),
+        false => None,
+    };
     let lans = lans.into_iter().enumerate().map(|(index, device)| {
-        let found = machine.devices.iter().find(|found| found.name == device);
+        let found = on(&device);
         let first = index == 0;
         let ipv4 = args.lan_ipv4.filter(|_| first).or_else(|| ipv4_proposal(found, host_id, index));
-        let ipv6 = args.lan_ipv6.filter(|_| first).or_else(|| ipv6_proposal(found, random, index));
+        let ipv6 = args.lan_ipv6.filter(|_| first).or_else(|| {
+            let (_, site) = plan.filter(|_| lacks_ipv6(found))?;
+            first_of(prefixes::lan(site, index)?)
+        });
         LanConfig {
             name: format!("lan{index}"),
             device,
@@ -97,6 +110,7 @@ pub fn answers(
         listen_port: args.listen_port,
         lans: lans.collect(),
         links: Vec::new(),
+        mesh_prefix: plan.map(|(mesh, _)| mesh),
     })
 }
 
@@ -199,16 +213,45 @@ fn ipv4_proposal(found: Option<&Device>, host_id: HostId, index: usize) -> Optio
     Ipv4Net::new(Ipv4Addr::new(10, second, third, 1), 24).ok()
 }
 
-fn ipv6_proposal(found: Option<&Device>, random: [u8; 5], index: usize) -> Option<Ipv6Net> {
+/// Returns the router's address in a LAN's prefix: the first.
+fn first_of(prefix: Ipv6Net) -> Option<Ipv6Net> {
+    let address = u128::from(prefix.network()).checked_add(1)?;
+    Ipv6Net::new(address.into(), prefix.prefix_len()).ok()
+}
+
+/// Returns whether a LAN has no private IPv6 prefix and is to be given one.
+fn lacks_ipv6(found: Option<&Device>) -> bool {
     let has_one =
         |device: &Device| device.addresses.iter().any(|net| matches!(net, IpNet::V6(_)) && is_private(net));
-    if found.is_some_and(has_one) {
-        return None;
-    }
-    let [a, b, c, d, e] = random;
-    let subnet = u16::try_from(index).ok()?;
-    let pair = |high, low| u16::from_be_bytes([high, low]);
-    Ipv6Net::new(Ipv6Addr::new(pair(0xfd, a), pair(b, c), pair(d, e), subnet, 0, 0, 0, 1), 64).ok()
+    !found.is_some_and(has_one)
+}
+
+/// Returns this router's prefix in the mesh's.
+fn site(
+    args: &InitArgs,
+    host_id: HostId,
+    person: &mut dyn Person,
+    random: [u8; 5],
+) -> Result<(Ipv6Net, Ipv6Net), InitError> {
+    let what = "the mesh's IPv6 prefix";
+    let mesh = match args.mesh_prefix {
+        Some(prefix) => prefix.trunc(),
+        None => {
+            let proposal = prefixes::random(random).to_string();
+            let question =
+                "The mesh's IPv6 prefix, as the first router's init told it; this one for the first";
+            let text = answered(person, question, Some(&proposal))?;
+            let bad = |_| InitError::Bad {
+                what,
+                value: text.clone(),
+                reason: "it is a network such as fd79:2de7:db86::/48".to_owned(),
+            };
+            text.parse::<Ipv6Net>().map_err(bad)?.trunc()
+        }
+    };
+    let bad =
+        |error: PrefixError| InitError::Bad { what, value: mesh.to_string(), reason: error.to_string() };
+    Ok((mesh, prefixes::site(mesh, host_id).map_err(bad)?))
 }
 
 #[cfg(test)]
@@ -274,8 +317,9 @@ mod tests {
             .iter()
             .map(|lan| (lan.ipv4.unwrap().to_string(), lan.ipv6.unwrap().to_string()))
             .collect();
-        assert_eq!(text[0], ("10.2.0.1/24".to_owned(), "fdaa:102:304::1/64".to_owned()));
-        assert_eq!(text[1].0, "10.2.1.1/24");
+        assert_eq!(text[0], ("10.2.0.1/24".to_owned(), "fdaa:102:304:100::1/64".to_owned()));
+        assert_eq!(text[1], ("10.2.1.1/24".to_owned(), "fdaa:102:304:101::1/64".to_owned()));
+        assert_eq!(answers.mesh_prefix, Some("fdaa:102:304::/48".parse().unwrap()));
     }
 
     #[test]
@@ -285,6 +329,29 @@ mod tests {
         let answers = answers(&args, &machine(), &mut person, [1; 5]).unwrap();
         assert_eq!((answers.host_id, answers.lans.len()), (HostId(7), 0));
         assert_eq!(answers.wans, [DeviceSource::Device(link_name("ppp0"))]);
+    }
+
+    #[test]
+    fn routers_with_one_prefix_of_the_mesh_have_a_56_each() {
+        let of = |host_id, prefix: &str| {
+            let (lan, prefix) = (vec![link_name("br-x")], prefix.parse().ok());
+            let args = InitArgs { host_id: Some(host_id), lan, mesh_prefix: prefix, ..args() };
+            answers(&args, &machine(), &mut Nobody, [7; 5])
+        };
+        let ipv6 = |host_id| of(host_id, "fd79:2de7:db86::/48").unwrap().lans[0].ipv6.unwrap().to_string();
+        assert_eq!(ipv6(2), "fd79:2de7:db86:200::1/64");
+        assert_eq!(ipv6(255), "fd79:2de7:db86:ff00::1/64");
+        let refused = of(300, "fd79:2de7:db86::/48").unwrap_err().to_string();
+        assert!(refused.contains("needs a prefix that is shorter"), "{refused}");
+        assert!(of(300, "fd79:2de7:db80::/44").is_ok());
+    }
+
+    #[test]
+    fn a_person_says_the_prefix_that_the_first_router_told() {
+        let args = InitArgs { host_id: Some(3), lan: vec![link_name("br-x")], ..args() };
+        let mut person = Script(vec!["r3", "eth0", "fd12:3456:789a::/48"]);
+        let answers = answers(&args, &machine(), &mut person, [7; 5]).unwrap();
+        assert_eq!(answers.lans[0].ipv6.unwrap().to_string(), "fd12:3456:789a:300::1/64");
     }
 
     #[test]

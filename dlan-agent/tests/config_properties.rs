@@ -212,6 +212,7 @@ fn answers() -> impl Strategy<Value = Answers> {
             listen_port,
             lans,
             links,
+            mesh_prefix: None,
         }
     })
 }
@@ -234,5 +235,6 @@ fn answers_of(config: &Config, original: &Answers) -> Answers {
         listen_port: config.wans[0].listen_port,
         lans: config.lans.clone(),
         links: links.collect(),
+        mesh_prefix: None,
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use ipnet::Ipv6Net;
 use serde::Serialize;
 
 use super::configuration;
@@ -75,11 +76,18 @@ pub(super) fn init(output: &Output, file: &Path, args: &InitArgs) -> u8 {
     struct Written<'a> {
         file: &'a str,
         text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mesh_prefix: Option<Ipv6Net>,
     }
-    output.result(&Written { file: &name, text: &text }, || {
+    let mesh_prefix = answers.mesh_prefix;
+    output.result(&Written { file: &name, text: &text, mesh_prefix }, || {
+        let shared = mesh_prefix.map(|prefix| {
+            format!("The LANs' IPv6 prefixes are of {prefix}: on the other routers, `dlan init --mesh-prefix {prefix}`\n")
+        });
+        let shared = shared.unwrap_or_default();
         format!(
             "{text}\nWritten to {name}. Next:\n  dlan key      the section to paste at each neighbor\n  \
-             $EDITOR {name}   a `config link` section for each neighbor\n  dlan agent    run it\n  dlan status   see it\n"
+             $EDITOR {name}   a `config link` section for each neighbor\n  dlan agent    run it\n  dlan status   see it\n{shared}"
         )
     });
     EXIT_OK

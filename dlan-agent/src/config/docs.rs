@@ -73,6 +73,7 @@ pub fn example() -> String {
         wans: vec![DeviceSource::Interface("wan".to_owned())],
         listen_port: LISTEN_PORT_DEFAULT,
         lans: lans.into_iter().collect(),
+        mesh_prefix: None,
         links: vec![link("r4", 4, Some("r4.example.org")), link("home-nas", 6, None)],
     })
 }

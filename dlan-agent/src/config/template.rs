@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use ipnet::Ipv6Net;
 use vxlan::key::PublicKey;
 
 use super::types::{DeviceSource, Endpoint, HostId, LISTEN_PORT_DEFAULT, LanConfig};
@@ -29,6 +30,8 @@ pub struct Answers {
     pub lans: Vec<LanConfig>,
     /// The neighbors.
     pub links: Vec<LinkAnswer>,
+    /// The prefix that the LANs' IPv6 prefixes are of, for the other routers; in the text of no configuration.
+    pub mesh_prefix: Option<Ipv6Net>,
 }
 
 /// What a link's section is made of.
