@@ -25,6 +25,7 @@ use dlan_agent::plan::reroute::{self, Loss};
 use dlan_agent::state::State;
 use dlan_agent::state::next_hop::{Group, NextHopTarget};
 use dlan_agent::state::route::{Route, RouteAction, RouteHop, RouteKey};
+use dlan_agent::system::Hint;
 use router::{Router, in_namespace, name, run};
 
 /// Everything that `dlan down` must leave as it was.
@@ -254,6 +255,28 @@ fn a_change_by_somebody_else_makes_a_hint() {
             let hint = tokio::time::timeout(Duration::from_secs(5), hints.next()).await;
             assert!(hint.is_ok(), "no hint after {damage:?}");
             while tokio::time::timeout(Duration::from_millis(100), hints.next()).await.is_ok() {}
+        }
+    });
+}
+
+#[test]
+fn what_the_agent_changes_itself_makes_no_hint_and_a_carrier_is_told_by_the_name_of_its_device() {
+    let test = "what_the_agent_changes_itself_makes_no_hint_and_a_carrier_is_told_by_the_name_of_its_device";
+    in_namespace(test, |router| async move {
+        let ways: [(&str, &[(&str, &str)]); 1] = [("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])];
+        router.reach(&router.wanted(&ways)).await;
+        let mut hints = router.system.watch();
+        while tokio::time::timeout(Duration::from_millis(300), hints.next()).await.is_ok() {}
+        let observed = router.observe().await;
+        let plan = Plan::routes(&observed, &router.wanted(&[]));
+        assert!(plan.steps().len() > 2, "a route, its group and its way go: {plan}");
+        assert!(router.system.apply(&plan).await.is_success());
+        let hint = tokio::time::timeout(Duration::from_millis(300), hints.next()).await;
+        assert!(hint.is_err(), "{hint:?}");
+        for (word, told) in [("down", Hint::Down(name("dlan-vx2"))), ("up", Hint::Up(name("dlan-vx2")))] {
+            run("ip", &["link", "set", "far-dlan-vx2", word]);
+            let is_told = async { while hints.next().await != told {} };
+            tokio::time::timeout(Duration::from_secs(20), is_told).await.expect(word);
         }
     });
 }

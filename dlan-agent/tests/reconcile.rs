@@ -18,6 +18,7 @@ use dlan_agent::desired::{RoutingInput, desired};
 use dlan_agent::plan::OnError;
 use dlan_agent::plan::change::Change;
 use dlan_agent::plan::diff::diff;
+use dlan_agent::plan::reroute::Loss;
 use dlan_agent::reconcile::{Action, Health, Reconciler, Report};
 use dlan_agent::state::State;
 use dlan_agent::state::facts::Facts;
@@ -243,6 +244,30 @@ fn drift_is_repaired_within_a_second_of_a_hint_and_told_once() {
     let [Report::Drift { repairs }] = drifts[..] else { panic!("{:?}", router.reports) };
     assert_eq!(repairs.len(), 3, "{repairs:?}");
     assert_eq!(router.observed(), 2, "many hints make one look, and the repair another");
+}
+
+#[test]
+fn a_hint_that_does_not_hurry_makes_a_look_later_and_many_make_one() {
+    let mut router = Router::settled(&routing(WAY));
+    for _ in 0..10 {
+        router.reconciler.handle_late_hint(router.now);
+        router.wait(Duration::from_millis(100));
+    }
+    assert_eq!(router.observed(), 0);
+    router.wait(Duration::from_millis(600));
+    assert_eq!(router.observed(), 1);
+}
+
+#[test]
+fn a_device_that_has_its_carrier_again_is_up_without_a_look() {
+    let mut router = Router::settled(&routing(WAY));
+    let lost = device("dlan-vx4");
+    router.reconciler.handle_lost(router.now, &lost, Loss::Device);
+    router.run();
+    assert!(!router.reconciler.is_up(&lost));
+    router.reconciler.handle_returned(router.now, &lost);
+    assert!(router.reconciler.is_up(&lost));
+    assert_eq!(router.observed(), 0);
 }
 
 #[test]

@@ -42,6 +42,11 @@ impl Daemon {
                 self.interfaces_due = true;
             }
             Done::DeviceDown(_) => {}
+            Done::LateHint => self.reconciler.handle_late_hint(now),
+            Done::DeviceUp(device) => {
+                self.reconciler.handle_returned(now, &device);
+                self.interfaces_due = true;
+            }
             Done::Resolved(peer, answer) => {
                 if let Err(error) = &answer {
                     warn!(%error, "endpoint not resolved");

@@ -60,8 +60,12 @@ pub(super) enum Done {
     Rerouted(Outcome),
     /// Something in the kernel changed.
     Hint,
+    /// Something in the kernel changed that does not hurry.
+    LateHint,
     /// A device can carry nothing; ours or not.
     DeviceDown(LinkName),
+    /// A device that could carry nothing can again; ours or not.
+    DeviceUp(LinkName),
     /// What a lookup came to.
     Resolved(PublicKey, Result<Vec<SocketAddr>, String>),
     /// What came of asking for an upstream's name.
@@ -151,7 +155,9 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
             let told = tokio::select! {
                 hint = hints.next() => match hint {
                     Hint::Look => Done::Hint,
+                    Hint::LookLater => Done::LateHint,
                     Hint::Down(device) => Done::DeviceDown(device),
+                    Hint::Up(device) => Done::DeviceUp(device),
                 },
                 () = ends.next() => Done::Hint,
                 _ = silent.tick() => {

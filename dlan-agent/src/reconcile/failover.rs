@@ -44,6 +44,11 @@ impl Failover {
         !std::mem::take(&mut self.lost).is_empty()
     }
 
+    /// Takes that a device can carry packets again.
+    pub fn handle_returned(&mut self, device: &LinkName) {
+        self.down.remove(device);
+    }
+
     /// Takes that the system was looked at.
     pub fn handle_observed(&mut self) {
         self.down.clear();
@@ -96,6 +101,14 @@ impl Reconciler {
         // What is out may have seen, or set, how it was before.
         self.is_stale |= matches!(self.busy, Some(Busy::Observing | Busy::Applying { .. }));
         if loss == Loss::Device {
+            self.pace.handle_late_hint(now);
+        }
+    }
+
+    /// Takes that a device that was down can carry packets again. What was seen of it while it was down is looked at afresh.
+    pub fn handle_returned(&mut self, now: Instant, device: &LinkName) {
+        self.failover.handle_returned(device);
+        if self.known.as_ref().is_some_and(|known| known.links.contains_key(device)) && !self.is_up(device) {
             self.pace.handle_hint(now);
         }
     }

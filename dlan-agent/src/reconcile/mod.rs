@@ -226,6 +226,11 @@ impl Reconciler {
         self.pace.handle_hint(now);
     }
 
+    /// Takes word that something in the kernel changed that does not hurry.
+    pub fn handle_late_hint(&mut self, now: Instant) {
+        self.pace.handle_late_hint(now);
+    }
+
     /// Takes the system as it is.
     pub fn handle_observed(&mut self, now: Instant, observed: State) {
         self.busy = None;

@@ -6,6 +6,8 @@ use ospf_lite::time::Instant;
 
 /// How long a hint waits for others to come with it.
 const HINT_DELAY: Duration = Duration::from_millis(200);
+/// How long a hint waits that does not hurry: what the kernel does with a device that goes comes with others.
+const LATE_HINT_DELAY: Duration = Duration::from_millis(1500);
 /// The least time between two looks for the sake of hints.
 const LOOK_SPACING: Duration = Duration::from_millis(800);
 /// The wait after the first failure; it doubles with each further one.
@@ -26,7 +28,15 @@ impl Pace {
     /// Takes word that something changed: a look is due soon.
     pub fn handle_hint(&mut self, now: Instant) {
         let spaced = self.last_look.map_or(now, |last| last + LOOK_SPACING);
-        let due = (now + HINT_DELAY).max(spaced);
+        self.look_by((now + HINT_DELAY).max(spaced));
+    }
+
+    /// Takes word that something changed that does not hurry.
+    pub fn handle_late_hint(&mut self, now: Instant) {
+        self.look_by(now + LATE_HINT_DELAY);
+    }
+
+    fn look_by(&mut self, due: Instant) {
         self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
     }
 

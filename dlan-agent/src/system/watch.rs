@@ -1,6 +1,7 @@
 //! Tells that something in the kernel changed. What, is for whoever looks; but for devices that can carry nothing any
 //! more, which cannot wait for a look.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -39,29 +40,37 @@ const GROUPS: [MulticastGroup; 8] = [
     MulticastGroup::Ipv6Rule,
 ];
 
-/// Devices that went down and were not heard of yet; beyond them a look finds out.
-const DOWN_MAX: usize = 64;
+/// Devices that went down or came back and were not heard of yet; beyond them a look finds out.
+const CARRIERS_MAX: usize = 64;
+/// Devices that are known to be down; beyond them a look finds out that they come back.
+const DOWN_MAX: usize = 1024;
 
 /// What the kernel told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
     /// Something changed.
     Look,
+    /// A device came or went, and what the kernel itself does with it; its own hint says what matters at once.
+    LookLater,
     /// The device is down, without carrier, or gone; ours or not.
     Down(LinkName),
+    /// The device that was said to be down can carry packets again.
+    Up(LinkName),
 }
 
 /// A stream of hints; many changes make one hint when nobody looks in between.
 #[derive(Debug)]
 pub struct Hints {
     looks: mpsc::Receiver<()>,
-    downs: mpsc::Receiver<LinkName>,
+    late_looks: mpsc::Receiver<()>,
+    carriers: mpsc::Receiver<Hint>,
 }
 
 #[derive(Debug, Clone)]
 struct Sender {
     looks: mpsc::Sender<()>,
-    downs: mpsc::Sender<LinkName>,
+    late_looks: mpsc::Sender<()>,
+    carriers: mpsc::Sender<Hint>,
     /// The number that notifications of our own routes and next hop objects carry.
     own_port: u32,
 }
@@ -72,9 +81,14 @@ impl Sender {
         let _ = self.looks.try_send(());
     }
 
-    fn down(&self, device: LinkName) {
+    fn hint_later(&self) {
+        let _ = self.late_looks.try_send(());
+    }
+
+    fn tell(&self, carrier: Hint) {
         // Whoever is so far behind looks at everything anyway.
-        let _ = self.downs.try_send(device);
+        let _ = self.carriers.try_send(carrier);
+        self.hint_later();
     }
 }
 
@@ -84,20 +98,22 @@ impl Hints {
     pub(super) fn start(own_port: u32) -> Self {
         // One hint waits: a second would say nothing more.
         let (looks_in, looks) = mpsc::channel(1);
-        let (downs_in, downs) = mpsc::channel(DOWN_MAX);
-        let sender = Sender { looks: looks_in, downs: downs_in, own_port };
+        let (late_in, late_looks) = mpsc::channel(1);
+        let (carriers_in, carriers) = mpsc::channel(CARRIERS_MAX);
+        let sender = Sender { looks: looks_in, late_looks: late_in, carriers: carriers_in, own_port };
         tokio::spawn(keep(sender.clone(), listen_rtnl));
         tokio::spawn(keep(sender.clone(), listen_next_hops));
         tokio::spawn(keep(sender, listen_nftables));
-        Self { looks, downs }
+        Self { looks, late_looks, carriers }
     }
 
     /// Waits for a hint. One comes after each time that messages may have been lost.
     pub async fn next(&mut self) -> Hint {
         tokio::select! {
             biased;
-            Some(device) = self.downs.recv() => Hint::Down(device),
+            Some(carrier) = self.carriers.recv() => carrier,
             Some(()) = self.looks.recv() => Hint::Look,
+            Some(()) = self.late_looks.recv() => Hint::LookLater,
             else => std::future::pending().await,
         }
     }
@@ -117,6 +133,7 @@ async fn keep<F: Future<Output = io::Result<()>>>(sender: Sender, listen: impl F
 async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     let (connection, _handle, mut messages) = rtnetlink::new_multicast_connection(&GROUPS)?;
     let task = tokio::spawn(connection);
+    let mut down = BTreeSet::new();
     loop {
         let message = tokio::select! {
             () = sender.looks.closed() => break,
@@ -124,11 +141,17 @@ async fn listen_rtnl(sender: Sender) -> io::Result<()> {
         };
         match message {
             Some((message, _)) => {
-                if let Some(device) = lost_device(&message.payload) {
-                    sender.down(device);
+                if let Some(carrier) = carrier(&message.payload, &mut down) {
+                    sender.tell(carrier);
+                    if is_set_down(&message.payload) {
+                        sender.hint();
+                    }
+                    continue;
                 }
-                if is_telling(&message, sender.own_port) {
-                    sender.hint();
+                match when_to_look(&message, sender.own_port) {
+                    Some(When::Soon) => sender.hint(),
+                    Some(When::Later) => sender.hint_later(),
+                    None => {}
                 }
             }
             None => break,
@@ -138,20 +161,64 @@ async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the device that a message says can carry nothing.
-fn lost_device(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkName> {
+/// Returns what a message says of a device: that it can carry nothing, or that one of those that could not can.
+fn carrier(payload: &NetlinkPayload<RouteNetlinkMessage>, down: &mut BTreeSet<LinkName>) -> Option<Hint> {
     let (link, is_gone) = match payload {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => (link, false),
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => (link, true),
         _ => return None,
     };
-    if link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) && !is_gone {
-        return None;
-    }
-    link.attributes.iter().find_map(|attribute| match attribute {
+    let device = link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => LinkName::new(name).ok(),
         _ => None,
-    })
+    })?;
+    if link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) && !is_gone {
+        return down.remove(&device).then_some(Hint::Up(device));
+    }
+    if down.len() < DOWN_MAX {
+        down.insert(device.clone());
+    }
+    Some(Hint::Down(device))
+}
+
+/// Returns whether somebody has set the device of a message down, or removed it.
+fn is_set_down(payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
+    match payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+            !link.header.flags.contains(LinkFlags::Up)
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(_)) => true,
+        _ => false,
+    }
+}
+
+/// When it is to be looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Soon,
+    Later,
+}
+
+/// Returns when it is to be looked for what a message tells of something that went, in whose name: this program knows what it
+/// has taken away itself, and what the kernel takes comes with a device.
+fn when_gone(port: u32, own_port: u32) -> Option<When> {
+    match port {
+        0 => Some(When::Later),
+        port if port == own_port => None,
+        _ => Some(When::Soon),
+    }
+}
+
+/// Returns when it is to be looked because of a message that may tell of drift.
+fn when_to_look(message: &NetlinkMessage<RouteNetlinkMessage>, own_port: u32) -> Option<When> {
+    match &message.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(route)) => {
+            // Routes of its own the kernel takes away with a device or an address.
+            let is_kernels = u8::from(route.header.protocol) == nix::libc::RTPROT_KERNEL;
+            when_gone(message.header.port_number, own_port).filter(|_| !is_kernels)
+        }
+        _ => is_telling(message, own_port).then_some(When::Soon),
+    }
 }
 
 /// Returns whether a message may tell of drift. Routes come and are changed mostly by our own doing, and in the main table by
@@ -161,10 +228,6 @@ fn is_telling(message: &NetlinkMessage<RouteNetlinkMessage>, own_port: u32) -> b
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => {
             let is_replaced = message.header.flags & NLM_F_REPLACE != 0;
             is_replaced && message.header.port_number != own_port && route.header.table < RT_TABLE_DEFAULT
-        }
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(route)) => {
-            // What the kernel itself takes away comes with a device or an address.
-            u8::from(route.header.protocol) != nix::libc::RTPROT_KERNEL
         }
         NetlinkPayload::InnerMessage(
             RouteNetlinkMessage::NewNeighbour(neighbor) | RouteNetlinkMessage::DelNeighbour(neighbor),
@@ -195,9 +258,15 @@ async fn listen_next_hops(sender: Sender) -> io::Result<()> {
         let (octets, _) = received?;
         let message_type = octets.get(4..6).and_then(|octets| octets.try_into().ok()).map(u16::from_ne_bytes);
         let port = octets.get(12..16).and_then(|octets| octets.try_into().ok()).map(u32::from_ne_bytes);
-        let is_changed = message_type == Some(RTM_NEWNEXTHOP) && port != Some(sender.own_port);
-        if message_type == Some(RTM_DELNEXTHOP) || is_changed {
-            sender.hint();
+        let when = match (message_type, port) {
+            (Some(RTM_DELNEXTHOP), Some(port)) => when_gone(port, sender.own_port),
+            (Some(RTM_NEWNEXTHOP), Some(port)) if port != sender.own_port => Some(When::Soon),
+            _ => None,
+        };
+        match when {
+            Some(When::Soon) => sender.hint(),
+            Some(When::Later) => sender.hint_later(),
+            None => {}
         }
     }
 }
