@@ -263,6 +263,11 @@ impl Engine {
         })
     }
 
+    /// Returns the LSAs of the area of one type that are not flushed: a look at these, however many there are of others.
+    pub fn living_of(&self, ls_type: LsType) -> impl Iterator<Item = &Arc<Lsa>> {
+        self.area.lsdb.live_of(Domain::Area, ls_type).map(|(_, entry)| entry.lsa())
+    }
+
     /// Returns what was refused, per interface and reason.
     pub fn refusals(&self) -> impl Iterator<Item = (InterfaceId, Refusal, u64)> + '_ {
         self.area.interfaces.iter().flat_map(|(id, interface)| {

@@ -14,7 +14,7 @@ use ospf_lite::io::Route;
 use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE, RestartReason};
 use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::refusal::Refusal;
-use ospf_lite::query::{LsaView, MtuMismatch};
+use ospf_lite::query::MtuMismatch;
 
 use crate::control::report::{AddressFamily, LsaReport, Topology};
 use crate::names::announcement::{Announcement, NAMES};
@@ -222,33 +222,24 @@ fn living(engine: &Engine) -> impl Iterator<Item = (LsaHeader, &Lsa)> {
 
 /// Returns the LSAs in which routers tell about names, those of the IPv6 family first.
 pub fn announcements(engines: &Engines) -> impl Iterator<Item = &Arc<Lsa>> {
-    [&engines.ipv6, &engines.ipv4]
-        .into_iter()
-        .flat_map(Engine::database)
-        .filter(is_announcement)
-        .map(|view| view.lsa)
+    [&engines.ipv6, &engines.ipv4].into_iter().flat_map(|engine| {
+        let own = engine.config().router_id;
+        engine.living_of(NAMES).filter(move |lsa| lsa.header.key.advertising_router != own)
+    })
 }
 
-fn is_announcement(view: &LsaView<'_>) -> bool {
-    view.header.key.ls_type == NAMES && view.header.age < MAX_AGE && !view.is_self_originated
-}
-
-/// Returns the dlan routers, and what routers say of the zones of their prefixes. The type alone marks a dlan router, and is
-/// all that is asked of most LSAs: this is done at each change of the database.
+/// Returns the dlan routers, and what routers say of the zones of their prefixes. The type alone marks a dlan router.
 fn told_by_routers(engines: &Engines) -> (BTreeSet<RouterId>, Announced) {
     let (mut dlan_routers, mut announced) = (BTreeSet::new(), Announced::new());
-    for (header, lsa) in families(engines).flat_map(|(_, engine)| living(engine)) {
-        let router = header.key.advertising_router;
-        match header.key.ls_type {
-            ROUTER_INFORMATION => drop(dlan_routers.insert(router)),
-            ZONES => {
-                for (zone, prefixes) in zones::announcement::decode(lsa).unwrap_or_default() {
-                    for prefix in prefixes {
-                        announced.entry((router, prefix)).or_default().insert(zone.clone());
-                    }
+    for (_, engine) in families(engines) {
+        let router = |lsa: &Lsa| lsa.header.key.advertising_router;
+        dlan_routers.extend(engine.living_of(ROUTER_INFORMATION).map(|lsa| router(lsa)));
+        for lsa in engine.living_of(ZONES) {
+            for (zone, prefixes) in zones::announcement::decode(lsa).unwrap_or_default() {
+                for prefix in prefixes {
+                    announced.entry((router(lsa), prefix)).or_default().insert(zone.clone());
                 }
             }
-            _ => {}
         }
     }
     (dlan_routers, announced)

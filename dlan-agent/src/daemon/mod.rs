@@ -193,6 +193,8 @@ struct Daemon {
     /// Whether the engines' interfaces may differ from what was told.
     interfaces_due: bool,
     next_tick: Instant,
+    /// When the database is to be read for what changed in it.
+    read_at: Option<Instant>,
 }
 
 /// What a configuration that is tried stands on.
@@ -264,6 +266,7 @@ impl Daemon {
             installed_due: false,
             interfaces_due: false,
             next_tick: clock.now(),
+            read_at: None,
         }
     }
 
@@ -312,6 +315,7 @@ impl Daemon {
             self.services.poll_timeout(),
             self.round_trips.poll_timeout(),
             Some(self.next_tick),
+            self.read_at,
             window,
         ];
         let rest = deadlines.into_iter().flatten().min().map_or(TICK, |at| at.since(now));
@@ -370,6 +374,9 @@ impl Daemon {
             work::measure(&self.done_in, &self.config, now.as_micros());
         }
         self.handle_window_timeout();
+        if self.read_at.is_some_and(|at| at <= now) {
+            self.read_routes().await?;
+        }
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.give_back_again();

@@ -20,6 +20,10 @@ const LOOK_AFTER: Duration = Duration::from_millis(500);
 /// How soon ends whose MTUs differ are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How soon after the database changed it is looked for what routers tell of themselves, if no route changes before: one
+/// event brings many.
+const READ_DATABASE_AFTER: Duration = Duration::from_millis(100);
+
 impl Daemon {
     pub(super) async fn handle_driver(&mut self, event: DriverEvent) -> Result<(), AgentError> {
         let mut routes_due = self.note_driver_event(event);
@@ -48,7 +52,11 @@ impl Daemon {
                 self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AFTER);
                 false
             }
-            DriverEvent::Engine(_, Event::RoutesChanged | Event::DatabaseChanged) => true,
+            DriverEvent::Engine(_, Event::RoutesChanged) => true,
+            DriverEvent::Engine(_, Event::DatabaseChanged) => {
+                self.read_at.get_or_insert(self.clock.now() + READ_DATABASE_AFTER);
+                false
+            }
             DriverEvent::SocketNotOpened(interface, error) => {
                 warn!(
                     device = self.feed.device(interface),
@@ -73,6 +81,7 @@ impl Daemon {
     }
 
     pub(super) async fn read_routes(&mut self) -> Result<(), AgentError> {
+        self.read_at = None;
         let Some(engine) = &self.engine else { return Ok(()) };
         let read = |engines: &Engines| (engine_view::read_routes(engines), names::read(engines));
         let (routes, lsas) = engine.driver.inspect(read).await?;
