@@ -72,12 +72,18 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         match search {
             Ok(place) => entries.get_mut(place).map(|(_, old)| std::mem::replace(old, value)),
             Err(place) => {
-                entries.insert(place, (key, value));
                 self.len += 1;
-                if entries.len() > CHUNK {
+                // A full chunk is not let grow: it would keep twice the space.
+                if entries.len() < CHUNK {
+                    entries.insert(place, (key, value));
+                } else {
                     // What is entered in order leaves full chunks behind.
                     let kept = if place == CHUNK { CHUNK } else { CHUNK / 2 };
-                    let rest = entries.split_off(kept);
+                    let mut rest = entries.split_off(kept);
+                    match place.checked_sub(kept) {
+                        Some(place) => rest.insert(place, (key, value)),
+                        None => entries.insert(place, (key, value)),
+                    }
                     self.chunks.insert(at + 1, Arc::new(rest));
                 }
                 None
@@ -170,5 +176,6 @@ mod tests {
         assert_eq!(shared.count(), map.chunks.len() - 1);
         assert_eq!((map.get(&500), copy.get(&500)), (Some(&500), Some(&0)));
         assert_eq!(map.chunks.len(), 1_000_usize.div_ceil(CHUNK), "entered in order, chunks are full");
+        assert!(map.chunks.iter().all(|chunk| chunk.capacity() <= CHUNK), "and keep no more space than that");
     }
 }
