@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use vxlan::link::{Link, LinkKind, LinkName};
@@ -31,8 +32,9 @@ use crate::zones::{self, FarZones, ZoneSets};
 /// The routes of the routing protocol, resolved to what the kernel is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoutingInput {
-    /// Where to send to each prefix of either family; this router's own prefixes are left out.
-    pub routes: BTreeMap<IpNet, Ways>,
+    /// Where to send to each prefix of either family; this router's own prefixes are left out. Prefixes with the same ways
+    /// share them: there are few, however many the prefixes.
+    pub routes: BTreeMap<IpNet, Arc<Ways>>,
     /// Prefixes to which nothing may ever go by the WAN, whether there is a route or not.
     pub learned: BTreeSet<IpNet>,
     /// What is known of the zones of other routers' prefixes.
@@ -266,13 +268,11 @@ fn learned_ways(
     mesh: &MeshConfig,
     routing: &RoutingInput,
     devices: &BTreeMap<LinkName, Link>,
-) -> BTreeMap<RouteKey, Ways> {
-    let is_there = |hop: &&RouteHop| devices.contains_key(&hop.device);
+) -> BTreeMap<RouteKey, Arc<Ways>> {
     let learned = routing.routes.iter().filter_map(|(prefix, ways)| {
-        let hops: BTreeSet<RouteHop> = ways.hops.iter().filter(is_there).cloned().collect();
-        let alternate = ways.alternate.as_ref().filter(is_there).cloned();
+        let ways = next_hops::over(ways, |device| devices.contains_key(device));
         let key = RouteKey { table: mesh.route_table, prefix: *prefix, metric: METRIC_LEARNED };
-        (!hops.is_empty()).then_some((key, Ways { hops, alternate }))
+        (!ways.hops.is_empty()).then_some((key, ways))
     });
     learned.collect()
 }

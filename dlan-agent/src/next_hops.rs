@@ -2,8 +2,10 @@
 //! lead by it, and so that little changes from what stands; pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use vxlan::link::LinkName;
 
 use crate::state::State;
 use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
@@ -16,6 +18,17 @@ pub struct Ways {
     pub hops: BTreeSet<RouteHop>,
     /// What takes over at once when the only way is lost.
     pub alternate: Option<RouteHop>,
+}
+
+/// Returns those ways that lead over devices of which `is_there` says so: the same, where that is all of them.
+pub fn over(ways: &Arc<Ways>, is_there: impl Fn(&LinkName) -> bool) -> Arc<Ways> {
+    if ways.hops.iter().chain(&ways.alternate).all(|hop| is_there(&hop.device)) {
+        return Arc::clone(ways);
+    }
+    let is_there = |hop: &&RouteHop| is_there(&hop.device);
+    let hops = ways.hops.iter().filter(is_there).cloned().collect();
+    let alternate = ways.alternate.as_ref().filter(is_there).cloned();
+    Arc::new(Ways { hops, alternate })
 }
 
 /// The objects to have, and which group each route refers to.
@@ -44,7 +57,7 @@ pub struct Make {
 /// Routes with the same ways and the same alternate share a group. A standing group stays with most of its routes and is
 /// given their ways in place; the others move to another one. So when all routes of a group get other ways, which is what
 /// the loss of a neighbor comes to, the group changes and no route does.
-pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Ways>, standing: &State) -> Assigned {
+pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Arc<Ways>>, standing: &State) -> Assigned {
     let ids = Ids { standing, next: NextHopId::FIRST };
     let claimed = BTreeSet::new();
     let mut assigning =
@@ -67,7 +80,7 @@ pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Ways>, standing: &State) -
 }
 
 /// Returns the alternate of each group whose routes have one: a way that stands beside it.
-pub fn alternates(state: &State, routes: &BTreeMap<IpNet, Ways>) -> BTreeMap<NextHopId, NextHopId> {
+pub fn alternates(state: &State, routes: &BTreeMap<IpNet, Arc<Ways>>) -> BTreeMap<NextHopId, NextHopId> {
     let ways: BTreeMap<&RouteHop, NextHopId> =
         state.next_hops.iter().filter_map(|(id, object)| Some((object.way()?, *id))).collect();
     let mut alternates = BTreeMap::new();

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -300,7 +301,8 @@ pub struct EngineRoutes {
 
 /// Returns the routes as the kernel shall have them; this router's own prefixes are left out.
 pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInput {
-    let mut routes: BTreeMap<IpNet, Ways> = BTreeMap::new();
+    let mut routes: BTreeMap<IpNet, Arc<Ways>> = BTreeMap::new();
+    let mut known: BTreeSet<Arc<Ways>> = BTreeSet::new();
     for route in &engine.routes {
         let way = |hop: &NextHop| {
             let device = LinkName::new(feed.device(hop.interface)?).ok()?;
@@ -310,7 +312,13 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
         let hops: BTreeSet<RouteHop> = route.next_hops.iter().filter_map(way).collect();
         if !hops.is_empty() {
             let alternate = route.alternate.as_ref().and_then(way);
-            routes.insert(route.prefix, Ways { hops, alternate });
+            let ways = Ways { hops, alternate };
+            let ways = known.get(&ways).cloned().unwrap_or_else(|| {
+                let ways = Arc::new(ways);
+                known.insert(Arc::clone(&ways));
+                ways
+            });
+            routes.insert(route.prefix, ways);
         }
     }
     let claimed = zones::claimed(&engine.routes, &engine.zones);

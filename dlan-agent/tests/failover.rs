@@ -51,7 +51,7 @@ fn ways(hops: &[u8], alternate: Option<u8>) -> Ways {
 
 /// So many routes with the same ways, from a number on.
 fn routes(count: usize, ways: &Ways) -> RoutingInput {
-    let routes = (0..count).map(|number| (prefix(number), ways.clone())).collect();
+    let routes = (0..count).map(|number| (prefix(number), ways.clone().into())).collect();
     RoutingInput { routes, complete: true, settled: true, ..RoutingInput::default() }
 }
 
@@ -288,7 +288,7 @@ proptest! {
         let mut state = State::default();
         for (stage, wanted) in history.iter().enumerate() {
             let routing = RoutingInput {
-                routes: wanted.iter().enumerate().map(|(number, ways)| (prefix(number), ways.clone())).collect(),
+                routes: wanted.iter().enumerate().map(|(number, ways)| (prefix(number), ways.clone().into())).collect(),
                 complete: true,
                 settled: true,
                 ..RoutingInput::default()

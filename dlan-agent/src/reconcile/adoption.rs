@@ -1,6 +1,7 @@
 //! The routes to have: the engine's, and until it has settled those that a former start left in the kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -41,7 +42,7 @@ pub enum Installed {
 pub struct Adoption {
     engine: RoutingInput,
     learned: BTreeSet<IpNet>,
-    adopted: BTreeMap<IpNet, Ways>,
+    adopted: BTreeMap<IpNet, Arc<Ways>>,
     /// When the adopted routes go at the latest; `None` before there was a look.
     until: Option<Instant>,
     has_looked: bool,
@@ -86,7 +87,7 @@ impl Adoption {
                     let hops: BTreeSet<RouteHop> = observed.hops(route).into_iter().cloned().collect();
                     let alternate = observed.standby(route).cloned();
                     if key.is_learned() && !self.engine.settled && !hops.is_empty() {
-                        self.adopted.insert(key.prefix, Ways { hops, alternate });
+                        self.adopted.insert(key.prefix, Arc::new(Ways { hops, alternate }));
                     }
                 }
             }
@@ -127,7 +128,7 @@ impl Adoption {
         let adopted = [Family::Ipv6, Family::Ipv4].map(|family| self.has_adopted(family).then_some(family));
         routing.routes.retain(|prefix, _| !adopted.contains(&Some(family_of(prefix))));
         for (prefix, ways) in &self.adopted {
-            routing.routes.insert(*prefix, ways.clone());
+            routing.routes.insert(*prefix, Arc::clone(ways));
         }
         routing
     }

@@ -1,6 +1,7 @@
 //! Devices that were just lost: what leads by them is moved at once, and does not come back by routes from before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ospf_lite::time::Instant;
 use tracing::{info, warn};
@@ -8,7 +9,7 @@ use vxlan::link::LinkName;
 
 use super::{Busy, Reconciler};
 use crate::desired::RoutingInput;
-use crate::next_hops;
+use crate::next_hops::{self, Ways};
 use crate::plan::Plan;
 use crate::plan::outcome::Outcome;
 use crate::plan::reroute::{self, Loss};
@@ -80,8 +81,10 @@ impl Failover {
         if self.lost.is_empty() {
             return;
         }
-        for ways in routing.routes.values_mut() {
-            let is_lost = |device: &LinkName| self.lost.contains(device);
+        let is_lost = |device: &LinkName| self.lost.contains(device);
+        let is_touched =
+            |ways: &Ways| ways.hops.iter().chain(&ways.alternate).any(|hop| is_lost(&hop.device));
+        for ways in routing.routes.values_mut().filter(|ways| is_touched(ways)).map(Arc::make_mut) {
             if ways.hops.iter().all(|hop| is_lost(&hop.device))
                 && let Some(alternate) = ways.alternate.take_if(|alternate| !is_lost(&alternate.device))
             {

@@ -24,6 +24,7 @@ use crate::addressing::AddressingError;
 use crate::config::{Config, HostId};
 use crate::desired::{RoutingInput, desired};
 use crate::names::domain::DomainName;
+use crate::next_hops;
 use crate::plan::change::Change;
 use crate::plan::{Plan, PlanError, endpoint};
 use crate::state::State;
@@ -368,8 +369,7 @@ impl Reconciler {
         let mut routing = self.adoption.routing();
         self.failover.amend(&mut routing);
         for ways in routing.routes.values_mut() {
-            ways.hops.retain(|hop| is_there(known, &hop.device));
-            ways.alternate.take_if(|hop| !is_there(known, &hop.device));
+            *ways = next_hops::over(ways, |device| is_there(known, device));
         }
         let mut target = desired(config, facts, &routing, known).map_err(WorkError::from);
         if let Ok(target) = &mut target {
