@@ -34,12 +34,18 @@ impl Console {
         let _ = out.flush();
     }
 
-    /// Replaces the current line of a terminal; without one, says nothing.
+    /// Replaces the current line of a terminal: that of the standard output, else that of the errors, where the output is
+    /// kept in a file as well; without one, says nothing.
     pub fn replace(self, text: impl AsRef<str>) {
-        if self.is_terminal() {
-            let mut out = std::io::stdout().lock();
-            let _ = write!(out, "\r\x1b[K{}", text.as_ref());
+        let line = format!("\r\x1b[K{}", text.as_ref());
+        let show = |out: &mut dyn std::io::Write| {
+            let _ = out.write_all(line.as_bytes());
             let _ = out.flush();
+        };
+        if self.is_terminal() {
+            show(&mut std::io::stdout().lock());
+        } else if std::io::stderr().is_terminal() {
+            show(&mut std::io::stderr().lock());
         }
     }
 
