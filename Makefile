@@ -6,7 +6,7 @@
 #   make conformance  writes docs/conformance.md from the names of the tests
 #   make mutants  breaks lines that clauses guard, and shows which tests fail
 #   make soak    the same for hours: more seeds, more fuzzing, longer scenarios
-#   make bench   the figures, beside BIRD's and FRR's; BENCH="rest cold" for some of them
+#   make bench   the figures, beside BIRD's and FRR's; BENCH="rest cold" for some of them, BENCH=--quick to try them out
 #   make scale   what a change costs in areas of 100 to 10,000 routers, by simulation
 #   make package ARCH=mipsel  a package for one family of routers; make packages for all of packaging/targets
 #   make clean   takes running labs down and removes what was built
