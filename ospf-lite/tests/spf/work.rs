@@ -1,10 +1,11 @@
-//! What a change costs, counted in links looked at: the same on every machine.
+//! What a change costs, counted in links looked at and vertices moved: the same on every machine.
 
 use std::sync::Arc;
 
-use ospf_lite::ids::Family;
+use ospf_lite::ids::{Family, RouterId};
 use ospf_lite::ospf::graph::Graph;
 use ospf_lite::ospf::lsa::{LsType, Lsa};
+use ospf_lite::ospf::spf::Tree;
 
 use crate::area::{Area, key};
 
@@ -34,5 +35,32 @@ fn a_change_at_a_hub_costs_as_many_looks_as_it_has_links_and_not_their_square() 
     for spokes in [100, 1_000, 4_000] {
         let work = work_at_a_hub(spokes);
         assert!(work <= u64::from(spokes) + 4, "{work} looks at links with {spokes} spokes");
+    }
+}
+
+/// A ring with chords, and router `routers + 1` behind router 500 by a link that costs so much.
+fn mesh_with_leaf(routers: u32, cost: u16) -> Vec<Lsa> {
+    let mut area = Area::default();
+    for router in 1..=routers {
+        area.link(router, router % routers + 1, 7);
+        area.claim((router, 50_000), (router * 7 % routers + 1, 60_000 + router), 5);
+        area.claim((router * 7 % routers + 1, 60_000 + router), (router, 50_000), 5);
+    }
+    area.link(500, routers + 1, cost);
+    area.lsas()
+}
+
+#[test]
+fn a_leaf_that_is_farther_moves_alone_however_large_the_area() {
+    for routers in [1_000, 4_000] {
+        let mut graph = Graph::from_lsas(&mesh_with_leaf(routers, 10), Family::Ipv6);
+        let mut tree = Tree::new();
+        tree.calculate(&graph, RouterId(1));
+        let after = mesh_with_leaf(routers, 20);
+        let changed = key(LsType::ROUTER, 500, 0);
+        let lsa = after.iter().find(|lsa| lsa.header.key == changed).unwrap();
+        let touched = graph.update(&changed, Some(Arc::new(lsa.clone()))).into_iter().collect();
+        assert_eq!(tree.update(&graph, &touched).unwrap().len(), 1);
+        assert!(graph.links_read() < 20, "{} looks at links", graph.links_read());
     }
 }
