@@ -77,7 +77,7 @@ impl Links {
     /// Returns who will move the packets of a WireGuard device that is created.
     pub async fn backend(&self) -> Result<Backend, LinksError> {
         let mut slot = self.session.lock().await;
-        open(&mut slot).await?.backend(&self.config)
+        open(&mut slot).await?.backend(&self.config).await
     }
 }
 

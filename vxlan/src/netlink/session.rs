@@ -18,6 +18,11 @@ use crate::uapi::{DeviceReport, client};
 use crate::vtep::VxlanLink;
 use crate::wireguard::{Peer, PeerStatus, WireGuardLink};
 
+/// Returns the kernel's WireGuard, if it has any.
+async fn look_for_wireguard() -> Result<Option<KernelWireGuard>, LinksError> {
+    KernelWireGuard::open().await.map_err(observing("whether the kernel has WireGuard"))
+}
+
 /// Open connections to the kernel.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -29,11 +34,15 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open() -> Result<Self, LinksError> {
         let rtnl = Rtnl::open().map_err(LinksError::Open)?;
-        let kernel = KernelWireGuard::open().await.map_err(observing("whether the kernel has WireGuard"))?;
-        Ok(Self { rtnl, kernel })
+        Ok(Self { rtnl, kernel: look_for_wireguard().await? })
     }
 
-    pub(super) fn backend(&self, config: &LinksConfig) -> Result<Backend, LinksError> {
+    /// Returns who is to move the packets of a device that is made. Where the kernel had no WireGuard it is asked again: its module
+    /// may have come meanwhile.
+    pub(super) async fn backend(&mut self, config: &LinksConfig) -> Result<Backend, LinksError> {
+        if self.kernel.is_none() && config.backend != Some(Backend::Embedded) {
+            self.kernel = look_for_wireguard().await?;
+        }
         let can = |backend| match backend {
             Backend::Kernel => self.kernel.is_some(),
             Backend::Embedded => config.program.is_some(),
@@ -181,7 +190,7 @@ impl Session {
         let name = &link.name;
         match &link.kind {
             LinkKind::Vxlan(vxlan) => self.make_vxlan(link, vxlan, is_begun).await?,
-            LinkKind::WireGuard(wireguard) if self.backend(config)? == Backend::Kernel => {
+            LinkKind::WireGuard(wireguard) if self.backend(config).await? == Backend::Kernel => {
                 if !is_begun {
                     let message = device::create_wireguard(link);
                     self.rtnl.create(message).await.map_err(changing("create", name))?;
