@@ -1,6 +1,7 @@
 # The commands a person types.
 #
 #   make demo    brings a mesh of five routers up on this machine, breaks it and shows it heal
+#   make lab     the mesh on real kernels, from boot: virtual machines as routers; a page that tells what was seen
 #   make test    everything that can tell whether it works
 #   make check   format, lints, and a test or a reason for every clause of the RFCs
 #   make conformance  writes docs/conformance.md from the names of the tests
@@ -11,10 +12,13 @@
 #   make package ARCH=mipsel  a package for one family of routers; make packages for all of packaging/targets
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo test check conformance mutants soak bench scale package packages clean
+.PHONY: demo lab test check conformance mutants soak bench scale package packages clean
 
 demo:
 	@testbed/run demo $(DEMO)
+
+lab:
+	@testbed/run --machines test --report target/machines.html $(LAB)
 
 test:
 	@testbed/test

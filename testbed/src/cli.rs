@@ -129,7 +129,7 @@ pub enum Command {
         /// Only list them.
         #[arg(long)]
         list: bool,
-        /// Write a report: JSON if the name ends so, else Markdown.
+        /// Write a report: JSON, or a page for a browser, if the name ends so (.json, .html), else Markdown.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
         /// Where to leave what is known about failures.

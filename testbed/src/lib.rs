@@ -26,6 +26,7 @@ pub mod machines;
 pub mod node;
 pub mod node_init;
 pub mod observe;
+pub mod page;
 pub mod picture;
 pub mod ping;
 pub mod probe;

@@ -11,7 +11,7 @@ use crate::topology::RouterKind;
 use crate::wait;
 
 /// How long the agents may take to bring a mesh up from nothing.
-pub const COLD_START_LIMIT: Duration = Duration::from_secs(60);
+pub const COLD_START_LIMIT: Duration = Duration::from_secs(240);
 
 impl Lab {
     /// Waits until every running router has a route to the LANs of every running router it is connected with.

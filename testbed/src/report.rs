@@ -6,7 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::LabError;
-use crate::lab::write_file;
+use crate::files::write_file;
+use crate::page;
+use crate::topology::Topology;
 
 /// The outcome of one scenario.
 #[derive(Debug, Clone, Serialize)]
@@ -19,15 +21,19 @@ pub struct Outcome {
     pub seconds: f64,
     /// What was measured.
     pub evidence: Vec<String>,
+    /// When each of that was noted, in seconds from its beginning.
+    pub moments: Vec<f64>,
     /// Why the claim does not hold; `None` when it does.
     pub failure: Option<String>,
 }
 
-/// Writes a report: JSON where the file's name ends so, else Markdown.
-pub fn write(path: &Path, outcomes: &[Outcome]) -> Result<(), LabError> {
-    let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let text =
-        if is_json { serde_json::to_string_pretty(outcomes).unwrap_or_default() } else { markdown(outcomes) };
+/// Writes a report: JSON or a page for a browser where the file's name ends so, else Markdown. `topologies` are those it was tried on.
+pub fn write(path: &Path, outcomes: &[Outcome], topologies: &[Topology]) -> Result<(), LabError> {
+    let text = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => serde_json::to_string_pretty(outcomes).unwrap_or_default(),
+        Some("html") => page::page(outcomes, topologies),
+        _ => markdown(outcomes),
+    };
     write_file(path, &text)
 }
 
@@ -68,10 +74,17 @@ mod tests {
             claim: "All answer.",
             seconds: 1.0,
             evidence: vec!["84 pings".to_owned()],
+            moments: vec![0.5],
             failure: failure.map(str::to_owned),
         };
         let outcomes = [outcome(None), outcome(Some("s1 is silent"))];
         assert_eq!(summary(&outcomes), "1 passed, 1 failed");
         assert!(markdown(&outcomes).contains("s1 is silent"));
+        let topology = Topology::find(Path::new("two")).unwrap();
+        let page = page::page(&outcomes, &[topology]);
+        for part in ["1 passed, 1 failed", "s1 is silent", "84 pings", "<svg", "0.5 s"] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+        assert!(!page.contains("src=") && !page.contains("href="), "the page needs something else");
     }
 }

@@ -72,11 +72,11 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         }
         Command::Demo { once, svg } => return demo::run(console, once, &svg),
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
-        Command::Test { list: true, .. } => runner::list(console),
+        Command::Test { list: true, .. } => runner::list(console, backend),
         Command::Test { scenarios, report, traces, .. } => {
             return runner::run(
                 console,
-                &runner::Orders { names: scenarios, report, traces, prefix: lab.map(str::to_owned) },
+                &runner::Orders { names: scenarios, report, traces, backend, prefix: lab.map(str::to_owned) },
             );
         }
         Command::PowerOff { node } => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::console::Console;
 use crate::error::LabError;
-use crate::lab::Lab;
+use crate::lab::{Backend, Lab};
 use crate::observe::COLD_START_LIMIT;
 use crate::report::{self, Outcome};
 use crate::scenarios::{self, Scenario, Stage};
@@ -25,6 +25,8 @@ pub struct Orders {
     pub report: Option<PathBuf>,
     /// Where to leave what is known about failures.
     pub traces: PathBuf,
+    /// What the routers are.
+    pub backend: Backend,
     /// What goes before the names of the labs, so that two runs do not meet.
     pub prefix: Option<String>,
 }
@@ -41,7 +43,7 @@ impl Orders {
 
 /// Runs scenarios and returns the exit code: 0 when every claim holds.
 pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
-    let chosen = choose(&orders.names)?;
+    let chosen = choose(orders)?;
     if !signals::is_working_process()? {
         let mut labs: Vec<String> = chosen.iter().map(|scenario| orders.lab_of(scenario)).collect();
         labs.dedup();
@@ -60,7 +62,11 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
         Lab::down(&stage.lab.topology.name)?;
     }
     if let Some(path) = &orders.report {
-        report::write(path, &outcomes)?;
+        let mut names: Vec<_> = chosen.iter().map(|scenario| scenario.topology).collect();
+        names.dedup();
+        let topologies: Result<Vec<_>, _> =
+            names.iter().map(|name| Topology::find(Path::new(name))).collect();
+        report::write(path, &outcomes, &topologies?)?;
         console.line(format!("report: {}", path.display()));
     }
     console.line(format!("took {:.0} s", begun.elapsed().as_secs_f64()));
@@ -74,15 +80,22 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
 }
 
 /// Lists the scenarios.
-pub fn list(console: Console) {
-    for scenario in scenarios::all() {
+pub fn list(console: Console, backend: Backend) {
+    for scenario in known(backend) {
         console.line(format!("{:<22} {}", scenario.name, scenario.claim));
     }
 }
 
-fn choose(names: &[String]) -> Result<Vec<Scenario>, LabError> {
-    let all = scenarios::all();
-    for name in names {
+fn known(backend: Backend) -> Vec<Scenario> {
+    match backend {
+        Backend::Namespaces => scenarios::all(),
+        Backend::Machines => scenarios::machines::all(),
+    }
+}
+
+fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
+    let all = known(orders.backend);
+    for name in &orders.names {
         if !all.iter().any(|scenario| scenario.name == name) {
             let known: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
             return Err(LabError::Asked(format!(
@@ -91,6 +104,7 @@ fn choose(names: &[String]) -> Result<Vec<Scenario>, LabError> {
             )));
         }
     }
+    let names = &orders.names;
     Ok(all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect())
 }
 
@@ -105,7 +119,7 @@ fn try_one(
     loop {
         tries += 1;
         watch.take();
-        let outcome = run_one(console, scenario, &orders.lab_of(scenario), stage);
+        let outcome = run_one(console, scenario, (orders.backend, &orders.lab_of(scenario)), stage);
         show(console, &outcome);
         if outcome.failure.is_none() {
             return Ok(outcome);
@@ -124,24 +138,32 @@ fn try_one(
     }
 }
 
-fn run_one(console: Console, scenario: &Scenario, lab: &str, stage: &mut Option<Stage>) -> Outcome {
+fn run_one(
+    console: Console,
+    scenario: &Scenario,
+    (backend, lab): (Backend, &str),
+    stage: &mut Option<Stage>,
+) -> Outcome {
     let mut outcome = Outcome {
         name: scenario.name,
         claim: scenario.claim,
         seconds: 0.0,
         evidence: Vec::new(),
+        moments: Vec::new(),
         failure: None,
     };
-    if let Err(error) = prepare(console, scenario, lab, stage) {
+    if let Err(error) = prepare(console, scenario, (backend, lab), stage) {
         outcome.failure = Some(format!("the lab does not come up: {}", error.with_causes()));
         return outcome;
     }
     let Some(stage) = stage else { return outcome };
     let begun = Instant::now();
     stage.evidence.clear();
+    stage.moments.clear();
     outcome.failure = (scenario.run)(stage).err().map(|error| error.with_causes());
     outcome.seconds = begun.elapsed().as_secs_f64();
     outcome.evidence = std::mem::take(&mut stage.evidence);
+    outcome.moments = stage.moments.iter().map(|moment| moment.duration_since(begun).as_secs_f64()).collect();
     outcome
 }
 
@@ -149,7 +171,7 @@ fn run_one(console: Console, scenario: &Scenario, lab: &str, stage: &mut Option<
 fn prepare(
     console: Console,
     scenario: &Scenario,
-    name: &str,
+    (backend, name): (Backend, &str),
     stage: &mut Option<Stage>,
 ) -> Result<(), LabError> {
     if stage.as_ref().is_some_and(|stage| stage.lab.topology.name == name) {
@@ -162,8 +184,8 @@ fn prepare(
     let mut topology = Topology::find(Path::new(scenario.topology))?;
     name.clone_into(&mut topology.name);
     Lab::down(name)?;
-    let lab = Lab::up(topology, &|step| console.replace(format!("      {step}")))?;
-    let lab = stage.insert(Stage { lab, evidence: Vec::new() });
+    let lab = Lab::up_on(backend, topology, &|step| console.replace(format!("      {step}")))?;
+    let lab = stage.insert(Stage { lab, evidence: Vec::new(), moments: Vec::new() });
     lab.lab.start_mesh(&|step| console.replace(format!("      {step}")))?;
     console.replace("      waiting for routes");
     lab.lab.wait_for_routes(COLD_START_LIMIT)?;

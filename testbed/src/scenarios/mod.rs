@@ -16,6 +16,7 @@ mod keys;
 mod leaks;
 mod lifecycle;
 mod logins;
+pub mod machines;
 mod maintenance;
 mod many;
 mod mixed;
@@ -35,6 +36,7 @@ pub use self::many::many_links;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use crate::error::LabError;
 use crate::lab::Lab;
@@ -59,12 +61,15 @@ pub struct Stage {
     pub lab: Lab,
     /// What was measured, for the report.
     pub evidence: Vec<String>,
+    /// When each of that was noted.
+    pub moments: Vec<Instant>,
 }
 
 impl Stage {
     /// Notes something measured for the report.
     pub fn saw(&mut self, evidence: impl Into<String>) {
         self.evidence.push(evidence.into());
+        self.moments.push(Instant::now());
     }
 }
 

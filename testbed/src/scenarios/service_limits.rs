@@ -72,7 +72,7 @@ impl Held {
 }
 
 fn limits(stage: &mut Stage) -> Result<(), LabError> {
-    let Stage { lab, evidence } = stage;
+    let Stage { lab, evidence, .. } = stage;
     let lab: &Lab = lab;
     let _server = Server::tcp(lab, "s1", any(8080))?;
     let upstream = lab.address_of("s1", false)?;
@@ -253,7 +253,7 @@ impl Drop for SystemLog {
 }
 
 fn port_taken(stage: &mut Stage) -> Result<(), LabError> {
-    let Stage { lab, evidence } = stage;
+    let Stage { lab, evidence, .. } = stage;
     let lab: &Lab = lab;
     let _server = Server::tcp(lab, "s1", any(8080))?;
     let upstream = lab.address_of("s1", false)?;

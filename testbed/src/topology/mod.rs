@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Topologies that are part of the program.
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     ("reference", include_str!("../../topologies/reference.toml")),
     ("two", include_str!("../../topologies/two.toml")),
     ("three", include_str!("../../topologies/three.toml")),
+    ("triangle", include_str!("../../topologies/triangle.toml")),
     ("mixed", include_str!("../../topologies/mixed.toml")),
 ];
 

@@ -1,0 +1,81 @@
+//! What only routers with kernels of their own can show: boot, power cuts, modules, clocks, disks.
+
+mod start;
+
+use std::time::Duration;
+
+use crate::error::LabError;
+use crate::lab::Lab;
+use crate::machine::qemu::Start;
+use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel, reach};
+use crate::wait;
+
+/// The topology that they are tried on.
+const TOPOLOGY: &str = "triangle";
+/// How long anything may take: all processors of all routers are translated, on as many as this machine has.
+const LIMIT: Duration = Duration::from_secs(240);
+/// Returns every scenario for machines, in the order in which they run; of those that hold on namespaces as well, the ones that tell
+/// something about the kernel.
+pub fn all() -> Vec<Scenario> {
+    let shared = reach::SCENARIOS
+        .iter()
+        .copied()
+        .filter(|scenario| scenario.name == "ping-all")
+        .map(|scenario| Scenario { topology: TOPOLOGY, ..scenario });
+    start::SCENARIOS.iter().copied().chain(shared).collect()
+}
+
+/// Waits until a mesh is whole: every neighbor Full, every host reached by every other in both families.
+fn wait_until_whole(lab: &Lab) -> Result<(), LabError> {
+    lab.wait_for_adjacencies(LIMIT)?;
+    lab.wait_for_routes(LIMIT)?;
+    let silent = in_parallel(connected_pairs(lab), 4, |(from, to, is_ipv6)| {
+        let what = format!("{from} to reach {to} by {}", family(*is_ipv6));
+        wait::until(LIMIT, &what, || match lab.pings(from, to, *is_ipv6) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("no answer".to_owned()),
+            Err(error) => Err(error.with_causes()),
+        })
+        .map_err(|error| error.with_causes())
+    });
+    claim(silent.is_empty(), || silent.join("; "))
+}
+
+/// Waits until a router's agent runs and would change nothing.
+fn wait_until_settled(lab: &Lab, router: &str) -> Result<(), LabError> {
+    wait::until(LIMIT, &format!("{router} to have nothing to do"), || match lab.plans_nothing(router) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("`dlan plan` has plans".to_owned()),
+        Err(error) => Err(error.with_causes()),
+    })
+}
+
+/// Waits until `dlan status` on a router names a problem with these words.
+fn wait_for_problem(lab: &Lab, router: &str, words: &str) -> Result<String, LabError> {
+    wait::until(LIMIT, &format!("{router} to say '{words}'"), || {
+        let status = lab.dlan_json(router, &["status"]).map_err(|error| error.with_causes())?;
+        let problems =
+            status.get("problems").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let what = |problem: &serde_json::Value| problem.get("what")?.as_str().map(str::to_owned);
+        let said: Vec<String> = problems.iter().filter_map(what).collect();
+        said.iter().find(|what| what.contains(words)).cloned().ok_or_else(|| said.join("; "))
+    })
+}
+
+/// Waits until a router's agent runs and returns its process id there.
+fn wait_for_agent(lab: &Lab, router: &str) -> Result<i32, LabError> {
+    wait::until(LIMIT, &format!("{router}'s agent to answer"), || {
+        let status = lab.dlan_json(router, &["status"]).map_err(|error| error.with_causes())?;
+        let agents = lab.agents(router).map_err(|error| error.with_causes())?;
+        match agents.first() {
+            Some(pid) => Ok(*pid),
+            None => Err(format!("none runs: {status}")),
+        }
+    })
+}
+
+/// Leaves a mesh as every scenario finds it: machines that were started in some other way are started as usual.
+fn restart(stage: &Stage, router: &str) -> Result<(), LabError> {
+    stage.lab.reset(router, &Start::default())?;
+    wait_until_whole(&stage.lab)
+}

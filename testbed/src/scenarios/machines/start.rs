@@ -1,0 +1,113 @@
+//! From power-on to a mesh, also where something is missing at first: the clock, names.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::{TOPOLOGY, restart, wait_for_agent, wait_for_problem, wait_until_settled, wait_until_whole};
+use crate::error::LabError;
+use crate::lab::Lab;
+use crate::machine::qemu::Start;
+use crate::scenarios::{Scenario, Stage, claim};
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "cold-boot",
+        claim: "Routers that are switched on together come to a whole mesh by themselves, over WireGuard devices of their kernels, with no process for them.",
+        topology: TOPOLOGY,
+        run: cold_boot,
+    },
+    Scenario {
+        name: "clock-in-1970",
+        claim: "A router whose clock stands in 1970 is a router like any other.",
+        topology: TOPOLOGY,
+        run: clock_in_1970,
+    },
+    Scenario {
+        name: "names-late",
+        claim: "A router that finds no endpoint's name at boot says so, and has its links as soon as the names are there.",
+        topology: TOPOLOGY,
+        run: names_late,
+    },
+];
+
+const ROUTER: &str = "r2";
+
+fn cold_boot(stage: &mut Stage) -> Result<(), LabError> {
+    let routers: Vec<String> = stage.lab.topology.routers.iter().map(|router| router.name.clone()).collect();
+    for router in &routers {
+        stage.lab.cut_power(router)?;
+    }
+    let begun = Instant::now();
+    for router in &routers {
+        stage.lab.boot(router, &Start::default())?;
+    }
+    for router in &routers {
+        stage.lab.wait_for_boot(router)?;
+    }
+    let booted = begun.elapsed().as_secs_f64();
+    wait_until_whole(&stage.lab)?;
+    stage.saw(format!(
+        "{} machines from power-on: booted after {booted:.1} s, a whole mesh after {:.1} s",
+        routers.len(),
+        begun.elapsed().as_secs_f64()
+    ));
+    for router in &routers {
+        claim_kernel_wireguard(&stage.lab, router)?;
+    }
+    let version = stage.lab.node(ROUTER)?.run("uname", &["-r"])?;
+    let memory = stage.lab.node(ROUTER)?.run("sh", &["-c", "free -m | sed -n 's/^Mem: *//p'"])?;
+    let used = memory.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    stage.saw(format!(
+        "Linux {}: dlan-wg is the kernel's on each; {used} MB of memory are used on {ROUTER}",
+        version.trim()
+    ));
+    Ok(())
+}
+
+/// Claims that a router's WireGuard device is its kernel's, and that no process stands in for one.
+fn claim_kernel_wireguard(lab: &Lab, router: &str) -> Result<(), LabError> {
+    let node = lab.node(router)?;
+    let said = node.run("ip", &["-d", "-j", "link", "show", "dlan-wg"])?;
+    let devices: Value = serde_json::from_str(&said).unwrap_or_default();
+    let kind = devices.pointer("/0/linkinfo/info_kind").and_then(Value::as_str).unwrap_or_default();
+    claim(kind == "wireguard", || format!("{router}: dlan-wg is of kind '{kind}': {said}"))?;
+    let processes = node.run("ps", &[])?;
+    claim(!processes.contains("dlan wireguard"), || {
+        format!("{router} has a process for WireGuard:\n{processes}")
+    })?;
+    let status = lab.dlan_json(router, &["status"])?.to_string();
+    claim(status.contains("\"kernel\""), || {
+        format!("{router} does not say that WireGuard is the kernel's: {status}")
+    })
+}
+
+fn clock_in_1970(stage: &mut Stage) -> Result<(), LabError> {
+    let clock = Some("1970-01-01T00:00:30".to_owned());
+    stage.lab.reset(ROUTER, &Start { clock, ..Start::default() })?;
+    wait_until_whole(&stage.lab)?;
+    let year = stage.lab.node(ROUTER)?.run("date", &["-u", "+%Y"])?;
+    claim(year.trim() == "1970", || format!("{ROUTER}'s clock says {year}"))?;
+    wait_until_settled(&stage.lab, ROUTER)?;
+    let said = stage.lab.dlan(ROUTER, &["status"])?;
+    claim(said.contains("No problems."), || format!("{ROUTER} says:\n{said}"))?;
+    stage.saw(format!("{ROUTER} in {}: the mesh is whole, and it has no problems", year.trim()));
+    restart(stage, ROUTER)
+}
+
+fn names_late(stage: &mut Stage) -> Result<(), LabError> {
+    let router = "r1";
+    let node = stage.lab.node(router)?.clone();
+    let names = node.read("/etc/hosts")?;
+    node.write("/etc/hosts", "127.0.0.1 localhost\n")?;
+    stage.lab.reset(router, &Start::default())?;
+    wait_for_agent(&stage.lab, router)?;
+    let said = wait_for_problem(&stage.lab, router, "has no address")?;
+    stage.saw(format!("no names: {said}"));
+    claim(!stage.lab.pings("s1", "s2", true)?, || "s1 reaches s2 without any name".to_owned())?;
+    node.write("/etc/hosts", &names)?;
+    let begun = Instant::now();
+    wait_until_whole(&stage.lab)?;
+    stage.saw(format!("with the names the mesh is whole {:.1} s later", begun.elapsed().as_secs_f64()));
+    Ok(())
+}
