@@ -182,6 +182,18 @@ mod tests {
         assert_eq!((of(1), of(2)), (Some(Use::Fresh), Some(Use::Stale)));
     }
 
+    #[test]
+    fn no_answer_is_kept_for_longer_than_a_day_and_no_very_long_one_at_all() {
+        let mut cache = Cache::default();
+        let of = |cache: &Cache, now| cache.get(at(now), &question("a."), HOUR).map(|(of, _)| of);
+        cache.put(at(0), &question("a."), &answer(u32::MAX), 10);
+        assert_eq!((of(&cache, 86_399), of(&cache, 86_400)), (Some(Use::Fresh), Some(Use::Stale)));
+        let mut long = answer(60);
+        long.records = vec![long.records[0].clone(); RECORDS_MAX + 1];
+        cache.put(at(0), &question("a."), &long, 10);
+        assert_eq!(of(&cache, 1), None);
+    }
+
     proptest! {
         #[test]
         fn no_more_is_kept_than_the_limit(puts in prop::collection::vec((0..9_u8, 0..100_u32), 0..60), limit in 0..6_usize) {

@@ -187,3 +187,91 @@ pub fn encode(
     let octets = message.to_vec().ok()?;
     if octets.len() <= limit.into() { Some(octets) } else { message.truncate().to_vec().ok() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use super::*;
+
+    fn ask(name: &str) -> Message {
+        let question = Question::new(&Name::from_str(name).unwrap(), RecordType::TXT);
+        query(&question, true, (false, false))
+    }
+
+    fn response(to: &Message, id: u16) -> Message {
+        let mut response = Message::response(id, OpCode::Query);
+        response.add_queries(to.queries.iter().cloned());
+        response
+    }
+
+    #[test]
+    fn an_answer_has_the_number_and_the_question_of_what_was_asked() {
+        let (asked, other) = (ask("nas.r1.lan."), ask("web.r1.lan."));
+        let id = asked.metadata.id;
+        assert!(is_answer(&response(&asked, id), &asked));
+        assert!(!is_answer(&response(&asked, id.wrapping_add(1)), &asked));
+        assert!(!is_answer(&response(&other, id), &asked));
+        assert!(!is_answer(&Message::response(id, OpCode::Query), &asked));
+        assert!(!is_answer(&asked, &asked), "a question is none");
+    }
+
+    #[test]
+    fn all_but_a_plain_question_about_one_name_is_refused() {
+        let with = |change: &dyn Fn(&mut Message)| {
+            let mut message = ask("nas.r1.lan.");
+            change(&mut message);
+            refusal(&message)
+        };
+        assert_eq!(with(&|_| {}), None);
+        assert_eq!(with(&|message| message.metadata.op_code = OpCode::Update), Some(ResponseCode::NotImp));
+        assert_eq!(with(&|message| message.queries.clear()), Some(ResponseCode::FormErr));
+        assert_eq!(
+            with(&|message| message.queries.push(message.queries[0].clone())),
+            Some(ResponseCode::FormErr)
+        );
+        for all in [RecordType::ANY, RecordType::AXFR, RecordType::IXFR] {
+            assert_eq!(
+                with(&|message| message.queries[0].query_type = all),
+                Some(ResponseCode::Refused),
+                "{all}"
+            );
+        }
+        assert_eq!(
+            with(&|message| message.queries[0].query_class = DNSClass::CH),
+            Some(ResponseCode::Refused)
+        );
+        let version = |message: &mut Message| {
+            message.edns.as_mut().unwrap().set_version(1);
+        };
+        assert_eq!(with(&version), Some(ResponseCode::BADVERS));
+    }
+
+    #[test]
+    fn over_udp_an_answer_is_as_large_as_its_asker_takes_and_fits_every_link() {
+        let texts = |count| {
+            let text = Record::from_rdata(Name::root(), 60, RData::TXT(TXT::from_bytes(vec![&[b'x'; 200]])));
+            Answer { records: vec![text; count], ..Answer::empty(ResponseCode::NoError) }
+        };
+        let size = |payload: Option<u16>, answer: &Answer, is_udp| {
+            let mut request = ask("large.lan.");
+            match payload {
+                Some(payload) => {
+                    request.edns.as_mut().unwrap().set_max_payload(payload);
+                }
+                None => request.edns = None,
+            }
+            let octets = encode(&request, answer, is_udp, false).unwrap();
+            (octets.len(), Message::from_vec(&octets).unwrap().metadata.truncation)
+        };
+        for payload in [None, Some(100), Some(512), Some(1232), Some(4096), Some(u16::MAX)] {
+            let (length, is_cut) = size(payload, &texts(12), true);
+            let limit = payload.map_or(512, |payload| payload.clamp(512, 1232));
+            assert!(is_cut && length <= limit.into(), "{payload:?}: {length}");
+            let (length, is_cut) = size(payload, &texts(12), false);
+            assert!(!is_cut && length > 2000, "{payload:?}: {length} over TCP");
+        }
+        assert!(size(None, &texts(4), true).1);
+        assert!(!size(Some(1232), &texts(4), true).1);
+    }
+}

@@ -240,6 +240,23 @@ mod tests {
     }
 
     #[test]
+    fn what_an_operator_writes_holds_at_once() {
+        let mut services = machine("");
+        services.handle_name(at(10), "nas", answer("10.2.0.2"));
+        assert!(services.poll_facts(at(10)).is_some());
+        services.handle_name(at(100), "nas", answer("10.2.0.3"));
+        assert!(services.poll_facts(at(200)).is_none());
+        services.handle_config(at(200), &config(""));
+        assert!(services.poll_facts(at(200)).is_some());
+    }
+
+    #[test]
+    fn nobody_asks_for_the_name_of_an_upstream_that_is_left_out() {
+        let mut services = machine(" list upstream 'gone:80 down'\n");
+        assert_eq!(actions(&mut services), [ServiceAction::Resolve("nas".to_owned())]);
+    }
+
+    #[test]
     fn a_changed_answer_is_told_within_its_time_to_live_and_two_seconds() {
         let mut services = machine("");
         services.handle_name(at(0), "nas", answer("10.2.0.2"));

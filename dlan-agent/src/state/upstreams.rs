@@ -42,3 +42,28 @@ impl UpstreamFacts {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, parse};
+
+    #[test]
+    fn each_address_is_used_once_and_none_of_an_upstream_that_is_left_out_or_does_not_work() {
+        let text = "config mesh\n option host_id 1\nconfig wan\n option device eth0\nconfig service web\n list listen '*:80'\n\
+            list upstream '10.2.0.2:80'\n list upstream 'nas:80'\n list upstream '10.2.0.3:80 down'\n list upstream 'nobody:80'\n";
+        let config = parse(Source { file: "dlan", text, hostname: "r1" }).unwrap().config;
+        let addresses = ["10.2.0.2", "10.2.0.4", "10.2.0.5"].map(|text| text.parse().unwrap());
+        let facts = UpstreamFacts {
+            names: BTreeMap::from([("nas".to_owned(), addresses.into())]),
+            down: [("web", "10.2.0.5:80"), ("other", "10.2.0.2:80")]
+                .map(|(service, at)| (service.to_owned(), at.parse().unwrap()))
+                .into(),
+            is_settled: true,
+        };
+        let usable = facts.usable(&config.services[0]).into_iter();
+        let usable: Vec<_> =
+            usable.map(|(upstream, at)| (upstream.endpoint.host.as_str(), at.to_string())).collect();
+        assert_eq!(usable, [("10.2.0.2", "10.2.0.2:80".to_owned()), ("nas", "10.2.0.4:80".to_owned())]);
+    }
+}

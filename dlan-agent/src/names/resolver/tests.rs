@@ -273,6 +273,32 @@ fn only_so_many_questions_to_one_owner_wait_at_once() {
     assert!(matches!(begin(&mut resolver, 99), Progress::Ask(_)));
 }
 
+#[test]
+fn only_so_many_questions_wait_at_once_whomever_they_are_for() {
+    let announced = (1..=9).map(|host| router(host, &[])).collect();
+    let table = ZoneTable::new(&"lan".parse().unwrap(), &announced, &[], BELIEF);
+    let mut resolver = Resolver::new(Arc::new(table), settings());
+    let names = (2..=9).flat_map(|host| (0..10).map(move |number| format!("h{number}.r{host}.lan.")));
+    let waits = |name: &String| {
+        let begun = resolver.begin(at(0), question(name, RecordType::A), Service::Mesh, wishes());
+        matches!(begun, Progress::Ask(_))
+    };
+    assert_eq!(names.collect::<Vec<_>>().iter().map(waits).filter(|waits| *waits).count(), ASKS_MAX);
+}
+
+#[test]
+fn the_router_itself_and_addresses_of_the_mesh_are_admitted_and_nobody_else() {
+    let resolver = resolver(&[]);
+    let admitted = ["127.0.0.1", "::1", "10.9.9.9", "::ffff:10.9.9.9"];
+    for (askers, is_admitted) in
+        [(&admitted[..], true), (&["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"], false)]
+    {
+        for asker in askers {
+            assert_eq!(resolver.is_admitted(asker.parse().unwrap()), is_admitted, "{asker}");
+        }
+    }
+}
+
 /// The world beyond the mesh: one name with both kinds of addresses, one with IPv4 only.
 fn internet(asked: &Question, _: &[IpAddr]) -> Option<(ResponseCode, Vec<Record>)> {
     let records = match (asked.name.to_ascii().as_str(), asked.record_type) {

@@ -202,3 +202,13 @@ fn about_names_outside_the_domain_others_are_believed_as_the_operator_says_and_t
     assert_eq!(foreign(&of(&["lan"])), ["own.example"]);
     assert_eq!(asked(of(&["lan"]).find(&named("nas.r3.lan"), A)), Some(3), "its zone is a router's own");
 }
+
+#[test]
+fn what_the_table_has_no_room_for_is_not_taken_and_told() {
+    let (host, told) = router(1, "r1.lan", "10.2.0.0/24");
+    let many = (0..RECORDS_MAX).map(|number| record(&format!("h{number}.many.lan"), "10.9.9.9"));
+    let records = told.records.iter().cloned().chain(many).collect();
+    let table = table([(host, Announcement { records, ..told })]);
+    assert_eq!(table.names.len(), RECORDS_MAX);
+    assert_eq!(table.conflicts, BTreeSet::from([Conflict::TooMany { by: host }]));
+}
