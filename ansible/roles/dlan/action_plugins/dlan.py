@@ -17,13 +17,13 @@ _LIBRARY = str(pathlib.Path(__file__).resolve().parents[1] / "plugin_utils")
 if _LIBRARY not in sys.path:
     sys.path.insert(0, _LIBRARY)
 
-from dlan_controller import checks, deploy, errands  # noqa: E402
+from dlan_controller import checks, deploy, errands, migrate  # noqa: E402
 from dlan_controller.reader import TRUE  # noqa: E402
 from dlan_controller.router import Router, RouterError, Said, Shell  # noqa: E402
 
 # What the key that a router said is called among its facts.
 KEY_FACT = "dlan_public_key"
-ERRANDS = ("check", "install", "key", "deploy", "status", "rollback", "upgrade", "remove")
+ERRANDS = ("check", "install", "key", "deploy", "status", "rollback", "upgrade", "remove", "migrate")
 
 
 class ConnectionShell(Shell):
@@ -120,11 +120,10 @@ class ActionModule(ActionBase):
         facts = {KEY_FACT: key} if key else {}
         return {"changed": is_made, "msg": key or "a key would be made", "ansible_facts": facts}
 
-    def _do_deploy(self) -> Dict[str, Any]:
-        mesh = self._good_mesh()
+    def _orders(self, mesh: checks.Mesh) -> deploy.Orders:
         hostvars = self.vars["hostvars"]
         keys = {host: hostvars[host].get("ansible_facts", {}).get(KEY_FACT) for host in mesh.routers}
-        orders = deploy.Orders(
+        return deploy.Orders(
             confirm_seconds=_seconds(self._variable("dlan_confirm_time", "120s")),
             force=_is_true(self._variable("dlan_force", False)),
             wait_for_neighbors=_is_true(self._variable("dlan_wait_for_neighbors", True)),
@@ -133,11 +132,23 @@ class ActionModule(ActionBase):
             authorized_keys_file=self._variable("dlan_authorized_keys_file", ""),
             keys={host: str(key) for host, key in keys.items() if key},
         )
-        outcome = deploy.run(mesh.routers, self.vars["inventory_hostname"], self._router(), orders)
+
+    def _do_deploy(self) -> Dict[str, Any]:
+        mesh = self._good_mesh()
+        outcome = deploy.run(mesh.routers, self.vars["inventory_hostname"], self._router(), self._orders(mesh))
         shown = list(outcome.differences)
         if outcome.plan:
             shown.append({"prepared": outcome.plan})
         return {"changed": outcome.changed, "msg": outcome.message, "plan": outcome.plan, "diff": shown}
+
+    def _do_migrate(self) -> Dict[str, Any]:
+        mesh = self._good_mesh()
+        given = [self._variable(f"dlan_predecessor_{name}", "") for name in ("device", "stop", "start", "remove")]
+        pause = int(self._variable("dlan_migration_pause", migrate.Commands.pause))
+        commands = migrate.commands_of(given, pause)
+        name, router = self.vars["inventory_hostname"], self._router()
+        outcome = migrate.Migration(mesh.routers, name, router, self._orders(mesh), commands).run()
+        return {"changed": outcome.changed, "msg": outcome.message}
 
     def _do_status(self) -> Dict[str, Any]:
         said = errands.status(self._router())

@@ -70,6 +70,8 @@ class Deployment:
     def run(self) -> Outcome:
         """Does it, or says in check mode what it would do."""
         found = self.look()
+        if not found.is_running and self.router.has_devices("wg0", "vx0"):
+            raise RouterError("the predecessor runs here: playbooks/migrate.yml takes it over")
         wanted = self.want(found)
         differences = self._differences(found, wanted)
         if self.orders.check_mode:

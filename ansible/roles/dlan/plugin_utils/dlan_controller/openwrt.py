@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from . import uci
-from .model import Router, Wan
+from .model import Router, Wan, usable
 
 PACKAGES = ("network", "firewall", "dhcp", "system", "dropbear")
 # On sections that are the role's own, and go when the inventory no longer asks for them.
 MARK = "dlan_role"
 # What sections without a name are called when they come from `*_extras`.
 EXTRA = "dlan_x"
+_PREDECESSORS_DEVICE = re.compile(r"(vx[0-9]+|wg0)\Z")
+_PREDECESSORS_ALIAS = re.compile(r"@vx[0-9]+\Z")
 _IPV4_PROTOCOLS = ("static", "dhcp")
 
 
@@ -47,12 +50,14 @@ class Packages:
     def keep_only(self, package: str, names: List[str]) -> None:
         """Takes away the role's sections that nobody asks for any more."""
         sections = self.sections.get(package, [])
-        self.sections[package] = [it for it in sections if MARK not in it.options or it.name in names]
+        if sections:
+            self.sections[package] = [it for it in sections if MARK not in it.options or it.name in names]
 
 
 def merge(router: Router, texts: Mapping[str, str]) -> Tuple[Dict[str, str], Dict[str, str]]:
     """Returns the packages that change, and the name that each WAN device has among OpenWrt's networks."""
     packages = Packages(texts)
+    _drop_predecessor(router, packages)
     networks, zones = _network(router, packages)
     _firewall(router, packages, zones)
     _system(router, packages)
@@ -61,6 +66,32 @@ def merge(router: Router, texts: Mapping[str, str]) -> Tuple[Dict[str, str], Dic
         for section in packages.of("dropbear", "dropbear")[:1]:
             section.options.update(PasswordAuth="off", RootPasswordAuth="off")
     return packages.changed(), networks
+
+
+def _drop_predecessor(router: Router, packages: Packages) -> None:
+    """Takes the predecessor's links out: they are dlan's business, which makes them under other names."""
+    gone = set()
+    kept = []
+    own = {str(usable(router.loopback_ipv4, router.host_id)), str(usable(router.loopback_ipv6, router.host_id)), "fe80::1"}
+    for section in packages.sections.get("network", []):
+        below = section.text("device") or section.text("ifname")
+        is_wireguard = section.text("proto") == "wireguard" and section.name == "wg0"
+        is_vxlan = section.text("proto") == "vxlan" and section.text("tunlink") == "wg0"
+        is_alias = _PREDECESSORS_ALIAS.match(below) is not None
+        addresses = section.words("ipaddr") + section.words("ip6addr")
+        is_identity = below in ("lo", "@loopback") and addresses and all(it.split("/")[0] in own for it in addresses)
+        if section.kind == "interface" and (is_wireguard or is_vxlan or is_alias or is_identity):
+            gone.add(section.name)
+        elif section.kind != "wireguard_wg0":
+            kept.append(section)
+    if gone:
+        packages.sections["network"] = kept
+    for zone in packages.of("firewall", "zone"):
+        for option in ("network", "device"):
+            words = zone.words(option)
+            left = [word for word in words if word not in gone and not _PREDECESSORS_DEVICE.match(word)]
+            if left != words:
+                zone.options[option] = left
 
 
 def _network(router: Router, packages: Packages) -> Tuple[Dict[str, str], Dict[str, List[str]]]:

@@ -54,6 +54,12 @@ class File:
 class Router:
     """One router."""
 
+    # What starts the agent, with the system's own means.
+    START = (
+        "if [ -e /etc/openwrt_release ]; then /etc/init.d/dlan enable; /etc/init.d/dlan restart; "
+        "else systemctl enable --quiet dlan.service && systemctl restart dlan.service; fi"
+    )
+
     def __init__(self, shell: Shell, program: str = "/usr/bin/dlan"):
         self.shell, self.program = shell, program
 
@@ -82,6 +88,10 @@ class Router:
     def window(self) -> Optional[Dict[str, Any]]:
         """The apply that waits to be confirmed."""
         return self.ask("window")
+
+    def has_devices(self, *names: str) -> bool:
+        """Whether all of these network devices are there."""
+        return self.shell.run(" && ".join(f"test -e /sys/class/net/{name}" for name in names)).code == 0
 
     def is_running(self) -> bool:
         return self.shell.run(f"{shlex.quote(self.program)} --json window").code not in (NOT_RUNNING, NOT_FOUND)
@@ -151,11 +161,7 @@ class Router:
 
     def start(self, command: str) -> None:
         """Starts the agent, by a command or by the system's service manager."""
-        ways = (
-            "if [ -x /etc/init.d/dlan ] && [ -e /etc/openwrt_release ]; then /etc/init.d/dlan enable; /etc/init.d/dlan restart; "
-            "else systemctl enable --quiet dlan.service && systemctl restart dlan.service; fi"
-        )
-        self._must(command or ways)
+        self._must(command or self.START)
 
     def _must(self, command: str, stdin: bytes = b"") -> Said:
         said = self.shell.run(command, stdin)
