@@ -19,13 +19,13 @@ _MANAGERS = {
     "opkg": (
         "opkg status {} | grep '^Status: .* installed'",
         "opkg update >/dev/null && opkg install {}",
-        "opkg install {}",
+        "opkg install --force-downgrade {}",
         "opkg remove dlan",
     ),
     "apt-get": (
         "dpkg-query -W -f '${{Status}}' {} 2>/dev/null | grep '^install ok installed'",
         "DEBIAN_FRONTEND=noninteractive apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {}",
-        "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {}",
+        "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --allow-downgrades {}",
         "DEBIAN_FRONTEND=noninteractive apt-get -qq remove -y dlan",
     ),
 }
