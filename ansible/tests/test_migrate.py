@@ -64,9 +64,11 @@ class Script(unittest.TestCase):
             commands = migrate.Commands("wg0", says("stopped"), says("started again"), f"{remove} >> {log}")
             orders = deploy.Orders(confirm_seconds=2, start_command=says("service"))
             config = pathlib.Path(root, "etc/config/dlan")
-            text = migrate.script_text(str(program), commands, orders, str(directory), str(config))
+            text = migrate.script_text(str(program), commands, orders, (), str(directory), str(config))
             if signal:
                 (directory / signal).touch()
+            # What it does to routes is no business of this machine.
+            text = "ip() { :; }\n" + text
             subprocess.run(["sh", "-c", text], check=True, timeout=60, env=os.environ)
             left = sorted(path.name for path in directory.iterdir())
             return log.read_text().replace(root, "").splitlines(), config.exists(), left

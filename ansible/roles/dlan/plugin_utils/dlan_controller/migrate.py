@@ -18,6 +18,8 @@ from . import deploy, model
 from .router import CONFIG, File, Router, RouterError
 
 DIRECTORY = "/run/dlan-migration"
+# The number of a routing table, and the preference of the rule to it.
+GUARD = 30200
 # How long the script may take to do what it is told at the end.
 END_SECONDS = 90
 
@@ -36,6 +38,12 @@ for package in bird2c bird2; do ! opkg status $package | grep '^Status: .* insta
 SCRIPT = """#!/bin/sh
 # Takes over from the predecessor, and goes back unless it is told in time to stay.
 cd {directory} || exit 1
+# Until the first routes are learned, nothing of the mesh's may leave by the WAN, where it would be translated for good.
+guard() {{
+{guard}
+}}
+guard add 2>/dev/null
+trap 'guard del 2>/dev/null' EXIT
 (
 {stop}
 )
@@ -117,7 +125,9 @@ class Migration:
         return found
 
     def _begin(self, config: str) -> None:
-        script = script_text(self.router.program, self.commands, self.orders)
+        far = [lan for name, other in self.mesh.items() if other is not self.me for lan in other.lans]
+        prefixes = [prefix for lan in far for prefix in (lan.ipv4, lan.ipv6) if prefix is not None]
+        script = script_text(self.router.program, self.commands, self.orders, prefixes)
         self._must(f"rm -rf {DIRECTORY}; umask 077; mkdir {DIRECTORY}")
         self.router.unpack({"dlan": File(config, 0o600), "take-over": File(script, 0o700)}, DIRECTORY)
         self._must(f"(trap '' HUP; {DIRECTORY}/take-over >{DIRECTORY}/log 2>&1 </dev/null &)")
@@ -171,9 +181,15 @@ class Migration:
             pass
 
 
-def script_text(program: str, commands: Commands, orders: deploy.Orders, directory: str = DIRECTORY, config: str = CONFIG) -> str:
-    """The script that takes a router over."""
+def script_text(
+    program: str, commands: Commands, orders: deploy.Orders, prefixes=(), directory: str = DIRECTORY, config: str = CONFIG
+) -> str:
+    """The script that takes a router over; `prefixes` are those of the other routers' LANs."""
+    # Behind dlan's own table, and before the default route of the main one.
+    guard = [f"\tip -{version} rule $1 pref {GUARD} lookup {GUARD}" for version in (4, 6)]
+    guard += [f"\tip -{it.version} route $1 unreachable {it} table {GUARD}" for it in prefixes]
     return SCRIPT.format(
+        guard="\n".join(guard),
         directory=directory,
         program=shlex.quote(program),
         config=config,
