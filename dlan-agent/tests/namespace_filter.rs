@@ -21,6 +21,9 @@ use std::time::Duration;
 
 use router::{in_namespace, run};
 
+/// Prefixes with their ways: device and gateway.
+type Routes<'a> = &'a [(&'a str, &'a [(&'a str, &'a str)])];
+
 #[test]
 fn counts_of_dropped_packets_outlive_another_ruleset() {
     in_namespace("counts_of_dropped_packets_outlive_another_ruleset", |router| async move {
@@ -37,7 +40,7 @@ fn counts_of_dropped_packets_outlive_another_ruleset() {
 #[test]
 fn no_count_is_lost_while_the_ruleset_is_replaced() {
     in_namespace("no_count_is_lost_while_the_ruleset_is_replaced", |router| async move {
-        let others: [&[(&str, &[(&str, &str)])]; 2] = [&[], &[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])]];
+        let others: [Routes<'_>; 2] = [&[], &[("10.3.0.0/24", &[("dlan-vx2", "fe80::1")])]];
         router.reach(&router.wanted(others[0])).await;
         let is_over = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&is_over);
