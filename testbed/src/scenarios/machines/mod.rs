@@ -1,5 +1,6 @@
 //! What only routers with kernels of their own can show: boot, power cuts, modules, clocks, disks.
 
+mod power;
 mod start;
 
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub fn all() -> Vec<Scenario> {
         .copied()
         .filter(|scenario| scenario.name == "ping-all")
         .map(|scenario| Scenario { topology: TOPOLOGY, ..scenario });
-    start::SCENARIOS.iter().copied().chain(shared).collect()
+    start::SCENARIOS.iter().chain(power::SCENARIOS).copied().chain(shared).collect()
 }
 
 /// Waits until a mesh is whole: every neighbor Full, every host reached by every other in both families.
