@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use super::fixture;
-use super::plans::{Case, kind};
+use super::plans::{Case, first, kind};
 use crate::addressing;
 use crate::caller::Caller;
 use crate::config::uci::Document;
@@ -98,7 +98,7 @@ impl Machine {
             return Self::with(files, state.clone());
         }
         let mut machine = Self::with(&Files::new(), State::default());
-        machine.write("etc/config/dlan", &fixture::with_keys(fixture::CONFIG));
+        machine.write("etc/config/dlan", &fixture::with_keys(&first()));
         for name in OTHERS {
             machine.write(&format!("etc/config/{name}"), "before");
         }
@@ -278,7 +278,8 @@ impl Machine {
             reconciler.handle_routes(daemon.clock.now(), routing(&config));
             reconciler.poll_action()
         });
-        let is_at_rest = matches!(reconciler.health(), Health::Settled | Health::Reverted(_));
+        let is_at_rest = matches!(reconciler.health(), Health::Settled | Health::Reverted(_))
+            && reconciler.program_errors().is_empty();
         match (action, reconciler.poll_timeout()) {
             (Some(action), _) => Some(Some(action)),
             (None, Some(at)) if !is_at_rest => {

@@ -34,6 +34,10 @@ pub const CASES: &[Case] = &[
             tail.split_once("config link 'r2'").map(|(_, rest)| format!("config link 'r2'{rest}")).unwrap()
         )
     }),
+    case("hosts are given something else", |text| {
+        text.replace("option dhcp '1'", "option dhcp '1'\n\toption dhcp_limit '77'")
+    }),
+    case("hosts are given nothing any more", |text| text.replace("\toption dhcp '1'\n", "")),
     case("another host id", |text| text.replacen("host_id '1'", "host_id '9'", 1)),
     case("another table", |text| mesh(text, "route_table '142'")),
     case("another protocol", |text| mesh(text, "route_protocol '142'")),
@@ -53,6 +57,7 @@ pub const CASES: &[Case] = &[
         drift: |state| {
             state.settings.values_mut().for_each(|value| *value = SettingValue(7 - value.0));
             state.files.values_mut().for_each(|file| *file = ManagedFile::new("else\n"));
+            state.programs.values_mut().for_each(|program| program.is_running = false);
             state.rules.pop_first();
             state.addresses.pop_first();
             state.routes.pop_first();
@@ -75,9 +80,15 @@ const fn case(name: &'static str, config: fn(&str) -> String) -> Case {
 impl Case {
     /// Returns the two configurations.
     pub fn texts(&self) -> (String, String) {
-        let text = fixture::with_keys(&(self.config)(fixture::CONFIG));
-        (fixture::with_keys(fixture::CONFIG), text)
+        let first = first();
+        (fixture::with_keys(&first), fixture::with_keys(&(self.config)(&first)))
     }
+}
+
+/// The configuration that every case begins with: its LAN's hosts are given addresses, by a program beside the agent.
+pub fn first() -> String {
+    let address = "\toption ipv6 'fd79:1::1/64'\n";
+    fixture::CONFIG.replacen(address, &format!("{address}\toption dhcp '1'\n"), 1)
 }
 
 fn mesh(text: &str, option: &str) -> String {
@@ -115,4 +126,5 @@ pub const EVERY_KIND: &[(&str, &[Act])] = &[
     ("setting", &[Act::Add, Act::Remove, Act::Change]),
     ("ruleset", &[Act::Add, Act::Change]),
     ("file", &[Act::Add, Act::Change]),
+    ("program", &[Act::Add, Act::Remove, Act::Change]),
 ];
