@@ -75,6 +75,7 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
         repaired: None,
         apply_failure: None,
         program_errors: BTreeMap::new(),
+        occupied: BTreeSet::new(),
         qualities: BTreeMap::new(),
         name_conflicts: BTreeSet::new(),
         name_server_refused: BTreeMap::new(),

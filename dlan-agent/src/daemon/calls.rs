@@ -179,6 +179,7 @@ impl Daemon {
                 Health::Starting | Health::Working | Health::Settled => None,
             },
             program_errors: self.reconciler.program_errors(),
+            occupied: self.reconciler.occupied(),
             qualities: self.round_trips.qualities(),
             config: self.round_trips.effective(config),
             window: self.window_report(),

@@ -29,6 +29,7 @@ use crate::routing::{family_of, gateway};
 use crate::state::State;
 use crate::state::facts::{Facts, WireGuardKind};
 use crate::state::program::ProgramName;
+use crate::state::route::RouteKey;
 use crate::store::history::History;
 use crate::topology::dotted;
 
@@ -68,6 +69,8 @@ pub struct AgentView {
     pub apply_failure: Option<String>,
     /// The programs that cannot be brought about, and why.
     pub program_errors: BTreeMap<ProgramName, String>,
+    /// The places in our table that other programs' routes have.
+    pub occupied: BTreeSet<RouteKey>,
     /// What echoes over each link came to.
     pub qualities: BTreeMap<HostId, LinkQuality>,
     /// The apply that waits to be confirmed.
@@ -344,6 +347,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
             .unwrap_or_default(),
         unserved: facts.map(|facts| uci::unserved(&agent.config, facts)).unwrap_or_default(),
         program_errors: agent.program_errors.clone(),
+        occupied: agent.occupied.clone(),
         window: agent.window.as_ref().map(|window| window.text.clone()),
         links: agent.config.links.iter().map(|link| link_facts(agent, engine, link)).collect(),
         lans: facts.map(|facts| crate::desired::lan_prefixes(&agent.config, facts)).unwrap_or_default(),

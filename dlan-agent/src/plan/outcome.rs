@@ -26,6 +26,9 @@ pub struct Failure {
     pub step: String,
     /// Why, with the causes.
     pub error: String,
+    /// Whether something that is not ours stands in the place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_taken: bool,
 }
 
 impl Outcome {

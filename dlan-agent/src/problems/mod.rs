@@ -23,6 +23,7 @@ use crate::control::zones::Contradiction;
 use crate::names::zones::Conflict;
 use crate::render::uci::Unserved;
 use crate::state::program::ProgramName;
+use crate::state::route::RouteKey;
 
 /// How many seconds a handshake may lie back before it is called old: WireGuard makes another after 120 s, and keys die at 180 s.
 pub const HANDSHAKE_OLD_SECONDS: u64 = 185;
@@ -48,6 +49,8 @@ pub struct Facts {
     pub unserved: Vec<Unserved>,
     /// The programs that cannot be brought about, and why.
     pub program_errors: BTreeMap<ProgramName, String>,
+    /// The places in our table that other programs' routes have.
+    pub occupied: BTreeSet<RouteKey>,
     /// What is said of an apply that waits to be confirmed.
     pub window: Option<String>,
     /// The configured links.
@@ -158,6 +161,20 @@ fn not_applied(failure: &str) -> Problem {
     )
 }
 
+/// Says that another program's route is in the way, and so many more.
+fn taken_place(first: &RouteKey, more: usize) -> Problem {
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    let family = if first.prefix.addr().is_ipv6() { "-6 " } else { "" };
+    error(
+        format!("another program's route stands at {first}: dlan's own is left out{more}"),
+        format!(
+            "see whose it is with `ip {family}route show table {}`; remove it, or give dlan a table of its own with \
+             option route_table in config mesh",
+            first.table
+        ),
+    )
+}
+
 fn router_problems(facts: &Facts) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(window) = &facts.window {
@@ -187,6 +204,7 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
             "find out which program does that; a network manager may have to be told to leave `dlan-*` alone",
         ));
     }
+    problems.extend(facts.occupied.iter().next().map(|first| taken_place(first, facts.occupied.len() - 1)));
     if facts.embedded_wireguard {
         problems.push(note(
             "the kernel has no WireGuard: an embedded one in user space carries the links, slower".to_owned(),

@@ -48,6 +48,7 @@ fn healthy() -> Facts {
         programs_missing: BTreeSet::new(),
         unserved: Vec::new(),
         program_errors: BTreeMap::new(),
+        occupied: BTreeSet::new(),
         window: None,
         links: vec![link()],
         lans: BTreeSet::from(["10.2.0.0/24".parse().unwrap()]),
@@ -74,7 +75,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 32] = [
+const ROWS: [Row; 33] = [
     (
         |facts| facts.window = Some("unconfirmed, 63 s left: `dlan confirm abcd-efgh` keeps it".to_owned()),
         Severity::Error,
@@ -114,6 +115,15 @@ const ROWS: [Row; 32] = [
         Severity::Warning,
         "lan lan0: what its hosts are given is said by the section @dhcp[0]",
         "uci delete dhcp.@dhcp[0]",
+    ),
+    (
+        |facts| {
+            let prefix = "10.3.0.0/24".parse().unwrap();
+            facts.occupied = BTreeSet::from([RouteKey { table: 141, prefix, metric: 32 }]);
+        },
+        Severity::Error,
+        "another program's route stands at 10.3.0.0/24 table 141 metric 32: dlan's own is left out",
+        "ip route show table 141",
     ),
     (
         |facts| facts.programs_missing = BTreeSet::from([ProgramName::Dnsmasq]),

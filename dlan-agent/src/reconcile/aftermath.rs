@@ -1,7 +1,7 @@
 //! What a plan that was carried out leaves behind: a settled router, a configuration given up, something to try again.
 
 use ospf_lite::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::adoption::Installed;
 use super::report::{Health, Report};
@@ -20,7 +20,7 @@ impl Reconciler {
             (Scope::Endpoint, true) => {}
             (Scope::Endpoint, false) => warn!(%outcome, "cannot tell WireGuard a neighbor's endpoint"),
             (Scope::Routes, is_success) => {
-                if !is_success {
+                if !is_success && !self.occupied.handle_failure(now, &plan, &outcome) {
                     warn!(failed = outcome.failures.len(), of = plan.steps().len(), %outcome, "routes not set");
                     self.pace.handle_hint(now);
                 }
@@ -31,6 +31,7 @@ impl Reconciler {
             }
             (Scope::Full, true) => {
                 self.programs.handle_success();
+                self.occupied.handle_success();
                 self.known = Some(*target);
                 self.note_installed();
                 self.verifying = !is_stale;
@@ -43,6 +44,7 @@ impl Reconciler {
 
     pub(super) fn settle(&mut self) {
         self.pace.forget_failures();
+        self.occupied.handle_success();
         // That a configuration was given up stays said until there is another.
         if let Some(error) = &self.given_up {
             self.health = Health::Reverted(error.clone());
@@ -91,7 +93,9 @@ impl Reconciler {
     fn handle_full_failure(&mut self, now: Instant, plan: &Plan, outcome: &Outcome) {
         let reverted = self.good.is_some() && self.good != self.config && !self.has_stood;
         let error = outcome.to_string();
-        if reverted {
+        if self.occupied.handle_failure(now, plan, outcome) {
+            debug!(%error, "done without it");
+        } else if reverted {
             self.config.clone_from(&self.good);
             self.report(Report::Failed { generation: self.generation, error: error.clone(), reverted });
             warn!(%error, "configuration not applied: the one before it stays in force");

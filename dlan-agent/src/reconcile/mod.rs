@@ -3,6 +3,7 @@
 mod adoption;
 mod aftermath;
 mod failover;
+mod occupied;
 mod pace;
 mod programs;
 mod report;
@@ -17,6 +18,7 @@ use vxlan::link::LinkName;
 
 use self::adoption::{Adoption, Installed};
 use self::failover::Failover;
+use self::occupied::Occupied;
 use self::pace::Pace;
 use self::programs::Programs;
 pub use self::report::{Health, Report};
@@ -31,6 +33,7 @@ use crate::state::State;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::state::program::ProgramName;
+use crate::state::route::RouteKey;
 use crate::state::upstreams::UpstreamFacts;
 
 /// What the reconciler wants done. One is out at a time; its answer comes by the handlers named with it.
@@ -80,6 +83,7 @@ pub struct Reconciler {
     installed: Installed,
     failover: Failover,
     programs: Programs,
+    occupied: Occupied,
     /// The system as last seen, brought forward by what was applied since.
     known: Option<State>,
     /// The action that is out.
@@ -274,6 +278,7 @@ impl Reconciler {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.routes_due |= self.adoption.handle_timeout(now);
         self.compare_due |= self.programs.handle_timeout(now);
+        self.compare_due |= self.occupied.handle_timeout(now);
         if self.pace.handle_timeout(now) {
             self.look();
         }
@@ -309,8 +314,12 @@ impl Reconciler {
 
     /// Returns when `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines =
-            [self.pace.poll_timeout(), self.adoption.poll_timeout(), self.programs.poll_timeout()];
+        let deadlines = [
+            self.pace.poll_timeout(),
+            self.adoption.poll_timeout(),
+            self.programs.poll_timeout(),
+            self.occupied.poll_timeout(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -322,6 +331,11 @@ impl Reconciler {
     /// Returns which programs cannot be brought about, and why.
     pub fn program_errors(&self) -> BTreeMap<ProgramName, String> {
         self.programs.errors()
+    }
+
+    /// Returns the places in our table that another program's routes have.
+    pub fn occupied(&self) -> BTreeSet<RouteKey> {
+        self.occupied.places().collect()
     }
 
     /// Returns the configuration in force.
@@ -375,6 +389,7 @@ impl Reconciler {
         if let Ok(target) = &mut target {
             self.failover.handle_target(target, &routing);
             self.programs.amend(target, known);
+            self.occupied.amend(target, known);
         }
         Some(target)
     }

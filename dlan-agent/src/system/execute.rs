@@ -13,6 +13,9 @@ pub(super) trait Executor {
     /// Why a step could not be made.
     type Error: Error;
 
+    /// Returns whether a step could not be made because something that is not ours stands in its place.
+    fn is_taken(error: &Self::Error) -> bool;
+
     /// Checks a step with its own tool, touching nothing.
     async fn check(&mut self, change: &Change) -> Result<(), Self::Error>;
 
@@ -27,7 +30,8 @@ pub(super) trait Executor {
 pub(super) async fn execute(executor: &mut impl Executor, plan: &Plan) -> Outcome {
     for (index, step) in plan.steps().iter().enumerate() {
         if let Err(error) = executor.check(step).await {
-            return Outcome { failures: vec![failure(index, step, &error)], ..Outcome::default() };
+            let failures = vec![failure(index, step, &error, false)];
+            return Outcome { failures, ..Outcome::default() };
         }
     }
     let run = run(executor, plan.steps(), plan.on_error()).await;
@@ -50,7 +54,7 @@ struct Run {
     failures: Vec<Failure>,
 }
 
-async fn run(executor: &mut impl Executor, steps: &[Change], on_error: OnError) -> Run {
+async fn run<E: Executor>(executor: &mut E, steps: &[Change], on_error: OnError) -> Run {
     let mut run = Run::default();
     let mut index = 0;
     while let Some(step) = steps.get(index) {
@@ -62,7 +66,9 @@ async fn run(executor: &mut impl Executor, steps: &[Change], on_error: OnError) 
         };
         for result in results {
             match (result, steps.get(index)) {
-                (Err(error), Some(step)) => run.failures.push(failure(index, step, &error)),
+                (Err(error), Some(step)) => {
+                    run.failures.push(failure(index, step, &error, E::is_taken(&error)));
+                }
                 (Ok(()) | Err(_), _) => run.made.push(index),
             }
             index += 1;
@@ -82,6 +88,6 @@ fn routes_from(steps: &[Change], index: usize) -> impl Iterator<Item = &Edit<Rou
     })
 }
 
-fn failure(index: usize, step: &Change, error: &dyn Error) -> Failure {
-    Failure { index, step: step.to_string(), error: with_causes(error) }
+fn failure(index: usize, step: &Change, error: &dyn Error, is_taken: bool) -> Failure {
+    Failure { index, step: step.to_string(), error: with_causes(error), is_taken }
 }

@@ -24,6 +24,8 @@ pub struct FakeSystem {
     pub fail_after: Option<usize>,
     /// How many fail then beside that one, those that take back included.
     pub fail_more: usize,
+    /// Where routes of others stand.
+    pub strangers: BTreeSet<RouteKey>,
     /// How many more steps are made before the process that makes them dies; `None`: it lives.
     pub die_after: Option<usize>,
 }
@@ -37,6 +39,9 @@ pub enum FakeError {
     /// The process that asked is dead: nothing is made.
     #[error("the process has died")]
     Dead,
+    /// Something of somebody else's stands there.
+    #[error("File exists")]
+    Taken,
     /// The kernel would refuse.
     #[error("the kernel would refuse: {0}")]
     Refused(&'static str),
@@ -153,6 +158,9 @@ impl FakeSystem {
 
     fn make_route(&mut self, edit: &Edit<RouteKey, Route>) -> Result<(), FakeError> {
         self.count_down()?;
+        if edit.from.is_none() && self.strangers.contains(&edit.key) {
+            return Err(FakeError::Taken);
+        }
         if let Some(route) = &edit.to
             && route.action != RouteAction::Unreachable
         {
@@ -220,6 +228,10 @@ fn edit_map<K: Ord + Clone, V: Clone + PartialEq>(
 
 impl Executor for FakeSystem {
     type Error = FakeError;
+
+    fn is_taken(error: &FakeError) -> bool {
+        *error == FakeError::Taken
+    }
 
     async fn check(&mut self, _change: &Change) -> Result<(), FakeError> {
         Ok(())

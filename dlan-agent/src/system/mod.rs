@@ -274,6 +274,10 @@ impl Hands<'_> {
 impl Executor for Hands<'_> {
     type Error = SystemError;
 
+    fn is_taken(error: &SystemError) -> bool {
+        matches!(error, SystemError::Rtnl(error) if error.is_presence())
+    }
+
     async fn check(&mut self, change: &Change) -> Result<(), SystemError> {
         match change {
             Change::Ruleset(Edit { to: Some(ruleset), .. }) => nftables::check(ruleset).await?,

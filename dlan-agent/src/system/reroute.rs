@@ -36,6 +36,7 @@ pub fn send(rtnl: &Rtnl, plan: Plan) -> impl Future<Output = Outcome> + use<> {
                     index,
                     step: step.to_string(),
                     error: with_causes(&error),
+                    is_taken: error.is_presence(),
                 }),
             }
         }

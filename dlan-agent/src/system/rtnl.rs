@@ -127,6 +127,11 @@ impl RtnlError {
             Self::Closed | Self::Late | Self::Unsteady => false,
         }
     }
+
+    /// Returns whether the place of the thing to be made is taken.
+    pub fn is_presence(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.raw_os_error() == Some(nix::libc::EEXIST))
+    }
 }
 
 /// The devices by number and by name.

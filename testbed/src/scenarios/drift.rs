@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
 
 use crate::error::LabError;
 use crate::lab::read_file;
@@ -186,15 +187,42 @@ fn drift(stage: &mut Stage) -> Result<(), LabError> {
         let took = repaired(stage, &node, &act, (told, begun))?;
         seen.push((took, act.what));
     }
+    let told = taken_place(stage, &node)?;
     let after = foreign(&node)?;
     claim(before == after, || format!("somebody else's: before {before:#?}, after {after:#?}"))?;
     seen.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let list: Vec<_> = seen.iter().map(|(took, what)| format!("{what} {took:.1} s")).collect();
     stage.saw(format!("{} kinds of drift repaired, each told in the log: {}", seen.len(), list.join(", ")));
+    stage.saw(format!(
+        "a stranger's route in the place of one of ours: the rest is repaired, and `dlan status` says: {told}"
+    ));
     stage.saw(format!("{} things of somebody else's as they were", before.len()));
     node.run("sh", &["-c", "ip route del 10.79.9.0/24 table 141; ip nexthop del id 77; ip link del foreign-vx; ip link del foreign0; ip rule del pref 777; ip -6 rule del pref 777; nft delete table inet foreign; rm /etc/iproute2/rt_tables.d/foreign.conf"])?;
     stage.lab.wait_for_adjacencies(LIMIT)?;
     stage.lab.wait_for_routes(LIMIT)
+}
+
+/// Puts a stranger's route in the place of one of ours, and takes a rule away: the rule comes back, the route does not, and
+/// that is said. Returns how it is said.
+fn taken_place(stage: &Stage, node: &Node) -> Result<String, LabError> {
+    let lines = "ip route del table 141 10.2.2.0/24 metric 32 && \
+        ip route add table 141 10.2.2.0/24 metric 32 dev lo proto static && ip -6 rule del pref 30142";
+    node.run("sh", &["-c", lines])?;
+    let mut told = String::new();
+    wait::until(LIMIT, "the repair around a stranger's route", || {
+        let status = stage.lab.dlan_json(ROUTER, &["status"]).map_err(|error| error.with_causes())?;
+        let problems = status.get("problems").and_then(Value::as_array).cloned().unwrap_or_default();
+        let what = |problem: &Value| problem.get("what").and_then(Value::as_str).map(str::to_owned);
+        let says = |words: &String| words.starts_with("another program's route stands at 10.2.2.0/24");
+        told = problems.iter().filter_map(what).find(says).ok_or_else(|| format!("it says {problems:?}"))?;
+        let has_rule = node.succeeds("sh", &["-c", "ip -6 rule show pref 30142 | grep -q lookup"]);
+        if has_rule { Ok(()) } else { Err("the rule is not back".to_owned()) }
+    })?;
+    let stays = "ip route show table 141 10.2.2.0/24 metric 32 | grep -q static";
+    claim(node.succeeds("sh", &["-c", stays]), || "the stranger's route is gone".to_owned())?;
+    node.run("sh", &["-c", "ip route del table 141 10.2.2.0/24 metric 32 proto static"])?;
+    wait_until_whole(stage, node, "true")?;
+    Ok(told)
 }
 
 /// Waits until an act is undone and told; returns the seconds that it took to be undone.

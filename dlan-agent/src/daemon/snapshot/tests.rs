@@ -39,6 +39,7 @@ fn agent() -> AgentView {
         repaired: None,
         apply_failure: None,
         program_errors: BTreeMap::new(),
+        occupied: BTreeSet::new(),
         qualities: BTreeMap::new(),
         window: None,
         name_conflicts: BTreeSet::new(),
