@@ -15,9 +15,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dlan_agent::store::durable;
 use dlan_agent::store::history::ApplyOutcome;
+use dlan_agent::store::recovery::{self, Attempt};
 use dlan_agent::store::snapshot::{FileContent, FileSnapshot};
-use dlan_agent::store::{durable, recovery};
 use dlan_agent::window::Window;
 use namespace::is_inside;
 
@@ -128,7 +129,8 @@ fn a_read_only_disk_is_an_error_and_keeps_what_it_has() {
         let error = durable::write(&disk.path("last-good"), "after").unwrap_err();
         let words = dlan_agent::causes::with_causes(&error);
         assert!(words.contains("Read-only"), "{words}");
-        recovery::remember(&disk.path("history"), "root", (7, "after"), ApplyOutcome::Applied);
+        let attempt = Attempt { by: "root", time: 7, config: "after", window: None };
+        recovery::remember(&disk.path("history"), attempt, ApplyOutcome::Applied);
         assert_eq!(durable::read(&disk.path("last-good")).unwrap().as_deref(), Some("before"));
         assert_eq!(disk.recover().unwrap(), "before");
         mount(&["-o", "remount,rw"], root);

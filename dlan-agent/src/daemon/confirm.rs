@@ -16,7 +16,7 @@ use crate::control::protocol::{RefusalKind, Reply};
 use crate::reconcile::Health;
 use crate::store::durable;
 use crate::store::history::{ApplyOutcome, ReturnReason};
-use crate::store::recovery;
+use crate::store::recovery::{self, Attempt};
 use crate::store::snapshot::{FileContent, FileSnapshot};
 use crate::system::file;
 use crate::window::{self, ConfirmError, OpenWindow, Window};
@@ -222,9 +222,7 @@ impl Daemon {
             .and_then(|_| durable::remove(&self.paths.window))
             .map_err(|error| format!("cannot keep it: {}", with_causes(&error)))?;
         info!("confirmed");
-        let window = &open.window;
-        let what = (window.time, window.tried.as_str());
-        recovery::remember(&self.paths.history, &window.by, what, ApplyOutcome::Confirmed);
+        recovery::remember(&self.paths.history, Attempt::of(&open.window), ApplyOutcome::Confirmed);
         self.window = None;
         self.ground = Ground::Configuration;
         self.reconciler.handle_kept();

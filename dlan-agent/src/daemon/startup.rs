@@ -23,7 +23,7 @@ use crate::lock::RUN_DIRECTORY;
 use crate::round_trips::Settled;
 use crate::store::durable::{self, StoreError};
 use crate::store::history::{ApplyOutcome, HISTORY_FILE, ReturnReason};
-use crate::store::recovery::{self, Recovered};
+use crate::store::recovery::{self, Attempt, Recovered};
 use crate::store::snapshot::{FileContent, FileSnapshot};
 use crate::system::{System, SystemConfig, SystemError, file};
 use crate::window::WINDOW_FILE;
@@ -182,7 +182,8 @@ fn give_up_first(paths: &AgentPaths) -> Result<(), StoreError> {
     let written = FileSnapshot::take(&paths.config)?;
     if let Some(content) = written.content.as_ref().filter(|_| !written.is_blank_config()) {
         let outcome = ApplyOutcome::Returned(ReturnReason::Interrupted);
-        recovery::remember(&paths.history, "somebody", (0, &content.text), outcome);
+        let attempt = Attempt { by: "somebody", time: 0, config: &content.text, window: None };
+        recovery::remember(&paths.history, attempt, outcome);
         FileSnapshot { content: None, ..written }.put()?;
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::plan::{Plan, callers_filter, callers_path};
 use crate::routing::{self, WantedInterfaces};
 use crate::store::durable;
 use crate::store::history::{ApplyOutcome, History, ReturnReason};
-use crate::store::recovery;
+use crate::store::recovery::{self, Attempt};
 use crate::store::snapshot::{FileContent, FileSnapshot};
 use crate::store::stage;
 use crate::system::file;
@@ -347,8 +347,9 @@ impl Daemon {
     }
 
     pub(super) fn remember(&self, applying: &Applying, outcome: ApplyOutcome) {
-        let what = (applying.time, applying.text.as_str());
-        recovery::remember(&self.paths.history, &applying.by.to_string(), what, outcome);
+        let by = applying.by.to_string();
+        let attempt = Attempt { by: &by, time: applying.time, config: &applying.text, window: None };
+        recovery::remember(&self.paths.history, attempt, outcome);
     }
 }
 

@@ -26,6 +26,9 @@ pub struct HistoryEntry {
     pub outcome: ApplyOutcome,
     /// The configuration that it brought.
     pub config: String,
+    /// The token of the window that it was tried in, which tells it from another one of the same second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
 }
 
 /// What came of an apply.
@@ -198,7 +201,8 @@ mod tests {
     use super::*;
 
     fn entry(config: &str, outcome: ApplyOutcome) -> HistoryEntry {
-        HistoryEntry { number: 0, time: 7, by: "root".to_owned(), outcome, config: config.to_owned() }
+        let (by, config) = ("root".to_owned(), config.to_owned());
+        HistoryEntry { number: 0, time: 7, by, outcome, config, window: None }
     }
 
     fn history(entries: &[(&str, ApplyOutcome)]) -> History {
@@ -236,6 +240,24 @@ mod tests {
         assert_eq!(number(None, "x"), Some(4));
         assert_eq!(number(Some(3), "b"), Some(3));
         assert_eq!(number(Some(9), "b"), None);
+    }
+
+    #[test]
+    fn two_windows_of_one_second_are_two_applies_and_an_end_told_twice_is_one() {
+        let mut history = History::default();
+        let undone = || entry("a", ApplyOutcome::Returned(ReturnReason::Interrupted));
+        for (window, count) in [("one", 1), ("one", 1), ("other", 2), ("other", 2)] {
+            history.add(HistoryEntry { window: Some(window.to_owned()), ..undone() });
+            assert_eq!(history.entries.len(), count, "{window}");
+        }
+    }
+
+    #[test]
+    fn a_history_without_windows_is_read() {
+        let old =
+            r#"{"entries":[{"number":1,"time":7,"by":"root","outcome":{"outcome":"applied"},"config":"a"}]}"#;
+        let read: History = serde_json::from_str(old).unwrap();
+        assert_eq!(read, history(&[("a", ApplyOutcome::Applied)]));
     }
 
     #[test]

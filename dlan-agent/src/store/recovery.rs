@@ -68,13 +68,35 @@ pub fn close(
         // The first one is the configuration, which the agent itself brings about.
         others |= file.put()? && index > 0;
     }
-    remember(history, &open.by, (open.time, &open.tried), outcome);
+    remember(history, Attempt::of(open), outcome);
     durable::remove(window)?;
     Ok(others)
 }
 
-/// Adds an apply, begun at `time`, to the history; a history that cannot be kept is no reason to fail.
-pub fn remember(history: &Path, by: &str, (time, config): (u64, &str), outcome: ApplyOutcome) {
+/// An apply, as the history is told of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// Who asked.
+    pub by: &'a str,
+    /// When it began, in seconds since 1970.
+    pub time: u64,
+    /// The configuration that it brought.
+    pub config: &'a str,
+    /// The token of its window, if it had one.
+    pub window: Option<&'a str>,
+}
+
+impl<'a> Attempt<'a> {
+    /// The apply that a window tries.
+    pub fn of(window: &'a Window) -> Self {
+        let Window { token, by, time, tried, .. } = window;
+        Self { by, time: *time, config: tried, window: Some(token) }
+    }
+}
+
+/// Adds an apply to the history; a history that cannot be kept is no reason to fail.
+pub fn remember(history: &Path, attempt: Attempt<'_>, outcome: ApplyOutcome) {
+    let Attempt { by, time, config, window } = attempt;
     let mut kept = History::read(history).unwrap_or_else(|error| {
         warn!(%error, "beginning a fresh history");
         History::default()
@@ -83,7 +105,8 @@ pub fn remember(history: &Path, by: &str, (time, config): (u64, &str), outcome: 
     if outcome == ApplyOutcome::Applied && kept.is_in_force(config) {
         return;
     }
-    kept.add(HistoryEntry { number: 0, time, by: by.to_owned(), outcome, config: config.to_owned() });
+    let (by, config, window) = (by.to_owned(), config.to_owned(), window.map(str::to_owned));
+    kept.add(HistoryEntry { number: 0, time, by, outcome, config, window });
     if let Err(error) = kept.write(history) {
         warn!(error = with_causes(&error), "this apply will not be in the history");
     }
