@@ -83,10 +83,31 @@ impl<'a> Guest<'a> {
         Ok(self.addresses("-6", "global")?.into_iter().filter_map(|text| text.parse().ok()).collect())
     }
 
+    /// Asks for an IPv4 address as firmware of an architecture does (RFC 4578), and returns the lease as the client keeps it.
+    pub fn ask_as_firmware(&self, architecture: u16) -> Result<String, String> {
+        let says = format!(
+            "option client-arch code 93 = unsigned integer 16;\nsend client-arch {architecture};\nalso request ntp-servers;\n"
+        );
+        self.ask_saying("-4", &says)?;
+        let leases = crate::lab::read_file(&self.node.path("/run/dhclient-4.leases"));
+        let leases = leases.map_err(|error| error.with_causes())?;
+        Ok(leases.rsplit("lease {").next().unwrap_or_default().to_owned())
+    }
+
+    /// Gives the host a DUID of its own, which does not follow from its hardware address.
+    pub fn set_duid(&self, octets: &[u8]) -> Result<(), LabError> {
+        let octets: String = octets.iter().map(|octet| format!("\\{octet:03o}")).collect();
+        write_file(&self.node.path("/run/dhclient-6.leases"), &format!("default-duid \"{octets}\";\n"))
+    }
+
     fn ask(&self, family: &str) -> Result<(), String> {
+        self.ask_saying(family, "")
+    }
+
+    fn ask_saying(&self, family: &str, further: &str) -> Result<(), String> {
         let words = |error: LabError| error.with_causes();
         let orders = "/run/dhclient.conf";
-        write_file(&self.node.path(orders), ORDERS).map_err(words)?;
+        write_file(&self.node.path(orders), &format!("{ORDERS}{further}")).map_err(words)?;
         let client = tools::program("dhclient", "sbin/dhclient").map_err(words)?;
         let script = tools::program("dhclient", "sbin/dhclient-script").map_err(words)?;
         let (leases, pid) = (format!("/run/dhclient{family}.leases"), format!("/run/dhclient{family}.pid"));

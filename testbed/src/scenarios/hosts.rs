@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::dhcp::Guest;
 use crate::error::LabError;
-use crate::lab::Lab;
+use crate::lab::{Lab, write_file};
 use crate::scenarios::{Scenario, Stage, claim};
 use crate::wait;
 
@@ -27,6 +27,13 @@ pub const SCENARIOS: &[Scenario] = &[
         claim: "A LAN gives one family alone when asked to, and two LANs of one router are two.",
         topology: "reference",
         run: lan_families,
+    },
+    Scenario {
+        name: "network-boot",
+        claim: "Hosts that start from the network are told the file of their architecture and get it from their router by TFTP; further \
+                options and search domains arrive; a host with a DUID of its own gets the IPv6 address that is its.",
+        topology: "reference",
+        run: network_boot,
     },
 ];
 
@@ -164,6 +171,54 @@ fn lease_holds(stage: &mut Stage) -> Result<(), LabError> {
     put_back(lab, "r1", &before)?;
     lab.wait_for_adjacencies(LIMIT)?;
     stage.saw(format!("a killed dnsmasq is there again after {:.1} s", repaired.as_secs_f64()));
+    Ok(())
+}
+
+/// The DUID of a host, by a UUID (RFC 6355).
+const DUID: [u8; 18] =
+    [0, 4, 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
+
+fn network_boot(stage: &mut Stage) -> Result<(), LabError> {
+    let lab = &stage.lab;
+    let router = lab.node("r4")?;
+    router.run("mkdir", &["-p", "/run/tftp/efi"])?;
+    for (file, text) in [("bios.0", "for BIOS"), ("efi/boot.efi", "for UEFI")] {
+        write_file(&router.path(&format!("/run/tftp/{file}")), text)?;
+    }
+    let duid: Vec<String> = DUID.iter().map(|octet| format!("{octet:02x}")).collect();
+    let lines = format!(
+        "\toption dhcp '1'\n\toption boot_file 'bios.0'\n\toption boot_file_efi 'efi/boot.efi'\n\toption tftp_root '/run/tftp'\n\
+         \tlist dhcp_option '42,10.2.4.1'\n\tlist search 'example.org'\n\tlist lease '{} 9 printer'\n",
+        duid.join(":")
+    );
+    let before = serve(lab, "r4", &lines)?;
+    let guest = Guest::unplug(lab, "s6")?;
+    guest.set_duid(&DUID)?;
+    guest.plug()?;
+    // By the numbers of IANA: a PC's BIOS, x64 by UEFI, ARM of 64 bits by UEFI.
+    for (architecture, file, text) in
+        [(0, "bios.0", "for BIOS"), (7, "efi/boot.efi", "for UEFI"), (11, "efi/boot.efi", "for UEFI")]
+    {
+        let lease = wait::until(LIMIT, "a lease for firmware", || guest.ask_as_firmware(architecture))?;
+        claim(lease.contains(&format!("filename \"{file}\";")), || {
+            format!("architecture {architecture} is told another file than {file}:\n{lease}")
+        })?;
+        let told = lease.contains("option ntp-servers 10.2.4.1;") && lease.contains("example.org");
+        claim(told, || format!("an option or the search domain is missing:\n{lease}"))?;
+        let got = lab.node("s6")?.run("curl", &["-s", "-m", "20", &format!("tftp://10.2.4.1/{file}")])?;
+        claim(got == text, || format!("{file} is {got:?} by TFTP"))?;
+    }
+    let ipv6 = wait::until(LIMIT, "the IPv6 address of the DUID", || match guest.ask_ipv6()? {
+        found if found.iter().any(|one| one.to_string() == "fd79:2de7:db86:4::9") => Ok(found),
+        found => Err(format!("{found:?}")),
+    })?;
+    let name = guest.name_of("fd79:2de7:db86:4::9");
+    claim(name == "printer.r4.lan", || format!("the address is {name:?}"))?;
+    guest.restore()?;
+    lab.node("s6")?.run("rm", &["-f", "/run/dhclient-6.leases"])?;
+    router.run("rm", &["-r", "/run/tftp"])?;
+    put_back(lab, "r4", &before)?;
+    stage.saw(format!("three architectures, two files by TFTP, {} IPv6 addresses", ipv6.len()));
     Ok(())
 }
 
