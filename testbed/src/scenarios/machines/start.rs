@@ -1,14 +1,18 @@
-//! From power-on to a mesh, also where something is missing at first: the clock, names.
+//! From power-on to a mesh, also where something is missing at first: the clock, a module, names, room on the disk.
 
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{TOPOLOGY, restart, wait_for_agent, wait_for_problem, wait_until_settled, wait_until_whole};
+use super::{
+    LIMIT, TOPOLOGY, restart, wait_for_agent, wait_for_problem, wait_until_settled, wait_until_whole,
+};
+use crate::agent_config;
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::machine::qemu::Start;
 use crate::scenarios::{Scenario, Stage, claim};
+use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -24,10 +28,22 @@ pub const SCENARIOS: &[Scenario] = &[
         run: clock_in_1970,
     },
     Scenario {
+        name: "module-missing",
+        claim: "A router without the WireGuard module says so, its agent stays, and it heals by itself when the module is there.",
+        topology: TOPOLOGY,
+        run: module_missing,
+    },
+    Scenario {
         name: "names-late",
         claim: "A router that finds no endpoint's name at boot says so, and has its links as soon as the names are there.",
         topology: TOPOLOGY,
         run: names_late,
+    },
+    Scenario {
+        name: "disk-full",
+        claim: "On a full disk the agent stays and the traffic flows, whatever becomes of an apply; with room again the apply holds, over a power cut too.",
+        topology: TOPOLOGY,
+        run: disk_full,
     },
 ];
 
@@ -95,6 +111,28 @@ fn clock_in_1970(stage: &mut Stage) -> Result<(), LabError> {
     restart(stage, ROUTER)
 }
 
+fn module_missing(stage: &mut Stage) -> Result<(), LabError> {
+    let words = vec!["lab.without=wireguard".to_owned()];
+    stage.lab.reset(ROUTER, &Start { words, ..Start::default() })?;
+    let agent = wait_for_agent(&stage.lab, ROUTER)?;
+    let said = wait_for_problem(&stage.lab, ROUTER, "WireGuard")?;
+    stage.saw(format!("without the module: {said}"));
+    // What the other two have without it goes on.
+    claim(stage.lab.pings("s1", "s3", true)?, || "s1 does not reach s3, which is behind others".to_owned())?;
+    let lists = "for list in dep alias; do umount /lib/modules/$(uname -r)/modules.$list || exit 1; done";
+    stage.lab.node(ROUTER)?.run("sh", &["-c", lists])?;
+    let begun = Instant::now();
+    wait_until_whole(&stage.lab)?;
+    wait_until_settled(&stage.lab, ROUTER)?;
+    let same = stage.lab.agents(ROUTER)?;
+    claim(same == [agent], || format!("the agent was process {agent}, and is {same:?}"))?;
+    stage.saw(format!(
+        "the module there, the mesh whole {:.1} s later, with the same agent",
+        begun.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
 fn names_late(stage: &mut Stage) -> Result<(), LabError> {
     let router = "r1";
     let node = stage.lab.node(router)?.clone();
@@ -110,4 +148,37 @@ fn names_late(stage: &mut Stage) -> Result<(), LabError> {
     wait_until_whole(&stage.lab)?;
     stage.saw(format!("with the names the mesh is whole {:.1} s later", begun.elapsed().as_secs_f64()));
     Ok(())
+}
+
+fn disk_full(stage: &mut Stage) -> Result<(), LabError> {
+    let node = stage.lab.node(ROUTER)?.clone();
+    let good = stage.lab.read_config(ROUTER)?;
+    let other = agent_config::with_link_option(&good, "r3", ("cost", "77"));
+    stage.lab.write_config(ROUTER, &other)?;
+    // To the last block: what is left after large ones is filled by small ones.
+    let fill = "for size in 64k 1k; do dd if=/dev/zero of=/disk/full-$size bs=$size 2>/dev/null; done; sync; df /disk";
+    node.run("sh", &["-c", fill])?;
+    let is_full = !node.succeeds("sh", &["-c", "head -c 65536 /dev/zero > /disk/more"]);
+    claim(is_full, || "there is room on the disk".to_owned())?;
+    let said = match stage.lab.dlan(ROUTER, &["apply"]) {
+        Ok(said) => said,
+        Err(error) => error.with_causes(),
+    };
+    stage.saw(format!("an apply on a full disk: {}", said.lines().next_back().unwrap_or_default().trim()));
+    let agents = stage.lab.agents(ROUTER)?;
+    wait_until_whole(&stage.lab)?;
+    node.run("sh", &["-c", "rm /disk/full-* /disk/more; sync"])?;
+    wait::until(LIMIT, "the apply to go through", || {
+        stage.lab.dlan(ROUTER, &["apply"]).map(drop).map_err(|error| error.with_causes())
+    })?;
+    claim(stage.lab.agents(ROUTER)? == agents && !agents.is_empty(), || "the agent did not stay".to_owned())?;
+    restart(stage, ROUTER)?;
+    claim(stage.lab.read_config(ROUTER)? == other, || {
+        "the configuration is not what was applied".to_owned()
+    })?;
+    wait_until_settled(&stage.lab, ROUTER)?;
+    stage.saw("with room again the same apply holds, with the same agent, and over a power cut");
+    stage.lab.write_config(ROUTER, &good)?;
+    stage.lab.dlan(ROUTER, &["apply"])?;
+    wait_until_whole(&stage.lab)
 }
