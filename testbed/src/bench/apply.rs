@@ -1,6 +1,5 @@
 //! How long a router takes to say what a configuration with many links would change, and to change it.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::console::Console;
@@ -8,7 +7,6 @@ use crate::error::LabError;
 use crate::lab::Lab;
 use crate::observe::COLD_START_LIMIT;
 use crate::scenarios::many_links;
-use crate::topology::Topology;
 use crate::wait;
 
 /// How often everything is measured; the median counts.
@@ -28,13 +26,7 @@ const MEASURED: [(&str, &str); 4] = [
 
 /// Measures a router with this many links whose far ends do not exist, beside one that does.
 pub fn measure(console: Console, links: u16) -> Result<(), LabError> {
-    let mut topology = Topology::find(Path::new("two"))?;
-    "bench-apply".clone_into(&mut topology.name);
-    Lab::down(&topology.name)?;
-    let lab = Lab::up(topology, &|step| console.replace(step))?;
-    let result = measure_in(console, &lab, links);
-    Lab::down(&lab.topology.name)?;
-    result
+    super::on_two_routers(console, "bench-apply", |lab| measure_in(console, lab, links))
 }
 
 fn measure_in(console: Console, lab: &Lab, links: u16) -> Result<(), LabError> {

@@ -18,10 +18,13 @@ pub mod rest;
 pub mod shapes;
 
 use std::fs;
+use std::path::Path;
 
 use crate::cli::Bench;
 use crate::console::Console;
 use crate::error::LabError;
+use crate::lab::Lab;
+use crate::topology::Topology;
 
 /// Carries out one measurement, or one of its processes, and returns the exit code.
 pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
@@ -60,6 +63,21 @@ pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
         }
     };
     done.map(|()| 0)
+}
+
+/// Measures on a lab of two routers, which has a name of its own and is gone afterwards.
+fn on_two_routers(
+    console: Console,
+    name: &str,
+    measure: impl FnOnce(&Lab) -> Result<(), LabError>,
+) -> Result<(), LabError> {
+    let mut topology = Topology::find(Path::new("two"))?;
+    name.clone_into(&mut topology.name);
+    Lab::down(name)?;
+    let lab = Lab::up(topology, &|step| console.replace(step))?;
+    let result = measure(&lab);
+    Lab::down(name)?;
+    result
 }
 
 fn index_of(device: &str) -> Result<u32, LabError> {

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
 use std::time::Duration;
 
 use super::load::{self, Load};
@@ -10,7 +9,6 @@ use crate::console::Console;
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::observe::COLD_START_LIMIT;
-use crate::topology::Topology;
 use crate::{tools, wait};
 
 /// How many clients ask at one time.
@@ -28,13 +26,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures both, each on one processor, with the clients on another.
 pub fn measure(console: Console, window: Duration) -> Result<(), LabError> {
-    let mut topology = Topology::find(Path::new("two"))?;
-    "bench-names".clone_into(&mut topology.name);
-    Lab::down(&topology.name)?;
-    let lab = Lab::up(topology, &|step| console.replace(step))?;
-    let result = measure_in(console, &lab, window);
-    Lab::down(&lab.topology.name)?;
-    result
+    super::on_two_routers(console, "bench-names", |lab| measure_in(console, lab, window))
 }
 
 fn measure_in(console: Console, lab: &Lab, window: Duration) -> Result<(), LabError> {

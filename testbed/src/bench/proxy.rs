@@ -2,7 +2,6 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +11,6 @@ use crate::console::Console;
 use crate::error::LabError;
 use crate::lab::{Lab, write_file};
 use crate::observe::COLD_START_LIMIT;
-use crate::topology::Topology;
 use crate::{tools, wait};
 
 /// How many clients connect at one time.
@@ -29,13 +27,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures both, nginx on one processor, clients and server on another.
 pub fn measure(console: Console, window: Duration) -> Result<(), LabError> {
-    let mut topology = Topology::find(Path::new("two"))?;
-    "bench-proxy".clone_into(&mut topology.name);
-    Lab::down(&topology.name)?;
-    let lab = Lab::up(topology, &|step| console.replace(step))?;
-    let result = measure_in(console, &lab, window);
-    Lab::down(&lab.topology.name)?;
-    result
+    super::on_two_routers(console, "bench-proxy", |lab| measure_in(console, lab, window))
 }
 
 fn measure_in(console: Console, lab: &Lab, window: Duration) -> Result<(), LabError> {
