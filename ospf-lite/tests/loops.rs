@@ -97,6 +97,21 @@ fn circling_at_return(topology: &Topology, away: impl Iterator<Item = u64>) -> B
 fn nothing_goes_round_when_a_link_comes_back_soon_or_late() {
     let circling = circling_at_return(&Topology::ring(6), [300, 1_500, 2_900, 5_000].into_iter());
     assert_eq!(circling, BTreeMap::new(), "ms away, time in circles");
+    // Far from the link the back-off ends later than beside it.
+    let circling = circling_at_return(&Topology::ring(9), [3_000].into_iter());
+    assert_eq!(circling, BTreeMap::new(), "ms away, time in circles, in a larger ring");
+}
+
+#[test]
+fn a_link_waits_while_there_is_another_way() {
+    let mut world = settled(Topology::ring(4));
+    world.apply(&Fault::CarrierDown(LINK));
+    world.run_for(ms(300));
+    world.apply(&Fault::Heal(LINK));
+    world.run_for(ms(2_500));
+    assert!(check(&world).is_err(), "it waits for longer than one without another way takes");
+    world.settle(LIMIT).unwrap();
+    check(&world).unwrap();
 }
 
 #[test]
