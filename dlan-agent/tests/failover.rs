@@ -17,7 +17,7 @@ use dlan_agent::next_hops::Ways;
 use dlan_agent::plan::Plan;
 use dlan_agent::plan::change::{Act, Change};
 use dlan_agent::plan::reroute::Loss;
-use dlan_agent::reconcile::{Action, Reconciler};
+use dlan_agent::reconcile::{Action, Health, Reconciler, Report};
 use dlan_agent::state::State;
 use dlan_agent::state::facts::Facts;
 use dlan_agent::state::route::{RouteHop, RouteKey};
@@ -87,9 +87,13 @@ impl Router {
     }
 
     fn run(&mut self) -> Vec<Plan> {
-        let mut plans = Vec::new();
-        while let Some(action) = self.reconciler.poll_action() {
-            match action {
+        std::iter::from_fn(|| self.run_until_applied()).collect()
+    }
+
+    /// Does what is asked until a plan is made, and returns it; nothing when no more is asked.
+    fn run_until_applied(&mut self) -> Option<Plan> {
+        loop {
+            match self.reconciler.poll_action()? {
                 Action::Gather(config) => {
                     let facts = Facts { has_standbys: self.has_standbys, ..facts(&config) };
                     self.reconciler.handle_facts(NOW, facts);
@@ -99,11 +103,10 @@ impl Router {
                     let outcome = block_on(self.system.apply(&plan));
                     assert!(outcome.is_success(), "{outcome}");
                     self.reconciler.handle_applied(NOW, outcome);
-                    plans.push(plan);
+                    return Some(plan);
                 }
             }
         }
-        plans
     }
 
     /// Loses a link and returns the steps, which are made.
@@ -206,6 +209,44 @@ fn a_look_that_began_before_a_loss_brings_nothing_back() {
     assert!(router.all_lead_to(10, &[2]), "until the routing protocol has spoken");
     router.take(routes(10, &ways(&[4], Some(2))));
     assert!(router.all_lead_to(10, &[4]), "it has spoken: the neighbor is there");
+}
+
+#[test]
+fn late_word_of_a_device_that_an_apply_made_anew_fails_no_apply() {
+    let mut router = Router::settled(routes(10, &ways(&[4], None)));
+    let mut other = config();
+    other.links[0].mtu -= 10;
+    router.reconciler.handle_config(NOW, other);
+    assert!(router.run_until_applied().is_some());
+    assert!(router.all_lead_to(10, &[4]));
+    // The device stands with its routes; the word is of the one before it.
+    router.reconciler.handle_lost(NOW, &hop(4).device, Loss::Device);
+    assert_eq!(router.reconciler.poll_reroute(), None);
+    router.run();
+    assert_eq!(router.reconciler.health(), &Health::Settled);
+    assert_eq!(complaints(&mut router.reconciler), Vec::<Report>::new());
+    assert!(router.all_lead_to(10, &[4]));
+}
+
+#[test]
+fn nothing_is_begun_beside_a_plan_around_a_loss() {
+    let mut router = Router::settled(routes(10, &ways(&[4], Some(2))));
+    router.reconciler.handle_lost(NOW, &hop(4).device, Loss::Neighbor);
+    let plan = router.reconciler.poll_reroute().unwrap();
+    router.reconciler.handle_config(NOW, config());
+    router.reconciler.handle_routes(NOW, routes(10, &ways(&[2], Some(3))));
+    assert_eq!(router.reconciler.poll_action(), None);
+    let outcome = block_on(router.system.apply(&plan));
+    router.reconciler.handle_rerouted(NOW, &outcome);
+    assert!(!router.run().is_empty());
+    assert_eq!(complaints(&mut router.reconciler), Vec::<Report>::new());
+    assert!(router.all_lead_to(10, &[2]));
+}
+
+/// The reports that tell of something wrong.
+fn complaints(reconciler: &mut Reconciler) -> Vec<Report> {
+    let reports = std::iter::from_fn(|| reconciler.poll_report());
+    reports.filter(|report| matches!(report, Report::Failed { .. } | Report::Drift { .. })).collect()
 }
 
 #[test]

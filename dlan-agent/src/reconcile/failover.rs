@@ -27,11 +27,16 @@ pub struct Failover {
     lost: BTreeSet<LinkName>,
     /// Down when the kernel last told, and not looked at since.
     down: BTreeSet<LinkName>,
+    /// How many plans around what was lost are out.
+    out: usize,
+    /// What the kernel itself did at a loss was guessed, and not looked at since.
+    is_guess: bool,
 }
 
 impl Failover {
     /// Takes that a device is lost.
     pub fn handle_lost(&mut self, device: LinkName, loss: Loss) {
+        self.is_guess = true;
         self.lost.insert(device.clone());
         if loss == Loss::Device {
             self.down.insert(device.clone());
@@ -50,9 +55,21 @@ impl Failover {
         self.down.remove(device);
     }
 
-    /// Takes that the system was looked at.
-    pub fn handle_observed(&mut self) {
+    /// Takes that the system was looked at, and returns whether what was known of it before was a guess: then a difference is
+    /// nobody's doing.
+    pub fn handle_observed(&mut self) -> bool {
         self.down.clear();
+        std::mem::take(&mut self.is_guess)
+    }
+
+    /// Takes that a plan around what was lost was carried out.
+    pub fn handle_rerouted(&mut self) {
+        self.out = self.out.saturating_sub(1);
+    }
+
+    /// Returns whether a plan around what was lost is out: what would be seen or set beside it may be undone by it.
+    pub fn is_out(&self) -> bool {
+        self.out > 0
     }
 
     /// Takes what the routes are about to be.
@@ -73,7 +90,11 @@ impl Failover {
             info!(%device, ?loss, changes = around.len(), "a link is lost");
             steps.extend(around);
         }
-        (!steps.is_empty()).then(|| Plan::independent(steps))
+        if steps.is_empty() {
+            return None;
+        }
+        self.out += 1;
+        Some(Plan::independent(steps))
     }
 
     /// Takes lost devices out of routes that may be from before the loss.
@@ -118,6 +139,7 @@ impl Reconciler {
 
     /// Takes what became of moving routes away from a lost device.
     pub fn handle_rerouted(&mut self, now: Instant, outcome: &Outcome) {
+        self.failover.handle_rerouted();
         if !outcome.is_success() {
             warn!(%outcome, "routes not moved away from a lost link");
             self.pace.handle_hint(now);

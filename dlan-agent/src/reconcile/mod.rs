@@ -243,7 +243,7 @@ impl Reconciler {
             self.observe_due = true;
             return;
         }
-        self.failover.handle_observed();
+        let was_guess = self.failover.handle_observed();
         let Some(config) = &self.config else { return };
         self.adoption.adopt(now, &observed, config);
         self.pace.handle_observed(now, config.mesh.drift_interval);
@@ -251,8 +251,8 @@ impl Reconciler {
         self.programs.handle_observed(now, self.known.as_ref(), &observed);
         let verifying = std::mem::take(&mut self.verifying);
         let strayed = match &self.known {
-            Some(known) => Plan::new(&observed, known).unwrap_or_default(),
-            None => Plan::default(),
+            Some(known) if !was_guess => Plan::new(&observed, known).unwrap_or_default(),
+            _ => Plan::default(),
         };
         self.known = Some(observed);
         self.compare_due = true;
@@ -284,9 +284,9 @@ impl Reconciler {
         }
     }
 
-    /// Returns the next thing to do, if one is due and none is out.
+    /// Returns the next thing to do, if one is due and none is out, nor a plan around something lost.
     pub fn poll_action(&mut self) -> Option<Action> {
-        if self.busy.is_some() {
+        if self.busy.is_some() || self.failover.is_out() {
             return None;
         }
         let action = self.poll_routes().or_else(|| self.poll_endpoint());
