@@ -132,6 +132,9 @@ pub enum Command {
         /// Write a report: JSON, or a page for a browser, if the name ends so (.json, .html), else Markdown.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
+        /// The first try decides; otherwise what fails is tried once more, and told at the end if it holds then.
+        #[arg(long)]
+        strict: bool,
         /// Where to leave what is known about failures.
         #[arg(long, value_name = "DIRECTORY", default_value = "target/lab")]
         traces: PathBuf,

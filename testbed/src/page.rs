@@ -56,7 +56,7 @@ fn write_outcome(text: &mut String, outcome: &Outcome, longest: f64) {
         let _ = writeln!(text, "<li>{}{}</li>", moment.unwrap_or_default(), escaped(line));
     }
     text.push_str("</ul>\n");
-    if let Some(failure) = &outcome.failure {
+    for failure in outcome.earlier_failures.iter().chain(&outcome.failure) {
         let _ = writeln!(text, "<pre>{}</pre>", escaped(failure));
     }
     text.push_str("</section>\n");

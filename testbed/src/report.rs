@@ -23,8 +23,17 @@ pub struct Outcome {
     pub evidence: Vec<String>,
     /// When each of that was noted, in seconds from its beginning.
     pub moments: Vec<f64>,
+    /// Why it did not hold at the tries before, the first one first.
+    pub earlier_failures: Vec<String>,
     /// Why the claim does not hold; `None` when it does.
     pub failure: Option<String>,
+}
+
+impl Outcome {
+    /// Returns whether the claim held, but not at the first try.
+    fn is_late(&self) -> bool {
+        self.failure.is_none() && !self.earlier_failures.is_empty()
+    }
 }
 
 /// Writes a report: JSON or a page for a browser where the file's name ends so, else Markdown. `topologies` are those it was tried on.
@@ -40,7 +49,27 @@ pub fn write(path: &Path, outcomes: &[Outcome], topologies: &[Topology]) -> Resu
 /// Returns the last line of a run.
 pub fn summary(outcomes: &[Outcome]) -> String {
     let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
-    format!("{} passed, {failed} failed", outcomes.len() - failed)
+    let late = outcomes.iter().filter(|outcome| outcome.is_late()).count();
+    let passed = outcomes.len() - failed;
+    match late {
+        0 => format!("{passed} passed, {failed} failed"),
+        _ => format!("{passed} passed ({late} of them not at the first try), {failed} failed"),
+    }
+}
+
+/// Returns a line for everything that failed, at whichever try: what a reader of the last lines must not miss.
+pub fn complaints(outcomes: &[Outcome]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for outcome in outcomes {
+        let name = outcome.name;
+        match &outcome.failure {
+            Some(why) => lines.push(format!("failed: {name}: {why}")),
+            None => lines.extend(
+                outcome.earlier_failures.iter().map(|why| format!("held at a later try only: {name}: {why}")),
+            ),
+        }
+    }
+    lines
 }
 
 fn markdown(outcomes: &[Outcome]) -> String {
@@ -56,7 +85,7 @@ fn markdown(outcomes: &[Outcome]) -> String {
         for line in &outcome.evidence {
             let _ = writeln!(text, "- {line}");
         }
-        if let Some(failure) = &outcome.failure {
+        for failure in outcome.earlier_failures.iter().chain(&outcome.failure) {
             let _ = writeln!(text, "\n```\n{failure}\n```");
         }
     }
@@ -75,6 +104,7 @@ mod tests {
             seconds: 1.0,
             evidence: vec!["84 pings".to_owned()],
             moments: vec![0.5],
+            earlier_failures: Vec::new(),
             failure: failure.map(str::to_owned),
         };
         let outcomes = [outcome(None), outcome(Some("s1 is silent"))];
@@ -86,5 +116,20 @@ mod tests {
             assert!(page.contains(part), "{part} is not in\n{page}");
         }
         assert!(!page.contains("src=") && !page.contains("href="), "the page needs something else");
+    }
+
+    #[test]
+    fn a_scenario_that_held_only_later_is_told_with_its_reason() {
+        let late = Outcome {
+            name: "ping-all",
+            claim: "All answer.",
+            seconds: 1.0,
+            evidence: Vec::new(),
+            moments: Vec::new(),
+            earlier_failures: vec!["s1 is silent".to_owned()],
+            failure: None,
+        };
+        assert_eq!(complaints(&[late.clone()]), ["held at a later try only: ping-all: s1 is silent"]);
+        assert_eq!(summary(&[late]), "1 passed (1 of them not at the first try), 0 failed");
     }
 }

@@ -73,11 +73,16 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::Demo { once, svg } => return demo::run(console, once, &svg),
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console, backend),
-        Command::Test { scenarios, report, traces, .. } => {
-            return runner::run(
-                console,
-                &runner::Orders { names: scenarios, report, traces, backend, prefix: lab.map(str::to_owned) },
-            );
+        Command::Test { scenarios, report, traces, strict, .. } => {
+            let orders = runner::Orders {
+                names: scenarios,
+                report,
+                traces,
+                is_strict: strict,
+                backend,
+                prefix: lab.map(str::to_owned),
+            };
+            return runner::run(console, &orders);
         }
         Command::PowerOff { node } => {
             Lab::open(lab)?.power_off(&node)?;

@@ -15,6 +15,8 @@ use crate::topology::Topology;
 
 /// How often a scenario is tried at most when the machine stood still while it ran.
 const TRIES: usize = 3;
+/// How often it is tried at most otherwise: what fails twice is broken, what then holds is told at the end.
+const TRIES_AWAKE: usize = 2;
 
 /// What to run and where to report.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct Orders {
     pub report: Option<PathBuf>,
     /// Where to leave what is known about failures.
     pub traces: PathBuf,
+    /// Whether the first try decides.
+    pub is_strict: bool,
     /// What the routers are.
     pub backend: Backend,
     /// What goes before the names of the labs, so that two runs do not meet.
@@ -70,10 +74,8 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
         console.line(format!("report: {}", path.display()));
     }
     console.line(format!("took {:.0} s", begun.elapsed().as_secs_f64()));
-    for outcome in &outcomes {
-        if let Some(why) = &outcome.failure {
-            console.line(format!("failed: {}: {why}", outcome.name));
-        }
+    for line in report::complaints(&outcomes) {
+        console.line(line);
     }
     console.line(report::summary(&outcomes));
     Ok(u8::from(outcomes.iter().any(|outcome| outcome.failure.is_some())))
@@ -108,34 +110,45 @@ fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
     Ok(all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect())
 }
 
-/// Runs a scenario; again, on a lab made anew, when it fails while the machine stood still.
+/// Runs a scenario; again, on a lab made anew, when it fails: what a busy machine broke holds then.
 fn try_one(
     console: Console,
     scenario: &Scenario,
     orders: &Orders,
     (watch, stage): (&Watch, &mut Option<Stage>),
 ) -> Result<Outcome, LabError> {
-    let mut tries = 0;
+    let mut earlier_failures = Vec::new();
     loop {
-        tries += 1;
         watch.take();
-        let outcome = run_one(console, scenario, (orders.backend, &orders.lab_of(scenario)), stage);
+        let mut outcome = run_one(console, scenario, (orders.backend, &orders.lab_of(scenario)), stage);
         show(console, &outcome);
-        if outcome.failure.is_none() {
+        let Some(why) = outcome.failure.clone() else {
+            outcome.earlier_failures = earlier_failures;
             return Ok(outcome);
-        }
+        };
         if let Some(failed) = stage.take() {
             leave_trace(console, &orders.traces, &outcome, &failed.lab);
             Lab::down(&failed.lab.topology.name)?;
         }
-        match watch.take() {
-            Some(stood) if tries < TRIES => console.line(format!(
+        let stood = watch.take();
+        if !may_try_again(orders.is_strict, earlier_failures.len() + 1, stood.is_some()) {
+            outcome.earlier_failures = earlier_failures;
+            return Ok(outcome);
+        }
+        console.line(match stood {
+            Some(stood) => format!(
                 "      the machine itself stood still for {} ms meanwhile: once more",
                 stood.as_millis()
-            )),
-            _ => return Ok(outcome),
-        }
+            ),
+            None => "      once more, to see whether it fails again".to_owned(),
+        });
+        earlier_failures.push(why);
     }
+}
+
+/// Returns whether a scenario that failed `tries` times is tried again.
+fn may_try_again(is_strict: bool, tries: usize, stood_still: bool) -> bool {
+    !is_strict && tries < if stood_still { TRIES } else { TRIES_AWAKE }
 }
 
 fn run_one(
@@ -150,6 +163,7 @@ fn run_one(
         seconds: 0.0,
         evidence: Vec::new(),
         moments: Vec::new(),
+        earlier_failures: Vec::new(),
         failure: None,
     };
     if let Err(error) = prepare(console, scenario, (backend, lab), stage) {
@@ -238,4 +252,17 @@ fn leave_trace(console: Console, directory: &Path, outcome: &Outcome, lab: &Lab)
         let _ = std::fs::copy(lab.log(&router.name), directory.join(format!("{}.log", router.name)));
     }
     console.line(format!("      what every router knew: {}", directory.display()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_twice_on_a_machine_that_runs_is_not_tried_again() {
+        assert!(may_try_again(false, 1, false));
+        assert!(!may_try_again(false, 2, false));
+        assert!(may_try_again(false, 2, true) && !may_try_again(false, 3, true));
+        assert!(!may_try_again(true, 1, true), "strict: the first try decides");
+    }
 }
