@@ -74,7 +74,7 @@ pub struct LanFacts {
     pub addresses: BTreeSet<IpNet>,
 }
 
-/// Which WireGuard serves the device.
+/// Which WireGuard serves the device: the one that it was made with, whatever has come to the kernel since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireGuardKind {
     /// The kernel's.

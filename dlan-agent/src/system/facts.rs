@@ -121,7 +121,7 @@ impl System {
             wans,
             lans: config.lans.iter().map(|config| (config.name.clone(), lan(&config.device))).collect(),
             endpoints: BTreeMap::new(),
-            wireguard: match self.links.backend().await? {
+            wireguard: match self.links.backend(&mesh.wg_device).await? {
                 Backend::Kernel => WireGuardKind::Kernel,
                 Backend::Embedded => WireGuardKind::Embedded,
             },

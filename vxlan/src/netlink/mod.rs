@@ -74,10 +74,11 @@ impl Links {
         closing_if_failed(&mut slot, outcome)
     }
 
-    /// Returns who will move the packets of a WireGuard device that is created.
-    pub async fn backend(&self) -> Result<Backend, LinksError> {
+    /// Returns who moves the packets of a WireGuard device of ours, or, where there is none, will when it is created.
+    pub async fn backend(&self, device: &LinkName) -> Result<Backend, LinksError> {
         let mut slot = self.session.lock().await;
-        open(&mut slot).await?.backend(&self.config).await
+        let outcome = open(&mut slot).await?.backend_of(&self.config, device).await;
+        closing_if_failed(&mut slot, outcome)
     }
 }
 

@@ -39,7 +39,7 @@ impl Session {
 
     /// Returns who is to move the packets of a device that is made. Where the kernel had no WireGuard it is asked again: its module
     /// may have come meanwhile.
-    pub(super) async fn backend(&mut self, config: &LinksConfig) -> Result<Backend, LinksError> {
+    async fn backend(&mut self, config: &LinksConfig) -> Result<Backend, LinksError> {
         if self.kernel.is_none() && config.backend != Some(Backend::Embedded) {
             self.kernel = look_for_wireguard().await?;
         }
@@ -52,6 +52,20 @@ impl Session {
             None => vec![Backend::Kernel, Backend::Embedded],
         };
         choices.into_iter().find(|backend| can(*backend)).ok_or(LinksError::NoWireGuard)
+    }
+
+    /// Returns who moves the packets of a WireGuard device of ours, or, where there is none, of one that is made.
+    pub(super) async fn backend_of(
+        &mut self,
+        config: &LinksConfig,
+        name: &LinkName,
+    ) -> Result<Backend, LinksError> {
+        let standing = self.device(name).await?.filter(|device| device.is_ours(&config.prefix));
+        match standing.map(|device| device.kind) {
+            Some(DeviceKind::WireGuard) => Ok(Backend::Kernel),
+            Some(DeviceKind::Tun) => Ok(Backend::Embedded),
+            _ => self.backend(config).await,
+        }
     }
 
     pub(super) async fn observe(

@@ -18,8 +18,8 @@ use vxlan::change::LinkChange;
 use vxlan::diff::diff;
 use vxlan::event::LinkEvent;
 use vxlan::link::{LinkKind, LinkName};
-use vxlan::netlink::LinksError;
 use vxlan::netlink::monitor::Monitor;
+use vxlan::netlink::{Backend, Links, LinksConfig, LinksError};
 use vxlan::wireguard::PrivateKey;
 
 /// The body of the process that an embedded device runs in; the tests start it.
@@ -253,6 +253,23 @@ fn device_of_a_stranger_is_never_touched() {
         }
     });
     assert_eq!(namespace.run(|| ip("-o link show")), before);
+}
+
+#[test]
+fn who_moves_a_standing_devices_packets_is_told_by_the_device_and_not_by_what_the_next_would_be() {
+    let namespace = Namespace::new();
+    let key = PrivateKey::generate().unwrap();
+    let link = wireguard(&key, &key, 1, 2, None);
+    let name = link.name.clone();
+    settle(&namespace, &link_table([link]));
+    // As if the kernel's module had come since: this one would make no embedded device.
+    let kernel_only = LinksConfig { backend: Some(Backend::Kernel), program: None, ..namespace.config() };
+    let told = namespace.run(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let links = Links::new(kernel_only);
+        runtime.block_on(links.backend(&name))
+    });
+    assert_eq!(told.unwrap(), Backend::Embedded);
 }
 
 #[test]

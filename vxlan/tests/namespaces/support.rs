@@ -87,7 +87,7 @@ impl Namespace {
     }
 
     /// Starts embedded devices by running this test program again, as `embedded_process`.
-    fn config(&self) -> LinksConfig {
+    pub fn config(&self) -> LinksConfig {
         let script = format!(
             "TEST_DEVICE=$1 TEST_MTU=$3 TEST_DIRECTORY={} exec \"$0\" --exact embedded_process --ignored --nocapture",
             self.directory.path().display()
