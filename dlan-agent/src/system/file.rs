@@ -69,9 +69,7 @@ pub fn write_volatile(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
 }
 
 fn write(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".part");
-    let aside = PathBuf::from(aside);
+    let aside = aside(path);
     let mut file = step(DiskAct::Create, &aside, None, || {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
         // A file left behind keeps its mode when it is opened again.
@@ -81,6 +79,13 @@ fn write(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>)
     write_octets(&mut file, &aside, text)?;
     step(DiskAct::Sync, &aside, None, || sync(&file))?;
     rename(&aside, path)
+}
+
+/// Returns where a file or a directory is made before it takes its place; a power cut may leave it there.
+pub fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".part");
+    aside.into()
 }
 
 /// Gives a file another name, in place of what had it.

@@ -315,10 +315,7 @@ impl Executor for Hands<'_> {
                 self.record.ruleset = nftables::apply(edit.to.as_ref()).await?;
                 system.persist(&self.record)?;
             }
-            Change::File(edit) => {
-                managed_files::apply(&system.config.root, &mut self.record, edit)?;
-                system.persist(&self.record)?;
-            }
+            Change::File(edit) => managed_files::apply(&system.config.root, edit)?,
             Change::Uci(edit) => uci::apply(&system.config.root, edit).await?,
             Change::Program(edit) => {
                 let made = programs::apply((&system.config, &mut self.record), edit).await;

@@ -35,8 +35,6 @@ pub struct Record {
     pub addresses: BTreeSet<DeviceAddress>,
     /// What stands in nftables.
     pub ruleset: Option<AppliedRuleset>,
-    /// The directories that we made.
-    pub directories: BTreeSet<PathBuf>,
     /// The programs that were started.
     pub programs: BTreeMap<ProgramName, Recorded>,
 }
@@ -158,7 +156,6 @@ mod tests {
         let remembered = Remembered { before: SettingValue(0), left: SettingValue(2) };
         record.settings.insert(Setting::RpFilter(device), remembered);
         record.settings.insert(Setting::ForwardingIpv4, remembered);
-        record.directories.insert("/etc/iproute2/rt_tables.d".into());
         record.write(dir.path()).unwrap();
         assert_eq!(Record::read(dir.path()).unwrap(), record);
     }
@@ -174,11 +171,12 @@ mod tests {
     fn a_record_without_a_number_is_read_and_one_of_a_later_version_refused_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let mut record = Record::default();
-        record.directories.insert("/etc/iproute2/rt_tables.d".into());
+        let device = LinkName::new("lan0").unwrap();
+        record.addresses.insert(DeviceAddress { device, address: "10.2.1.1/24".parse().unwrap() });
         let write = |text: &str| std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
-        write("{\"directories\":[\"/etc/iproute2/rt_tables.d\"]}");
+        write("{\"addresses\":[{\"device\":\"lan0\",\"address\":\"10.2.1.1/24\"}],\"directories\":[]}");
         assert_eq!(Record::read(dir.path()).unwrap(), record);
-        write("{\"format\":2,\"directories\":{\"other\":\"shape\"}}");
+        write("{\"format\":2,\"addresses\":{\"other\":\"shape\"}}");
         let error = Record::read(dir.path()).unwrap_err();
         assert!(error.to_string().contains("later version"), "{error}");
         assert!(dir.path().join(FILE_NAME).exists());
