@@ -9,132 +9,23 @@
 )]
 
 mod fixture;
+#[path = "fixture/reconciled.rs"]
+mod reconciled;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dlan_agent::config::{Config, HostId};
-use dlan_agent::desired::{RoutingInput, desired};
+use dlan_agent::config::HostId;
 use dlan_agent::plan::OnError;
 use dlan_agent::plan::change::Change;
 use dlan_agent::plan::diff::diff;
 use dlan_agent::plan::reroute::Loss;
-use dlan_agent::reconcile::{Action, Health, Reconciler, Report};
+use dlan_agent::reconcile::{Action, Health, Report};
 use dlan_agent::state::State;
-use dlan_agent::state::facts::Facts;
-use dlan_agent::state::route::{RouteAction, RouteKey};
+use dlan_agent::state::route::RouteAction;
 use dlan_agent::state::rule::RuleFamily;
-use dlan_agent::system::fake::FakeSystem;
 use fixture::{CONFIG, config, config_of, device, facts, routing};
-use ospf_lite::time::Instant;
+use reconciled::{OTHER_WAY, Router, WAY};
 use vxlan::change::LinkChange;
-
-const WAY: &[(&str, &[(&str, &str)])] = &[("10.2.4.0/24", &[("dlan-vx4", "fe80::4:1")])];
-const OTHER_WAY: &[(&str, &[(&str, &str)])] = &[("10.2.4.0/24", &[("dlan-vx2", "fe80::2:1")])];
-
-/// A reconciler with its system and a clock that a test turns.
-struct Router {
-    now: Instant,
-    reconciler: Reconciler,
-    system: FakeSystem,
-    facts: fn(&Config) -> Facts,
-    observe_fails: usize,
-    done: Vec<Action>,
-    reports: Vec<Report>,
-}
-
-impl Router {
-    fn new(state: State) -> Self {
-        Self {
-            now: Instant::from_micros(1_000_000),
-            reconciler: Reconciler::new(),
-            system: FakeSystem::new(state),
-            facts,
-            observe_fails: 0,
-            done: Vec::new(),
-            reports: Vec::new(),
-        }
-    }
-
-    /// A router that has settled on the configuration, with these routes.
-    fn settled(routes: &RoutingInput) -> Self {
-        let mut router = Self::new(State::default());
-        router.reconciler.handle_config(router.now, config());
-        router.run();
-        router.reconciler.handle_routes(router.now, routes.clone());
-        router.run();
-        assert_eq!(*router.reconciler.health(), Health::Settled);
-        router.forget();
-        router
-    }
-
-    fn forget(&mut self) {
-        self.done.clear();
-        self.reports.clear();
-    }
-
-    /// Does what is asked until nothing is.
-    fn run(&mut self) {
-        for _ in 0..100 {
-            let Some(action) = self.reconciler.poll_action() else {
-                self.reports.extend(std::iter::from_fn(|| self.reconciler.poll_report()));
-                return;
-            };
-            self.done.push(action.clone());
-            self.act(action);
-        }
-        panic!("the reconciler never rests: {:?}", self.reports);
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Gather(config) => self.reconciler.handle_facts(self.now, (self.facts)(&config)),
-            Action::Observe(_) if self.observe_fails > 0 => {
-                self.observe_fails -= 1;
-                self.reconciler.handle_observe_failed(self.now, "no answer".to_owned());
-            }
-            Action::Observe(_) => self.reconciler.handle_observed(self.now, self.system.state.clone()),
-            Action::Apply(plan) => {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let outcome = runtime.block_on(self.system.apply(&plan));
-                self.reconciler.handle_applied(self.now, outcome);
-            }
-        }
-    }
-
-    /// Lets time pass, deadline by deadline.
-    fn wait(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(due) = self.reconciler.poll_timeout().filter(|due| *due <= end) {
-            self.now = self.now.max(due);
-            self.reconciler.handle_timeout(self.now);
-            self.run();
-        }
-        self.now = end;
-    }
-
-    fn wanted(&self, config: &Config, routes: &RoutingInput) -> State {
-        // Endpoints come by name resolution, which no test here does for this.
-        let facts = Facts { endpoints: BTreeMap::new(), ..facts(config) };
-        desired(config, &facts, routes, &self.system.state).unwrap()
-    }
-
-    /// The learned routes with their ways.
-    fn learned(&self) -> Vec<String> {
-        let state = &self.system.state;
-        let learned = state.routes.iter().filter(|(key, _)| key.is_learned());
-        let ways = |route| state.hops(route).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        learned.map(|(key, route)| format!("{} {}", key.prefix, ways(route))).collect()
-    }
-
-    fn applied(&self) -> usize {
-        self.done.iter().filter(|action| matches!(action, Action::Apply(_))).count()
-    }
-
-    fn observed(&self) -> usize {
-        self.done.iter().filter(|action| matches!(action, Action::Observe(_))).count()
-    }
-}
 
 #[test]
 fn a_configuration_is_brought_about_and_verified() {
@@ -355,67 +246,6 @@ fn a_first_configuration_that_fails_is_tried_again_ever_more_slowly() {
 }
 
 #[test]
-fn a_restarted_agent_plans_nothing_and_keeps_routes_until_the_engine_has_settled() {
-    let standing = Router::settled(&routing(WAY)).system.state;
-    let mut router = Router::new(standing.clone());
-    router.reconciler.handle_config(router.now, config());
-    router.run();
-    assert_eq!(router.applied(), 0, "{:?}", router.done);
-    let unsettled =
-        RoutingInput { settled: false, ..routing(&[("10.2.7.0/24", &[("dlan-vx2", "fe80::2:1")])]) };
-    router.reconciler.handle_routes(router.now, unsettled);
-    router.run();
-    assert!(standing.routes.keys().all(|key| router.system.state.routes.contains_key(key)));
-    let is_early = |key: &RouteKey| key.is_learned() && key.prefix.to_string() == "10.2.7.0/24";
-    assert!(!router.system.state.routes.keys().any(is_early), "half a database makes no routes");
-    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
-    router.run();
-    assert_eq!(router.learned(), ["10.2.4.0/24 via fe80::2:1 dev dlan-vx2"]);
-}
-
-#[test]
-fn routing_that_starts_again_leaves_the_routes_until_it_has_settled() {
-    let mut router = Router::settled(&routing(WAY));
-    let before = router.system.state.clone();
-    router.reconciler.handle_routing_restarted(router.now);
-    router.reconciler.handle_routes(router.now, RoutingInput { settled: false, ..routing(&[]) });
-    router.reconciler.handle_config(router.now, config());
-    router.run();
-    assert_eq!(router.system.state, before);
-    router.reconciler.handle_routes(router.now, routing(&[]));
-    router.run();
-    assert!(!router.system.state.routes.keys().any(|key| key.is_learned()));
-    let left = router.system.state.routes.keys().filter(|key| key.prefix.to_string() == "10.2.4.0/24");
-    assert_eq!(left.count(), 1, "what was once learned stays unreachable");
-}
-
-#[test]
-fn a_restarted_agent_keeps_off_the_wan_what_it_once_learned_though_the_routes_are_gone() {
-    let mut standing = Router::settled(&routing(WAY)).system.state;
-    standing.routes.clear();
-    let mut router = Router::new(standing);
-    router.reconciler.handle_config(router.now, config());
-    router.run();
-    let routes = &router.system.state.routes;
-    let guard = routes.iter().find(|(key, _)| key.prefix.to_string() == "10.2.4.0/24");
-    assert_eq!(guard.map(|(_, route)| &route.action), Some(&RouteAction::Unreachable));
-    assert!(serde_json::to_string(&router.system.state.ruleset).unwrap().contains("10.2.4.0"));
-}
-
-#[test]
-fn adopted_routes_go_when_the_engine_never_settles() {
-    let standing = Router::settled(&routing(WAY)).system.state;
-    let mut router = Router::new(standing);
-    router.reconciler.handle_config(router.now, config());
-    router.run();
-    // The grace period, and as long as the engine may take to settle without the neighbors of before.
-    router.wait(Duration::from_secs(179));
-    assert!(router.system.state.routes.keys().any(|key| key.is_learned()));
-    router.wait(Duration::from_secs(2));
-    assert!(!router.system.state.routes.keys().any(|key| key.is_learned()));
-}
-
-#[test]
 fn an_endpoint_that_moves_is_told_to_the_device_and_nothing_else_is_touched() {
     let mut router = Router::settled(&routing(WAY));
     router.reconciler.handle_endpoint(router.now, HostId(4), "198.51.100.4:51820".parse().unwrap());
@@ -467,43 +297,6 @@ fn routes_go_on_while_something_else_cannot_be_repaired() {
     router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
     router.run();
     assert_eq!(router.learned(), ["10.2.4.0/24 via fe80::2:1 dev dlan-vx2"]);
-}
-
-#[test]
-fn routes_count_as_in_use_when_they_have_been_applied_and_not_before() {
-    let mut router = Router::new(State::default());
-    router.reconciler.handle_config(router.now, config());
-    router.run();
-    router.reconciler.handle_routes(router.now, RoutingInput { complete: false, ..routing(WAY) });
-    router.run();
-    assert!(!router.reports.contains(&Report::Installed), "the database is not in");
-    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
-    let action = router.reconciler.poll_action().unwrap();
-    // While the system takes its time there is another change: what is being applied is not what is wanted any more.
-    assert_eq!(router.reconciler.poll_report(), None);
-    router.reconciler.handle_routes(router.now, routing(WAY));
-    router.act(action);
-    assert_eq!(router.reconciler.poll_report(), None);
-    let action = router.reconciler.poll_action().unwrap();
-    assert_eq!(router.reconciler.poll_report(), None);
-    router.act(action);
-    assert_eq!(router.reconciler.poll_report(), Some(Report::Installed));
-    router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
-    router.run();
-    assert!(!router.reports.contains(&Report::Installed), "that is told once");
-}
-
-#[test]
-fn routes_of_an_earlier_start_are_in_use_from_the_first_look_on() {
-    let standing = Router::settled(&routing(WAY)).system.state;
-    let mut router = Router::new(standing);
-    router.reconciler.handle_config(router.now, config());
-    router.run();
-    assert_eq!(router.reports.iter().filter(|report| **report == Report::Installed).count(), 1);
-    router.forget();
-    router.reconciler.handle_routes(router.now, routing(WAY));
-    router.run();
-    assert_eq!(router.reports.iter().filter(|report| **report == Report::Installed).count(), 1);
 }
 
 #[test]
