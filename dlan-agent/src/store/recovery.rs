@@ -176,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn windows_of_one_second_that_tried_the_same_are_told_apart_by_their_tokens() {
+        let disk = Disk::tried();
+        let text = durable::read(&disk.path("window")).unwrap().unwrap();
+        // The second telling of one window's end is cut short before the window is gone.
+        for (token, count) in [("abcd-efgh", 1), ("abcd-efgh", 1), ("wxyz-2345", 2)] {
+            durable::write(&disk.path("window"), &text.replace("abcd-efgh", token)).unwrap();
+            disk.recover().unwrap();
+            assert_eq!(History::read(&disk.path("history")).unwrap().entries.len(), count, "{token}");
+        }
+    }
+
+    #[test]
     fn a_return_cut_short_after_any_file_is_done_again() {
         for done in 0..3 {
             let disk = Disk::tried();
