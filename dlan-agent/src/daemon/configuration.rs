@@ -11,6 +11,16 @@ use crate::config::{self, Config, Loaded};
 impl Daemon {
     /// Makes the configuration in `self.config` the one to bring about, and returns its number.
     pub(super) fn bring_about(&mut self) -> u64 {
+        let config = self.tell_parts();
+        let generation = self.reconciler.handle_config(self.clock.now(), config);
+        if self.window.is_some() {
+            self.reconciler.handle_trial();
+        }
+        generation
+    }
+
+    /// Tells the parts beside the reconciler of the configuration in `self.config`, and returns it with what follows neighbors in it.
+    fn tell_parts(&mut self) -> Config {
         let now = self.clock.now();
         let config = self.mtus.effective(&self.config);
         if self.has_asked_peers {
@@ -19,11 +29,7 @@ impl Daemon {
         self.round_trips.handle_config(now, &config);
         self.services.handle_config(now, &config);
         self.interfaces_due = true;
-        let generation = self.reconciler.handle_config(now, config);
-        if self.window.is_some() {
-            self.reconciler.handle_trial();
-        }
-        generation
+        config
     }
 
     pub(super) fn reload(&mut self) {
@@ -43,6 +49,23 @@ impl Daemon {
 
     pub(super) fn take_config(&mut self, loaded: Loaded) -> u64 {
         self.config_errors.clear();
+        self.replace_config(loaded);
+        let generation = self.bring_about();
+        self.tell();
+        generation
+    }
+
+    /// Follows the reconciler, which has given a configuration up for the last good one.
+    pub(super) fn follow_back(&mut self) {
+        let Some(loaded) = self.good.as_ref().and_then(|text| self.parse(text).ok()) else { return };
+        if loaded.text != self.text {
+            self.replace_config(loaded);
+            self.tell_parts();
+            self.tell();
+        }
+    }
+
+    fn replace_config(&mut self, loaded: Loaded) {
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.text = loaded.text;
         if openings(&before) != openings(&self.config) || ports(&before) != ports(&self.config) {
@@ -50,9 +73,6 @@ impl Daemon {
             work::reload_system(&self.done_in, &self.config.mesh.reload_program);
         }
         self.mtus.handle_config(&before, &self.config);
-        let generation = self.bring_about();
-        self.tell();
-        generation
     }
 
     /// Tells the mesh what this router says of itself.

@@ -223,6 +223,7 @@ impl Daemon {
             .map_err(|error| format!("cannot keep it: {}", with_causes(&error)))?;
         info!("confirmed");
         recovery::remember(&self.paths.history, Attempt::of(&open.window), ApplyOutcome::Confirmed);
+        self.good = Some(open.window.tried.clone());
         self.window = None;
         self.ground = Ground::Configuration;
         self.reconciler.handle_kept();

@@ -162,9 +162,13 @@ struct Daemon {
     reloads: u64,
     feed: InterfaceFeed,
     engine: Option<Engine>,
-    /// The configuration that was last read whole, with its text.
+    /// The configuration to bring about, with its text: the one that was last read whole, or, where that one came to nothing, the
+    /// one before it.
     config: Config,
     text: String,
+    /// The text of the configuration that the reconciler falls back on: the last one that was brought about whole, and is not on
+    /// trial.
+    good: Option<String>,
     config_errors: Vec<String>,
     mtus: MtuFollower,
     round_trips: RoundTrips,
@@ -247,6 +251,7 @@ impl Daemon {
             engine: None,
             config: start.loaded.config,
             text: start.loaded.text,
+            good: None,
             config_errors: start.errors,
             mtus: MtuFollower::default(),
             round_trips: RoundTrips::adopt(&start.round_trips),

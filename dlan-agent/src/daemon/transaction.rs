@@ -122,6 +122,7 @@ impl Daemon {
         }
         if self.window.is_none() {
             self.keep_checkpoint();
+            self.good = Some(self.text.clone());
             self.ground = Ground::Configuration;
         }
         if let Some(applying) = self.applying.as_ref().filter(|_| is_ours) {
@@ -139,8 +140,12 @@ impl Daemon {
     /// Takes that a configuration could not be brought about; `reverted` if the one before it is in force.
     pub(super) fn handle_failed(&mut self, generation: u64, error: &str, reverted: bool) {
         if self.applying_of(generation).is_none() {
-            if reverted && self.window.is_some() {
-                self.end_window(ApplyOutcome::Failed(error.to_owned()));
+            match reverted {
+                true if self.window.is_some() => {
+                    let _ = self.end_window(ApplyOutcome::Failed(error.to_owned()));
+                }
+                true => self.follow_back(),
+                false => {}
             }
             return;
         }
@@ -160,6 +165,9 @@ impl Daemon {
             Ground::Configuration => "the configuration before it runs",
             Ground::Nothing | Ground::GivenUp => "the router is without a configuration, as before",
         };
+        if reverted {
+            self.follow_back();
+        }
         self.answer_applying(false, &format!("Failed: {error}\n{after}"));
         self.give_up_first();
         if let Some(loaded) = displaced.and_then(|text| self.parse(&text).ok()) {
@@ -225,7 +233,10 @@ impl Daemon {
     fn candidate_of_history(&self, number: Option<u64>) -> Result<Candidate, Refusal> {
         let failed = |why: String| refusal(RefusalKind::Failed, why);
         let history = History::read(&self.paths.history).map_err(|error| failed(with_causes(&error)))?;
-        let entry = history.config_before(number, &self.text).ok_or_else(|| {
+        // What is in the file and came to nothing is what is to be undone, and not what runs in its place.
+        let present = FileSnapshot::take(&self.paths.config).ok().and_then(|file| file.content);
+        let present = present.as_ref().map_or(self.text.as_str(), |content| content.text.as_str());
+        let entry = history.config_before(number, present).ok_or_else(|| {
             failed(match number {
                 Some(number) => {
                     format!("there is no apply {number} in the history: `dlan history` lists them")

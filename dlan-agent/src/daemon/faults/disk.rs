@@ -2,13 +2,12 @@
 
 use nix::libc::{ENOSPC, EROFS};
 
-use super::machine::{Machine, Side, Way, run, sample};
+use super::every::{self, WAYS};
+use super::machine::{Machine, Side, Way, run};
 use super::plans::{CASES, Case};
 use crate::control::protocol::Reply;
 use crate::daemon::Daemon;
 use crate::system::file::faults::{self, Fault};
-
-const WAYS: [Way; 3] = [Way::Plain, Way::Confirmed, Way::TimedOut];
 
 fn case() -> &'static Case {
     CASES.iter().find(|case| case.name == "everything").unwrap()
@@ -45,21 +44,18 @@ fn assert_end(machine: &Machine, daemon: &Daemon, way: Way, reply: Option<&Reply
 #[test]
 fn whichever_write_the_process_dies_at_the_next_start_comes_to_one_of_the_two_states() {
     run(async || {
-        let mut kills = 0;
-        for way in WAYS {
-            for step in 0.. {
-                let (mut machine, daemon, reply) = applied(way, Fault::Death(step)).await;
-                if !faults::is_dead() {
-                    break;
-                }
-                kills += 1;
-                drop(daemon);
-                faults::begin(Fault::None);
-                let daemon = machine.start().await.unwrap().unwrap();
-                let what = format!("{way:?}, dead before write {step}");
-                assert_end(&machine, &daemon, way, reply.as_ref(), &what);
+        let kills = every::death(&WAYS, async |way, fault, what| {
+            let (mut machine, daemon, reply) = applied(way, fault).await;
+            if !faults::is_dead() {
+                return false;
             }
-        }
+            drop(daemon);
+            faults::begin(Fault::None);
+            let daemon = machine.start().await.unwrap().unwrap();
+            assert_end(&machine, &daemon, way, reply.as_ref(), what);
+            true
+        })
+        .await;
         println!("{kills} kill points at writes to disk");
         assert!(kills >= 100, "{kills}");
     });
@@ -68,26 +64,25 @@ fn whichever_write_the_process_dies_at_the_next_start_comes_to_one_of_the_two_st
 #[test]
 fn a_start_that_dies_on_its_way_back_is_done_again() {
     run(async || {
-        let mut kills = 0;
-        for step in 0.. {
+        let kills = every::death(&[Way::TimedOut], async |way, fault, what| {
             let mut machine = Machine::settled().await;
             let mut daemon = machine.start().await.unwrap().unwrap();
             machine.kernel.die_after = Some(20);
-            assert_eq!(machine.apply(&mut daemon, case(), Way::TimedOut, true).await, None);
+            assert_eq!(machine.apply(&mut daemon, case(), way, true).await, None);
             drop(daemon);
             machine.kernel.die_after = None;
-            faults::begin(Fault::Death(step));
+            faults::begin(fault);
             let second = machine.start().await;
             if !faults::is_dead() {
-                break;
+                return false;
             }
             drop(second);
-            kills += 1;
             faults::begin(Fault::None);
             let daemon = machine.start().await.unwrap().unwrap();
-            let what = format!("dead twice, then before write {step}");
-            assert_eq!(machine.side(&daemon, case(), true, &what), Side::Before, "{what}");
-        }
+            assert_eq!(machine.side(&daemon, case(), true, what), Side::Before, "dead twice: {what}");
+            true
+        })
+        .await;
         println!("{kills} kill points at writes of a start that returns");
         assert!(kills >= 20, "{kills}");
     });
@@ -96,28 +91,16 @@ fn a_start_that_dies_on_its_way_back_is_done_again() {
 #[test]
 fn a_power_cut_at_any_moment_leaves_one_of_the_two_states() {
     run(async || {
-        let mut cuts = 0;
-        for way in WAYS {
+        let begin = async || {
             let mut machine = Machine::settled().await;
-            let mut daemon = machine.start().await.unwrap().unwrap();
-            let before = machine.files();
-            let before =
-                before.iter().map(|(path, octets)| (machine.path(path.to_str().unwrap()), octets.clone()));
-            let before = before.collect();
-            faults::begin(Fault::None);
-            machine.apply(&mut daemon, case(), way, true).await.unwrap();
-            let states = faults::after_power_cuts(&before);
-            drop(daemon);
-            for (number, files) in states.iter().enumerate() {
-                let below =
-                    files.iter().map(|(path, octets)| (machine.below(path), octets.clone())).collect();
-                machine.put(&below);
-                machine.kernel = Default::default();
-                let daemon = machine.start().await.unwrap().unwrap();
-                machine.side(&daemon, case(), true, &format!("{way:?}, power cut {number}"));
-                cuts += 1;
-            }
-        }
+            let daemon = machine.start().await.unwrap().unwrap();
+            (machine, daemon)
+        };
+        let cuts = every::power_cut(case(), begin, async |machine, what| {
+            let daemon = machine.start().await.unwrap().unwrap();
+            machine.side(&daemon, case(), true, what);
+        })
+        .await;
         println!("{cuts} states of a disk behind a power cut");
         assert!(cuts >= 60, "{cuts}");
     });
@@ -126,26 +109,17 @@ fn a_power_cut_at_any_moment_leaves_one_of_the_two_states() {
 #[test]
 fn a_disk_that_refuses_loses_nothing_and_takes_it_later() {
     run(async || {
-        let mut refusals = 0;
-        for way in WAYS {
-            for (name, error) in [("full", ENOSPC), ("read-only", EROFS)] {
-                for is_lasting in [false, true] {
-                    for step in sample(refusals, 4) {
-                        let fault =
-                            if is_lasting { Fault::Errors(step, error) } else { Fault::Error(step, error) };
-                        let (mut machine, mut daemon, reply) = applied(way, fault).await;
-                        if faults::count() <= step {
-                            break;
-                        }
-                        refusals += 1;
-                        let what = format!("{way:?}, disk {name} at write {step}, lasting: {is_lasting}");
-                        faults::begin(Fault::None);
-                        settle_later(&mut machine, &mut daemon).await;
-                        assert_end(&machine, &daemon, way, reply.as_ref(), &what);
-                    }
-                }
+        let refusals = every::refusal(async |way, fault, what| {
+            let (mut machine, mut daemon, reply) = applied(way, fault).await;
+            if !faults::has_struck() {
+                return false;
             }
-        }
+            faults::begin(Fault::None);
+            settle_later(&mut machine, &mut daemon).await;
+            assert_end(&machine, &daemon, way, reply.as_ref(), what);
+            true
+        })
+        .await;
         println!("{refusals} writes refused");
     });
 }

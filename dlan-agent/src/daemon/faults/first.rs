@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use nix::libc::{ENOSPC, EROFS};
-
+use super::every::{self, WAYS};
 use super::machine::{Begun, Machine, OTHERS, Side, Way, run, sample};
 use super::plans::{CASES, Case};
 use crate::control::protocol::Reply;
@@ -14,7 +13,6 @@ use crate::store::history::{ApplyOutcome, History, ReturnReason};
 use crate::store::recovery;
 use crate::system::file::faults::{self, Fault, Files};
 
-const WAYS: [Way; 3] = [Way::Plain, Way::Confirmed, Way::TimedOut];
 /// What a package puts in the place of a configuration.
 const BLANK: &str = "# dlan does nothing until it is told who this router is:\n#\n#   config dlan\n";
 
@@ -87,6 +85,13 @@ fn assert_nothing(machine: &Machine, config: Option<&str>, what: &str) {
 /// Returns whether the client was told that it is done.
 fn is_done(reply: Option<&Reply>) -> bool {
     matches!(reply, Some(Reply::Confirmed)) || matches!(reply, Some(Reply::Apply(report)) if report.done)
+}
+
+/// Checks the end: where the client was told that it is done all of it stands, where the time was over nothing.
+fn assert_end(way: Way, reply: Option<&Reply>, seen: Side, what: &str) {
+    let is_told = is_done(reply) && way != Way::TimedOut;
+    assert!(!is_told || seen == Side::After, "{what}");
+    assert!(way != Way::TimedOut || seen == Side::Before, "{what}");
 }
 
 #[test]
@@ -189,22 +194,16 @@ fn whenever_the_process_dies_a_first_apply_stands_whole_or_not_at_all() {
 #[test]
 fn whichever_write_the_process_dies_at_a_first_apply_stands_whole_or_not_at_all() {
     run(async || {
-        let mut kills = 0;
-        for way in WAYS {
-            for step in 0.. {
-                let (mut machine, daemon, reply) = applied(way, |_| faults::begin(Fault::Death(step))).await;
-                if !faults::is_dead() {
-                    break;
-                }
-                kills += 1;
-                drop(daemon);
-                let what = format!("{way:?}, dead before write {step}");
-                let is_told = is_done(reply.as_ref()) && way != Way::TimedOut;
-                let seen = side(&mut machine, None, &what).await;
-                assert!(!is_told || seen == Side::After, "{what}");
-                assert!(way != Way::TimedOut || seen == Side::Before, "{what}");
+        let kills = every::death(&WAYS, async |way, fault, what| {
+            let (mut machine, daemon, reply) = applied(way, |_| faults::begin(fault)).await;
+            if !faults::is_dead() {
+                return false;
             }
-        }
+            drop(daemon);
+            assert_end(way, reply.as_ref(), side(&mut machine, None, what).await, what);
+            true
+        })
+        .await;
         println!("{kills} kill points at the writes of a first apply");
         assert!(kills >= 50, "{kills}");
     });
@@ -213,53 +212,41 @@ fn whichever_write_the_process_dies_at_a_first_apply_stands_whole_or_not_at_all(
 #[test]
 fn a_power_cut_at_any_moment_of_a_first_apply_leaves_it_whole_or_nothing() {
     run(async || {
-        for way in WAYS {
+        let begin = async || {
             let mut machine = fresh().await;
-            let mut daemon = machine.first(case());
-            let before = machine.files();
-            let before =
-                before.into_iter().map(|(path, octets)| (machine.path(path.to_str().unwrap()), octets));
-            let before = before.collect();
-            faults::begin(Fault::None);
-            machine.apply(&mut daemon, case(), way, true).await.unwrap();
-            for (number, files) in faults::after_power_cuts(&before).iter().enumerate() {
-                let below = files.iter().map(|(path, octets)| (machine.below(path), octets.clone()));
-                machine.put(&below.collect());
-                machine.kernel = Default::default();
-                side(&mut machine, None, &format!("{way:?}, power cut {number}")).await;
-            }
-        }
+            let daemon = machine.first(case());
+            (machine, daemon)
+        };
+        let cuts = every::power_cut(case(), begin, async |machine, what| {
+            side(machine, None, what).await;
+        })
+        .await;
+        println!("{cuts} states of a disk behind a power cut in a first apply");
     });
 }
 
 #[test]
 fn a_disk_that_refuses_loses_nothing_of_a_first_apply() {
     run(async || {
-        for way in WAYS {
-            for fault in [Fault::Error, Fault::Errors] {
-                for (step, error) in sample(0, 2).zip([ENOSPC, EROFS].into_iter().cycle()) {
-                    let (mut machine, daemon, reply) =
-                        applied(way, |_| faults::begin(fault(step, error))).await;
-                    if faults::count() <= step {
-                        break;
-                    }
-                    let what = format!("{way:?}, a disk that refuses write {step}");
-                    faults::begin(Fault::None);
-                    let mut daemon = daemon.unwrap();
-                    if daemon.window.is_some() {
-                        daemon.end_window(ApplyOutcome::Returned(ReturnReason::TimeOut));
-                    }
-                    daemon.give_back_again();
-                    if daemon.ground == Ground::Configuration {
-                        daemon.keep_checkpoint();
-                    }
-                    let is_told = is_done(reply.as_ref()) && way != Way::TimedOut;
-                    let seen = side(&mut machine, Some(daemon), &what).await;
-                    assert!(!is_told || seen == Side::After, "{what}");
-                    assert!(way != Way::TimedOut || seen == Side::Before, "{what}");
-                }
+        let refusals = every::refusal(async |way, fault, what| {
+            let (mut machine, daemon, reply) = applied(way, |_| faults::begin(fault)).await;
+            if !faults::has_struck() {
+                return false;
             }
-        }
+            faults::begin(Fault::None);
+            let mut daemon = daemon.unwrap();
+            if daemon.window.is_some() {
+                daemon.end_window(ApplyOutcome::Returned(ReturnReason::TimeOut));
+            }
+            daemon.give_back_again();
+            if daemon.ground == Ground::Configuration {
+                daemon.keep_checkpoint();
+            }
+            assert_end(way, reply.as_ref(), side(&mut machine, Some(daemon), what).await, what);
+            true
+        })
+        .await;
+        println!("{refusals} writes of a first apply refused");
     });
 }
 

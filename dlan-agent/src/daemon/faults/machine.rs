@@ -361,6 +361,8 @@ impl Machine {
         }
         let good = durable::read(&self.path("etc/dlan/last-good-config")).unwrap();
         assert_eq!(good.as_ref(), Some(runs), "{what}: the last good configuration");
+        assert_eq!(&daemon.text, runs, "{what}: the agent takes another configuration for its own");
+        assert_eq!(daemon.config, fixture::config_of(runs), "{what}: so do its parts");
         History::read(&self.path("etc/dlan/history")).unwrap();
         let (wanted, seen) = (wanted(runs), self.kernel.state.clone());
         // Prefixes once learned are guarded for good, by routes and in the ruleset: that these hold is what settled means.

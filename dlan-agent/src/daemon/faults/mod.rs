@@ -4,11 +4,13 @@
 //! The daemon, the reconciler and the files are the real ones; the kernel is the system in memory, which outlives the process.
 
 mod disk;
+mod every;
 mod first;
 mod machine;
 mod plans;
 mod several;
 mod steps;
+mod writes;
 
 #[path = "../../../tests/fixture/mod.rs"]
 mod fixture;

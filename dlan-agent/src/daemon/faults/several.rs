@@ -10,6 +10,8 @@ use crate::caller::Caller;
 use crate::control::protocol::{ApplyOrders, RefusalKind, Reply};
 use crate::daemon::Daemon;
 use crate::store::durable;
+use crate::store::history::ApplyOutcome;
+use crate::store::recovery::{self, Attempt};
 
 /// Asks for an apply as the control socket does, and returns where its answer comes.
 fn ask(daemon: &mut Daemon) -> oneshot::Receiver<Reply> {
@@ -54,6 +56,38 @@ fn an_apply_during_a_rollback_is_told_so_and_the_rollback_goes_through() {
         assert!(machine.work(&mut daemon).await);
         assert!(matches!(answered.try_recv(), Ok(Reply::Apply(report)) if report.done));
         assert_eq!(machine.side(&daemon, case, true, "rolled back"), Side::Before);
+    });
+}
+
+#[test]
+fn a_configuration_that_came_to_nothing_leaves_the_agent_with_the_one_before_it_and_a_rollback_its_file() {
+    run(async || {
+        let case = &CASES[0];
+        let (before, after) = case.texts();
+        let mut machine = Machine::settled().await;
+        let mut daemon = machine.start().await.unwrap().unwrap();
+        let first = Attempt { by: "root", time: 0, config: &before, window: None };
+        recovery::remember(&machine.path("etc/dlan/history"), first, ApplyOutcome::Applied);
+        // In place, asked for once by `dlan apply` and once by a signal.
+        for is_asked in [true, false] {
+            machine.kernel.fail_after = Some(3);
+            if is_asked {
+                machine.apply(&mut daemon, case, Way::Plain, false).await;
+            } else {
+                daemon.reload();
+                assert!(machine.work(&mut daemon).await);
+            }
+            assert_eq!(machine.kernel.fail_after, None, "nothing failed");
+            assert_eq!(machine.side(&daemon, case, false, "failed"), Side::Before);
+            assert_eq!(fs::read_to_string(machine.path("etc/config/dlan")).unwrap(), after);
+        }
+        // What makes the agent look at its configuration again does not bring back what failed.
+        daemon.bring_about();
+        assert!(machine.work(&mut daemon).await);
+        assert_eq!(daemon.reconciler.config(), Some(&daemon.config));
+        let (answer, _answered) = oneshot::channel();
+        daemon.begin_rollback(None, Caller::default(), answer);
+        assert_eq!(daemon.applying.map(|applying| applying.text), Some(before));
     });
 }
 

@@ -59,9 +59,17 @@ pub(crate) fn is_dead() -> bool {
     BENCH.with_borrow(|bench| bench.is_dead)
 }
 
-/// Returns how many steps were taken or tried since the beginning.
-pub(crate) fn count() -> usize {
-    BENCH.with_borrow(|bench| bench.count)
+/// Returns whether the fault came to its step.
+pub(crate) fn has_struck() -> bool {
+    BENCH.with_borrow(|bench| match bench.fault {
+        Fault::None => false,
+        Fault::Death(at) | Fault::Error(at, _) | Fault::Errors(at, _) => bench.count > at,
+    })
+}
+
+/// Returns the steps taken since the beginning.
+pub(crate) fn taken() -> Vec<DiskAct> {
+    BENCH.with_borrow(|bench| bench.taken.iter().map(|step| step.act).collect())
 }
 
 /// Returns whether a path is on the disk; what is elsewhere does not outlive the kernel and lies in its memory.
