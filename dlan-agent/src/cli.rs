@@ -143,7 +143,7 @@ pub struct PlanArgs {
 /// Options of `dlan apply`.
 #[derive(Debug, Clone, Args)]
 pub struct ApplyArgs {
-    /// Undo everything unless `dlan confirm` comes within this time (5s to 1h), whatever happens to this router.
+    /// Undo everything unless `dlan confirm` comes within this time (5s to 60m), whatever happens to this router.
     #[arg(long, value_name = "TIME", value_parser = window_length)]
     pub confirm: Option<u64>,
     /// Confirm by itself once this link (by name) or address answers; may be given several times.
