@@ -30,8 +30,9 @@ pub fn draw(topology: &Topology, shown: &Shown) -> String {
          <title>The mesh '{}'</title>\n<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n",
         topology.name
     );
-    draw_homes(&mut svg, topology, &centres);
+    let names = draw_homes(&mut svg, topology, &centres);
     draw_links(&mut svg, topology, shown, &centres);
+    svg.push_str(&names);
     draw_routers(&mut svg, topology, shown, &centres);
     svg.push_str("</svg>\n");
     svg
@@ -41,7 +42,9 @@ fn whole(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(0)
 }
 
-fn draw_homes(svg: &mut String, topology: &Topology, centres: &BTreeMap<&str, (i32, i32)>) {
+/// Draws the homes and returns their names, which come over the links that cross them.
+fn draw_homes(svg: &mut String, topology: &Topology, centres: &BTreeMap<&str, (i32, i32)>) -> String {
+    let mut names = String::new();
     for home in &topology.homes {
         let inside: Vec<_> = topology
             .routers
@@ -64,13 +67,17 @@ fn draw_homes(svg: &mut String, topology: &Topology, centres: &BTreeMap<&str, (i
         // Writing to a String cannot fail.
         let _ = writeln!(
             svg,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"14\" fill=\"#f4f1ea\" stroke=\"#b9ad94\" stroke-dasharray=\"6 4\"/>\n\
-             <text x=\"{}\" y=\"{}\" fill=\"#7a6c4f\">home {}, behind NAT</text>",
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"14\" fill=\"#f4f1ea\" stroke=\"#b9ad94\" stroke-dasharray=\"6 4\"/>"
+        );
+        let _ = writeln!(
+            names,
+            "<text x=\"{}\" y=\"{}\" fill=\"#7a6c4f\" stroke=\"#f4f1ea\" stroke-width=\"6\" paint-order=\"stroke\">home {}, behind NAT</text>",
             x + 14,
             y + height - 9,
             home.name
         );
     }
+    names
 }
 
 fn draw_links(svg: &mut String, topology: &Topology, shown: &Shown, centres: &BTreeMap<&str, (i32, i32)>) {
