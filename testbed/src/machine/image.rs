@@ -52,6 +52,11 @@ const TOOLS: &[(&str, &str)] = &[
     ("dropbear", "usr/sbin/dropbear"),
     ("dropbear", "usr/bin/dropbearkey"),
 ];
+/// The units of Debian's package, from which the start-up takes what it runs and what that may.
+const UNITS: [(&str, &str); 2] = [
+    ("dlan-boot.service", include_str!("../../../packaging/debian/dlan-boot.service")),
+    ("dlan.service", include_str!("../../../packaging/debian/dlan.service")),
+];
 /// Where nginx looks for its modules.
 const NGINX_MODULES: &str = "usr/lib/nginx/modules";
 
@@ -157,6 +162,10 @@ fn system(modules: &Path, version: &str) -> Result<Archive, LabError> {
     for (to, from) in [("bin/sh", "/bin/dash"), ("bin/bash", "/bin/bash")] {
         add_program(&mut archive, to, Path::new(from), None)?;
     }
+    for (unit, text) in UNITS {
+        archive.add(&format!("lib/systemd/system/{unit}"), Entry::File(text.as_bytes().to_vec()));
+    }
+    add_program(&mut archive, "usr/bin/setpriv", Path::new("/usr/bin/setpriv"), None)?;
     for name in ["ip", "nft"] {
         let found = command::run(
             Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin:/sbin command -v \"$0\"", name]),
