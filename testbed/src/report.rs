@@ -25,6 +25,8 @@ pub struct Outcome {
     pub moments: Vec<f64>,
     /// Why it did not hold at the tries before, the first one first.
     pub earlier_failures: Vec<String>,
+    /// Figures that are worth comparing: what, and how much.
+    pub figures: Vec<(String, String)>,
     /// Why the claim does not hold; `None` when it does.
     pub failure: Option<String>,
 }
@@ -85,6 +87,9 @@ fn markdown(outcomes: &[Outcome]) -> String {
         for line in &outcome.evidence {
             let _ = writeln!(text, "- {line}");
         }
+        for (what, value) in &outcome.figures {
+            let _ = writeln!(text, "- {what}: {value}");
+        }
         for failure in outcome.earlier_failures.iter().chain(&outcome.failure) {
             let _ = writeln!(text, "\n```\n{failure}\n```");
         }
@@ -105,6 +110,7 @@ mod tests {
             evidence: vec!["84 pings".to_owned()],
             moments: vec![0.5],
             earlier_failures: Vec::new(),
+            figures: vec![("all answered after".to_owned(), "0.7 s".to_owned())],
             failure: failure.map(str::to_owned),
         };
         let outcomes = [outcome(None), outcome(Some("s1 is silent"))];
@@ -112,7 +118,7 @@ mod tests {
         assert!(markdown(&outcomes).contains("s1 is silent"));
         let topology = Topology::find(Path::new("two")).unwrap();
         let page = page::page(&outcomes, &[topology]);
-        for part in ["1 passed, 1 failed", "s1 is silent", "84 pings", "<svg", "0.5 s"] {
+        for part in ["1 passed, 1 failed", "s1 is silent", "84 pings", "<svg", "0.5 s", "0.7 s"] {
             assert!(page.contains(part), "{part} is not in\n{page}");
         }
         assert!(!page.contains("src=") && !page.contains("href="), "the page needs something else");
@@ -126,6 +132,7 @@ mod tests {
             seconds: 1.0,
             evidence: Vec::new(),
             moments: Vec::new(),
+            figures: Vec::new(),
             earlier_failures: vec!["s1 is silent".to_owned()],
             failure: None,
         };

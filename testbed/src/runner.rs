@@ -164,6 +164,7 @@ fn run_one(
         evidence: Vec::new(),
         moments: Vec::new(),
         earlier_failures: Vec::new(),
+        figures: Vec::new(),
         failure: None,
     };
     if let Err(error) = prepare(console, scenario, (backend, lab), stage) {
@@ -174,9 +175,11 @@ fn run_one(
     let begun = Instant::now();
     stage.evidence.clear();
     stage.moments.clear();
+    stage.figures.clear();
     outcome.failure = (scenario.run)(stage).err().map(|error| error.with_causes());
     outcome.seconds = begun.elapsed().as_secs_f64();
     outcome.evidence = std::mem::take(&mut stage.evidence);
+    outcome.figures = std::mem::take(&mut stage.figures);
     outcome.moments = stage.moments.iter().map(|moment| moment.duration_since(begun).as_secs_f64()).collect();
     outcome
 }
@@ -199,7 +202,7 @@ fn prepare(
     name.clone_into(&mut topology.name);
     Lab::down(name)?;
     let lab = Lab::up_on(backend, topology, &|step| console.replace(format!("      {step}")))?;
-    let lab = stage.insert(Stage { lab, evidence: Vec::new(), moments: Vec::new() });
+    let lab = stage.insert(Stage { lab, evidence: Vec::new(), moments: Vec::new(), figures: Vec::new() });
     lab.lab.start_mesh(&|step| console.replace(format!("      {step}")))?;
     console.replace("      waiting for routes");
     lab.lab.wait_for_routes(COLD_START_LIMIT)?;
@@ -214,6 +217,9 @@ fn prepare(
 fn show(console: Console, outcome: &Outcome) {
     for line in &outcome.evidence {
         console.line(format!("      {line}"));
+    }
+    for (what, value) in &outcome.figures {
+        console.line(format!("      {what}: {value}"));
     }
     match &outcome.failure {
         None => console.line(format!("      {} ({:.1} s)", console.good("holds"), outcome.seconds)),

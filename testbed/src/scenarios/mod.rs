@@ -63,6 +63,8 @@ pub struct Stage {
     pub evidence: Vec<String>,
     /// When each of that was noted.
     pub moments: Vec<Instant>,
+    /// Figures that are worth comparing: what, and how much.
+    pub figures: Vec<(String, String)>,
 }
 
 impl Stage {
@@ -70,6 +72,11 @@ impl Stage {
     pub fn saw(&mut self, evidence: impl Into<String>) {
         self.evidence.push(evidence.into());
         self.moments.push(Instant::now());
+    }
+
+    /// Notes a figure for the report's table.
+    pub fn figure(&mut self, what: impl Into<String>, value: impl Into<String>) {
+        self.figures.push((what.into(), value.into()));
     }
 }
 

@@ -62,22 +62,21 @@ fn cold_boot(stage: &mut Stage) -> Result<(), LabError> {
         stage.lab.wait_for_boot(router)?;
     }
     let booted = begun.elapsed().as_secs_f64();
+    stage.saw("all have booted");
     wait_until_whole(&stage.lab)?;
-    stage.saw(format!(
-        "{} machines from power-on: booted after {booted:.1} s, a whole mesh after {:.1} s",
-        routers.len(),
-        begun.elapsed().as_secs_f64()
-    ));
+    stage.saw("every neighbor is Full, every host reaches every other");
+    let machines = format!("{} machines from power-on", routers.len());
+    stage.figure(format!("{machines}: booted after"), format!("{booted:.1} s"));
+    stage
+        .figure(format!("{machines}: a whole mesh after"), format!("{:.1} s", begun.elapsed().as_secs_f64()));
     for router in &routers {
         claim_kernel_wireguard(&stage.lab, router)?;
     }
     let version = stage.lab.node(ROUTER)?.run("uname", &["-r"])?;
     let memory = stage.lab.node(ROUTER)?.run("sh", &["-c", "free -m | sed -n 's/^Mem: *//p'"])?;
     let used = memory.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    stage.saw(format!(
-        "Linux {}: dlan-wg is the kernel's on each; {used} MB of memory are used on {ROUTER}",
-        version.trim()
-    ));
+    stage.saw(format!("Linux {}: dlan-wg is the kernel's on each", version.trim()));
+    stage.figure(format!("memory used on {ROUTER}, all of it"), format!("{used} MB"));
     Ok(())
 }
 
