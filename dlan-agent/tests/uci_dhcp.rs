@@ -92,6 +92,25 @@ fn elsewhere_there_is_nothing_and_for_lans_that_are_given_nothing_the_names_of_t
 }
 
 #[test]
+fn a_lan_with_a_shorter_prefix_as_netifd_gives_it_has_router_advertisements_all_the_same() {
+    let config = "config mesh 'mesh'\n\toption host_id '1'\n\toption name 'r1'\nconfig wan 'wan0'\n\toption device 'eth0'\n\
+                  config lan 'lan0'\n\toption device 'br-lan'\n\toption dhcp '1'\n\toption dhcpv6 '1'\n";
+    let config = fixture::config_of(config);
+    let of_length = |length: &str| {
+        let mut facts = openwrt(&config);
+        let addresses = ["192.168.1.1/24".to_owned(), format!("fd79:2de7:db86::1/{length}")];
+        facts.lans.get_mut("lan0").unwrap().addresses =
+            addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let dhcp = render(&config, &facts).unwrap();
+        let option = |name| dhcp.sections["dlan_lan0"].options.get(name).cloned();
+        (option("ra"), option("dhcpv6"))
+    };
+    let is = |word: &str| Some(UciValue::One(word.to_owned()));
+    assert_eq!(of_length("60"), (is("server"), is("server")));
+    assert_eq!(of_length("72"), (is("disabled"), is("disabled")));
+}
+
+#[test]
 fn dnsmasq_accepts_the_drop_in() {
     let Some(program) = std::env::var_os("DLAN_DNSMASQ") else { return };
     let config = fixture::config_of(EVERYTHING);

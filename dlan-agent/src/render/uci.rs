@@ -106,7 +106,8 @@ fn free_network<'a>(uci: &'a UciFacts, lan: &Lan<'_>) -> Option<&'a str> {
 fn pool(config: &Config, lan: &Lan<'_>, network: &str) -> UciSection {
     let dhcp = &lan.config.dhcp;
     let served = |is_served: bool| if is_served { "server" } else { "disabled" };
-    let has_ra = dhcp.ra && lan.ipv6.is_some_and(|(_, prefix)| prefix.prefix_len() == 64);
+    // Of a shorter prefix, as netifd gives a LAN, odhcpd announces the first /64.
+    let has_ra = dhcp.ra && lan.ipv6.is_some_and(|(_, prefix)| prefix.prefix_len() <= 64);
     let range = lan.ipv4.filter(|_| dhcp.dhcpv4);
     let range = range.and_then(|(_, prefix)| Some((prefix, dnsmasq::pool_ipv4(dhcp, prefix)?)));
     let flags = if dhcp.dhcpv6 { &["managed-config", "other-config"][..] } else { &["other-config"] };
