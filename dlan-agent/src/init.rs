@@ -106,7 +106,12 @@ pub fn answers(
         domain: None,
         ospf_secret_file: None,
         wg_psk_file: None,
-        wans: vec![DeviceSource::Device(wan)],
+        // OpenWrt finds the device of a network by itself, also when it is another one tomorrow.
+        wans: vec![
+            machine.networks.get(&wan).map_or(DeviceSource::Device(wan.clone()), |network| {
+                DeviceSource::Interface(network.clone())
+            }),
+        ],
         listen_port: args.listen_port,
         lans: lans.collect(),
         links: Vec::new(),
@@ -256,6 +261,8 @@ fn site(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::config::template::template;
     use crate::config::{Source, parse};
@@ -283,6 +290,7 @@ mod tests {
                 found("dlan-vx4", false, &["10.0.4.9/30"]),
                 found("eth3", false, &["203.0.113.1/24"]),
             ],
+            networks: BTreeMap::new(),
         }
     }
 
@@ -306,6 +314,14 @@ mod tests {
         assert_eq!(answers.lans.len(), 1);
         assert_eq!(answers.lans[0].device, link_name("br-lan"));
         assert_eq!((answers.lans[0].ipv4, answers.lans[0].ipv6), (None, None));
+    }
+
+    #[test]
+    fn a_wan_that_openwrt_has_a_network_for_is_called_by_it() {
+        let networks = BTreeMap::from([(link_name("eth0"), "wan".to_owned())]);
+        let openwrt = Machine { networks, ..machine() };
+        let answers = answers(&args(), &openwrt, &mut Nobody, [1; 5]).unwrap();
+        assert_eq!(answers.wans, [DeviceSource::Interface("wan".to_owned())]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::causes::with_causes;
 use crate::cli::{EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_OK, EXIT_USAGE, InitArgs};
 use crate::config::template::{LinkAnswer, link_section, template};
 use crate::config::{self, Source};
+use crate::control::CONTROL_SOCKET;
 use crate::init::{self, InitError, Nobody, Person, machine};
 use crate::system::identity;
 
@@ -85,9 +86,13 @@ pub(super) fn init(output: &Output, file: &Path, args: &InitArgs) -> u8 {
             format!("The LANs' IPv6 prefixes are of {prefix}: on the other routers, `dlan init --mesh-prefix {prefix}`\n")
         });
         let shared = shared.unwrap_or_default();
+        let run = match Path::new(CONTROL_SOCKET).exists() {
+            true => "dlan apply --confirm 90s   bring it about, undone unless `dlan confirm` follows",
+            false => "dlan agent    run it",
+        };
         format!(
             "{text}\nWritten to {name}. Next:\n  dlan key      the section to paste at each neighbor\n  \
-             $EDITOR {name}   a `config link` section for each neighbor\n  dlan agent    run it\n  dlan status   see it\n{shared}"
+             $EDITOR {name}   a `config link` section for each neighbor\n  {run}\n  dlan status   see it\n{shared}"
         )
     });
     EXIT_OK

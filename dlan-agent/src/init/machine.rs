@@ -11,6 +11,7 @@ use nix::net::if_::InterfaceFlags;
 use vxlan::link::LinkName;
 
 use crate::config::hostname;
+use crate::system::openwrt_networks;
 
 /// The machine, as far as a first configuration needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Machine {
     pub default_device: Option<LinkName>,
     /// The devices but the loopback, by name.
     pub devices: Vec<Device>,
+    /// What OpenWrt calls the network on each device.
+    pub networks: BTreeMap<LinkName, String>,
 }
 
 /// A device.
@@ -41,7 +44,8 @@ pub fn look() -> Machine {
     let route = |path| fs::read_to_string(path).unwrap_or_default();
     let default_device =
         default_ipv4(&route("/proc/net/route")).or_else(|| default_ipv6(&route("/proc/net/ipv6_route")));
-    Machine { hostname: hostname(), default_device, devices: devices() }
+    let networks = openwrt_networks(Path::new("/"));
+    Machine { hostname: hostname(), default_device, devices: devices(), networks }
 }
 
 fn devices() -> Vec<Device> {

@@ -45,6 +45,7 @@ pub use self::program_ends::ProgramEnds;
 use self::record::Record;
 use self::rtnl::{Devices, Rtnl};
 use self::silent::Left;
+pub use self::uci::openwrt_networks;
 pub use self::watch::{Hint, Hints};
 use crate::plan::Plan;
 use crate::plan::change::{Change, Edit};

@@ -60,12 +60,17 @@ pub enum UciError {
 
 /// Returns what is found of OpenWrt's own configuration.
 pub(super) fn facts(root: &Path) -> UciFacts {
-    let (network, dhcp) = (read(root, NETWORK_PACKAGE), read(root, DHCP_PACKAGE));
+    let dhcp = read(root, DHCP_PACKAGE);
     UciFacts {
-        networks: networks(&uci::decode(&network).0),
+        networks: openwrt_networks(root),
         taken: taken(&uci::decode(&dhcp).0),
         drop_ins: drop_ins(root, &uci::decode(&dhcp).0),
     }
+}
+
+/// Returns what OpenWrt calls the network on each device; nothing elsewhere.
+pub fn openwrt_networks(root: &Path) -> BTreeMap<LinkName, String> {
+    networks(&uci::decode(&read(root, NETWORK_PACKAGE)).0)
 }
 
 /// Returns what is ours, as it is.
@@ -218,9 +223,12 @@ fn option<'a>(section: &'a Section, name: &str) -> Option<&'a str> {
 fn networks(document: &Document) -> BTreeMap<LinkName, String> {
     let mut networks = BTreeMap::new();
     for section in document.sections.iter().filter(|section| section.kind == "interface") {
-        let device = option(section, "device").or_else(|| option(section, "ifname"));
-        let device = device.and_then(|device| LinkName::new(device).ok()).filter(is_plain_device);
-        if let (Some(device), Some(name)) = (device, &section.name) {
+        let Some(name) = &section.name else { continue };
+        let device = option(section, "device").or_else(|| option(section, "ifname")).map(str::to_owned);
+        // What a protocol makes is called after both, as PPPoE's pppoe-wan is.
+        let made = option(section, "proto").map(|protocol| format!("{protocol}-{name}"));
+        let devices = device.into_iter().chain(made).filter_map(|device| LinkName::new(&device).ok());
+        for device in devices.filter(is_plain_device) {
             networks.entry(device).or_insert_with(|| name.clone());
         }
     }

@@ -28,6 +28,9 @@ config interface 'lan6'
 	option device '@lan'
 config interface 'cam'
 	option ifname 'eth0.7'
+config interface 'wan'
+	option proto 'pppoe'
+	option device 'eth1'
 ";
 
 fn section(kind: &str, options: &[(&str, &str)]) -> UciSection {
@@ -129,7 +132,10 @@ fn networks_are_found_by_their_devices_and_so_is_who_serves_them() {
     let found = facts(root.path());
     let networks: Vec<_> =
         found.networks.iter().map(|(device, name)| (device.as_str(), name.as_str())).collect();
-    assert_eq!(networks, [("br-lan", "lan"), ("eth0.7", "cam"), ("lo", "loopback")]);
+    assert_eq!(
+        networks,
+        [("br-lan", "lan"), ("eth0.7", "cam"), ("eth1", "wan"), ("lo", "loopback"), ("pppoe-wan", "wan")]
+    );
     assert_eq!(found.taken, BTreeMap::from([("lan".to_owned(), "lan".to_owned())]));
     assert_eq!(found.drop_ins, Path::new("/tmp/dnsmasq.d"));
     let anonymous = "config dhcp\n\toption interface 'a'\nconfig dhcp\n\toption interface 'b'\n";
