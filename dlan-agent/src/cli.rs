@@ -130,6 +130,10 @@ pub struct AgentArgs {
     /// How much to log: error, warn, info, debug or trace, or a list like `info,ospf_lite=debug`.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
+    /// For a service manager: end with the process that started this one, and log without times, warnings and errors to
+    /// standard error, the rest to standard output.
+    #[arg(long)]
+    pub supervised: bool,
 }
 
 /// Options of `dlan plan`.

@@ -21,6 +21,7 @@ use crate::control::CONTROL_SOCKET;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply, Request};
 use crate::daemon::{self, AgentPaths};
+use crate::supervised;
 use output::Output;
 
 /// How long an answer of the agent is waited for.
@@ -33,6 +34,8 @@ pub fn run(cli: Cli) -> u8 {
     match &cli.command {
         Command::Wireguard(args) => return wireguard(args),
         Command::RunProgram(args) => return run_program(args),
+        // Before there is a second thread.
+        Command::Agent(args) if args.supervised => supervised::end_with_parent(),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -72,7 +75,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Names => ask::simple(&output, Request::Names {}).await,
         Command::Services => ask::simple(&output, Request::Services {}).await,
         Command::Zones => ask::simple(&output, Request::Zones {}).await,
-        Command::Firewall { openings: true, .. } => offline::openings(&output, &cli.config),
+        Command::Firewall { openings: true, .. } => ask::openings(&output, &cli.config).await,
         Command::Firewall { load, openings: false } => offline::firewall(&output, &cli.config, load).await,
         Command::Topology(args) => ask::topology(&output, &args).await,
         Command::Path(args) => ask::path(&output, &args).await,
