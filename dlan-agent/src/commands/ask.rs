@@ -44,6 +44,14 @@ pub(super) async fn status(output: &Output, config: &Path) -> u8 {
     }
 }
 
+/// Prints what a firewall of the system's own must let in: for what runs, or without an agent for what the next start runs.
+pub(super) async fn openings(output: &Output, config: &Path) -> u8 {
+    match client::ask(Path::new(CONTROL_SOCKET), &Request::Openings {}, ASK_DEADLINE).await {
+        Err(ClientError::NotRunning { .. }) => offline::openings(output, config),
+        _ => simple(output, Request::Openings {}).await,
+    }
+}
+
 /// Prints what would change, with or without an agent.
 pub(super) async fn plan(output: &Output, config: &Path, stage: Option<PathBuf>) -> u8 {
     let staged = stage.as_ref().map(|stage| stage.join(config.strip_prefix("/").unwrap_or(config)));
@@ -186,6 +194,7 @@ fn print(output: &Output, reply: &Reply) -> u8 {
             return if report.acknowledged { EXIT_OK } else { EXIT_FAILED };
         }
         Reply::Confirmed => output.result(&Kept { confirmed: true }, || "Confirmed: it stays.\n".to_owned()),
+        Reply::Openings(openings) => output.result(openings, || openings.to_string()),
         Reply::Window(window) => output.result(window, || show::window(window.as_ref())),
         Reply::History(entries) => output.result(entries, || show::history(entries)),
         Reply::Path(_) | Reply::Stopping | Reply::Refused(_) => return unexpected(output),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use super::output::Output;
 use super::{ASK_DEADLINE, configuration};
 use crate::causes::with_causes;
 use crate::cli::{EXIT_CONFIG_REJECTED, EXIT_FAILED, EXIT_OK};
-use crate::config::service::{self, Opening, Transport};
 use crate::config::{self, Config};
 use crate::control::CONTROL_SOCKET;
 use crate::control::apply_report::PlanReport;
@@ -25,6 +23,7 @@ use crate::daemon::{AgentPaths, CHECKPOINT_FILE, forget_round_trips, last_good, 
 use crate::desired::boot_ruleset;
 use crate::drain;
 use crate::lock::{AgentLock, RUN_DIRECTORY};
+use crate::openings::Openings;
 use crate::reconcile::Reconciler;
 use crate::show;
 use crate::state::State;
@@ -181,34 +180,16 @@ fn config_of_next_start(output: &Output, file: &Path) -> Result<Config, u8> {
     }
 }
 
-/// Prints what a firewall of the system's own must let in from WANs for services.
+/// Prints what a firewall of the system's own must let in from WANs once an agent has started.
 pub(super) fn openings(output: &Output, file: &Path) -> u8 {
-    #[derive(Serialize)]
-    struct Line {
-        protocol: Transport,
-        port: u16,
-        family: &'static str,
-        address: Option<IpAddr>,
+    match config_of_next_start(output, file) {
+        Ok(config) => {
+            let openings = Openings::of(&config);
+            output.result(&openings, || openings.to_string());
+            EXIT_OK
+        }
+        Err(code) => code,
     }
-    let config = match config_of_next_start(output, file) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let line = |opening: Opening| Line {
-        protocol: opening.transport,
-        port: opening.socket.port(),
-        family: if opening.socket.is_ipv4() { "ipv4" } else { "ipv6" },
-        address: Some(opening.socket.ip()).filter(|address| !address.is_unspecified()),
-    };
-    let lines: Vec<Line> = service::openings(&config).into_iter().map(line).collect();
-    output.result(&lines, || {
-        let text = |line: &Line| {
-            let address = line.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-            format!("{} {} {} {address}\n", line.protocol, line.port, line.family)
-        };
-        lines.iter().map(text).collect()
-    });
-    EXIT_OK
 }
 
 async fn try_firewall(output: &Output, file: &Path, load: bool) -> Result<(), u8> {

@@ -12,6 +12,7 @@ use crate::control::report::{
 };
 use crate::control::service_report::ServicesReport;
 use crate::control::zones::ZonesReport;
+use crate::openings::Openings;
 
 /// The version both ends speak. It grows when a request or a reply changes its meaning.
 pub const PROTOCOL_VERSION: u32 = 2;
@@ -75,6 +76,8 @@ pub enum Request {
     Drain {},
     /// Let it come back.
     Undrain {},
+    /// What a firewall of the system's own must let in.
+    Openings {},
     /// End, leaving everything standing.
     Stop {},
 }
@@ -129,6 +132,8 @@ pub enum Reply {
     Window(Option<WindowReport>),
     /// To [`Request::History`], the oldest first.
     History(Vec<HistoryReport>),
+    /// To [`Request::Openings`].
+    Openings(Openings),
     /// To [`Request::Stop`]: the agent ends after this line.
     Stopping,
     /// The request was not carried out.

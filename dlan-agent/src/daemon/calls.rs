@@ -44,6 +44,7 @@ impl Daemon {
                 let _ = call.answer.send(reply);
             }
             Request::Window {} => drop(call.answer.send(Reply::Window(self.window_report()))),
+            Request::Openings {} => drop(call.answer.send(Reply::Openings(self.openings()))),
             Request::History {} => drop(call.answer.send(self.history())),
             Request::Names {} => {
                 let reply = self.names_report().map_or_else(

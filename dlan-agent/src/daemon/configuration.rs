@@ -1,12 +1,10 @@
 //! Which configuration is to be brought about, and what the rest of the agent is told of it.
 
-use std::collections::BTreeSet;
-
 use tracing::{error, warn};
 
 use super::{Daemon, work};
-use crate::config::service::openings;
 use crate::config::{self, Config, Loaded};
+use crate::openings::Openings;
 
 impl Daemon {
     /// Makes the configuration in `self.config` the one to bring about, and returns its number.
@@ -52,6 +50,7 @@ impl Daemon {
         self.replace_config(loaded);
         let generation = self.bring_about();
         self.tell();
+        self.reopen();
         generation
     }
 
@@ -68,11 +67,21 @@ impl Daemon {
     fn replace_config(&mut self, loaded: Loaded) {
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.text = loaded.text;
-        if openings(&before) != openings(&self.config) || ports(&before) != ports(&self.config) {
-            // A firewall of the system's own opens them by the file.
-            work::reload_system(&self.done_in, &self.config.mesh.reload_program);
-        }
         self.mtus.handle_config(&before, &self.config);
+    }
+
+    /// Returns what a firewall of the system's own must let in for the configuration in force.
+    pub(super) fn openings(&self) -> Openings {
+        Openings::of(self.reconciler.config().unwrap_or(&self.config))
+    }
+
+    /// Has a firewall of the system's own ask again what it must let in, if that is something else than before.
+    pub(super) fn reopen(&mut self) {
+        let openings = self.openings();
+        if openings != self.openings_told {
+            self.openings_told = openings;
+            work::reopen(&self.done_in, &self.paths.init_script);
+        }
     }
 
     /// Tells the mesh what this router says of itself.
@@ -87,9 +96,4 @@ impl Daemon {
             error!(%error, "configuration rejected, nothing changes");
         }
     }
-}
-
-/// Returns the ports on which WireGuard is to be reached.
-fn ports(config: &Config) -> BTreeSet<u16> {
-    config.wans.iter().map(|wan| wan.listen_port).collect()
 }

@@ -18,6 +18,7 @@ use crate::control::apply_report::{ApplyReport, PlanReport};
 use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply, Request};
 use crate::control::report::NeighborsReport;
 use crate::control::server::Call;
+use crate::openings::Openings;
 use crate::plan::Plan;
 use crate::reconcile::Reconciler;
 use crate::store::history::History;
@@ -43,6 +44,8 @@ pub(super) struct Idle {
     unremoved: Option<String>,
     /// What takes in files of others that changed, when there are some.
     reload_due: Option<PathBuf>,
+    /// Whether a firewall of the system's own may let in what nobody needs.
+    reopen_due: bool,
     /// Who waits to hear that the router is as it was before its first apply.
     waiting: Option<oneshot::Sender<Reply>>,
 }
@@ -64,7 +67,16 @@ impl Idle {
     ) -> Self {
         info!("this router has no configuration yet");
         let reload_due = is_recovered.then(|| config::RELOAD_PROGRAM.into());
-        Self { paths, system, unreturned, removal_due: true, unremoved: None, reload_due, waiting: None }
+        Self {
+            paths,
+            system,
+            unreturned,
+            removal_due: true,
+            unremoved: None,
+            reload_due,
+            reopen_due: is_recovered,
+            waiting: None,
+        }
     }
 
     /// Makes the agent of a router whose first configuration came to nothing.
@@ -72,6 +84,7 @@ impl Idle {
         Self {
             unreturned: daemon.unreturned,
             reload_due: Some(daemon.config.mesh.reload_program),
+            reopen_due: true,
             waiting: daemon.applying.map(|applying| applying.answer),
             ..Self::new(daemon.paths, daemon.system, false, None)
         }
@@ -90,6 +103,7 @@ impl Idle {
                 _ = signals.terminate.recv() => Next::End,
                 _ = signals.interrupt.recv() => Next::End,
                 _ = signals.hangup.recv() => self.reload(),
+                _ = signals.look.recv() => Next::Stay,
                 Some(call) = calls.recv() => self.handle_call(call).await,
                 () = tokio::time::sleep(RETRY), if is_untidy => Next::Stay,
             };
@@ -102,7 +116,7 @@ impl Idle {
     }
 
     /// Removes what is ours, and puts back what others' files were; what fails is tried again.
-    async fn tidy_up(&mut self) {
+    pub(super) async fn tidy_up(&mut self) {
         if let Some(mut unreturned) = self.unreturned.take() {
             let (window, history) = (&self.paths.window, &self.paths.history);
             match recovery::close(&unreturned.window, unreturned.outcome.clone(), window, history) {
@@ -125,6 +139,9 @@ impl Idle {
         {
             warn!(error, "the system did not take the changed files");
         }
+        if std::mem::take(&mut self.reopen_due) {
+            self.reopen();
+        }
         if self.refuse().is_ok()
             && let Some(answer) = self.waiting.take()
         {
@@ -136,6 +153,16 @@ impl Idle {
                 window: None,
             }));
         }
+    }
+
+    /// Has a firewall of the system's own ask again what it must let in. It asks this agent, which goes on answering meanwhile.
+    fn reopen(&self) {
+        let script = self.paths.init_script.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = work::openings(&script).await {
+                warn!(error, "the system's firewall was not told that nothing is to be let in any more");
+            }
+        });
     }
 
     async fn remove(&self) -> Result<(), String> {
@@ -197,6 +224,7 @@ impl Idle {
             Request::Neighbors {} => Reply::Neighbors(NeighborsReport::default()),
             Request::Routes {} => Reply::Routes(Vec::new()),
             Request::Window {} => Reply::Window(None),
+            Request::Openings {} => Reply::Openings(Openings::default()),
             Request::Confirm { .. } => refused(RefusalKind::Failed, ConfirmError::NoWindow.to_string()),
             Request::History {} => match History::read(&self.paths.history) {
                 Ok(history) => Reply::History(snapshot::history(&history)),

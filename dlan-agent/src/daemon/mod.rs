@@ -47,6 +47,7 @@ use crate::control::server::{BindError, Call, Server};
 use crate::endpoints::{EndpointAction, Endpoints};
 use crate::lock::{AgentLock, LockError};
 use crate::mtu::MtuFollower;
+use crate::openings::Openings;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
 use crate::round_trips::RoundTrips;
@@ -129,6 +130,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    look: Signal,
 }
 
 impl Signals {
@@ -137,6 +139,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            look: signal(SignalKind::user_defined1())?,
         })
     }
 }
@@ -176,6 +179,8 @@ struct Daemon {
     names: Names,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
+    /// What a firewall of the system's own was told to let in, or asks by itself when the service is started.
+    openings_told: Openings,
     /// What the mesh was told of the zones of this router's LANs.
     zones_told: Option<PrivateContent>,
     ground: Ground,
@@ -227,6 +232,7 @@ impl Daemon {
     fn working(paths: AgentPaths, start: startup::Start) -> Box<Self> {
         let mut daemon = Box::new(Self::new(paths, start));
         daemon.bring_about();
+        daemon.reopen();
         daemon
     }
 
@@ -237,7 +243,13 @@ impl Daemon {
         if start.is_recovered {
             work::reload_system(&done_in, &start.loaded.config.mesh.reload_program);
         }
+        let openings_told = match start.is_recovered {
+            // The service was started before the files were put back.
+            true => Openings::default(),
+            false => Openings::of(&start.loaded.config),
+        };
         Self {
+            openings_told,
             system: start.system,
             paths,
             clock,
@@ -334,6 +346,8 @@ impl Daemon {
             _ = signals.terminate.recv() => Wake::Ended,
             _ = signals.interrupt.recv() => Wake::Ended,
             _ = signals.hangup.recv() => Wake::Reload,
+            // Something may be different: a WAN that came up is on another device, say.
+            _ = signals.look.recv() => Wake::Done(Done::Hint),
             event = event => event,
             Some(done) = self.done.recv() => Wake::Done(done),
             Some(call) = calls.recv() => Wake::Call(call),

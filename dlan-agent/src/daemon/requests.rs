@@ -73,6 +73,7 @@ async fn ask(agent: AgentView, driver: &DriverHandle, request: Request) -> Resul
         | Request::Services {}
         | Request::Drain {}
         | Request::Undrain {}
+        | Request::Openings {}
         | Request::Stop {} => refused(RefusalKind::BadRequest, "this is not a question"),
     })
 }

@@ -32,6 +32,9 @@ use crate::window::WINDOW_FILE;
 /// outlives a reboot.
 pub const CHECKPOINT_FILE: &str = "/etc/dlan/last-good-config";
 
+/// The service's script on OpenWrt.
+const INIT_SCRIPT: &str = "/etc/init.d/dlan";
+
 /// The agent's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentPaths {
@@ -49,6 +52,8 @@ pub struct AgentPaths {
     pub run_directory: PathBuf,
     /// Where it is asked.
     pub control_socket: PathBuf,
+    /// What is told on OpenWrt when other things than before are to be let in from WANs.
+    pub init_script: PathBuf,
 }
 
 impl AgentPaths {
@@ -62,6 +67,7 @@ impl AgentPaths {
             drained: DRAINED_FILE.into(),
             run_directory: RUN_DIRECTORY.into(),
             control_socket: CONTROL_SOCKET.into(),
+            init_script: INIT_SCRIPT.into(),
         }
     }
 }

@@ -147,6 +147,7 @@ impl Daemon {
                 true => self.follow_back(),
                 false => {}
             }
+            self.reopen();
             return;
         }
         let outcome = ApplyOutcome::Failed(error.to_owned());
@@ -173,6 +174,7 @@ impl Daemon {
         if let Some(loaded) = displaced.and_then(|text| self.parse(&text).ok()) {
             self.take_config(loaded);
         }
+        self.reopen();
     }
 
     /// Gives up what is tried, if it is the first configuration of this router.

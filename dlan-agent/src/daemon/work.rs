@@ -300,6 +300,24 @@ pub(super) fn reload_system(done: &mpsc::Sender<Done>, program: &Path) {
     });
 }
 
+/// Has a firewall of the system's own open what the agent needs, where there is a script for that.
+pub(super) fn reopen(done: &mpsc::Sender<Done>, script: &Path) {
+    let (done, script) = (done.clone(), script.to_owned());
+    tokio::task::spawn_local(async move {
+        let result = openings(&script).await;
+        let _ = done.send(Done::Reloaded(result)).await;
+    });
+}
+
+/// Has a firewall of the system's own ask what it is to open.
+pub(super) async fn openings(script: &Path) -> Result<(), String> {
+    if !script.exists() {
+        return Ok(());
+    }
+    let script = script.display().to_string();
+    command::run(&script, &["openings"], &[]).await.map(drop).map_err(|error| with_causes(&error))
+}
+
 /// Has a system take in changed files, where it has this program for that.
 pub(super) async fn reload(program: &Path) -> Result<(), String> {
     if !program.exists() {

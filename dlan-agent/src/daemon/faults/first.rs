@@ -1,12 +1,15 @@
 //! The first apply of a router that nobody has configured: what it returns to is nothing at all.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::every::{self, WAYS};
 use super::machine::{Begun, Machine, OTHERS, Side, Way, run, sample};
 use super::plans::{CASES, Case};
 use crate::control::protocol::Reply;
+use crate::daemon::idle::Idle;
 use crate::daemon::{Daemon, Ground};
+use crate::openings::Openings;
 use crate::state::State;
 use crate::store::durable;
 use crate::store::history::{ApplyOutcome, History, ReturnReason};
@@ -262,5 +265,37 @@ fn a_damaged_window_of_a_first_apply_leaves_nothing_and_the_configuration_in_the
         assert_nothing(&machine, None, "damaged");
         let history = History::read(&machine.path("etc/dlan/history")).unwrap();
         assert_eq!(history.entries[0].config, case().texts().1);
+    });
+}
+
+/// Waits until the service's script was called so many times.
+async fn told(machine: &Machine, times: usize) {
+    let text = || fs::read_to_string(machine.path("told")).unwrap_or_default();
+    while text().lines().count() < times {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(text(), "openings\n".repeat(times));
+}
+
+#[test]
+fn the_systems_firewall_hears_of_the_first_configuration_and_of_its_return() {
+    run(async || {
+        let mut machine = fresh().await;
+        let script = format!("#!/bin/sh\necho \"$@\" >> {}\n", machine.path("told").display());
+        machine.write("init.d/dlan", &script);
+        fs::set_permissions(machine.path("init.d/dlan"), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut daemon = machine.first(case());
+        machine.apply(&mut daemon, case(), Way::Open, true).await;
+        told(&machine, 1).await;
+        assert_eq!(daemon.openings(), Openings::of(&daemon.config));
+        assert_ne!(daemon.openings(), Openings::default());
+        // An apply that opens and closes nothing is not told.
+        let text = daemon.text.clone();
+        let loaded = daemon.parse(&text).unwrap();
+        daemon.take_config(loaded);
+        daemon.end_window(ApplyOutcome::Returned(ReturnReason::TimeOut));
+        assert_eq!(daemon.ground, Ground::GivenUp);
+        Idle::after(daemon).tidy_up().await;
+        told(&machine, 2).await;
     });
 }

@@ -166,6 +166,7 @@ impl Machine {
             drained: self.path("etc/dlan/drained"),
             run_directory: self.path("run"),
             control_socket: self.path("run/control.sock"),
+            init_script: self.path("init.d/dlan"),
         }
     }
 
