@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // A test that cannot go on is a test that failed.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,6 +52,11 @@ impl Store {
 
     fn run(&self, script: &str) -> String {
         let store = self.0.path().join("store");
+        // What is told of the change, and is there on every router.
+        let told = self.0.path().join("reload_config").display().to_string();
+        let script = script.replace("/sbin/reload_config", &told);
+        std::fs::write(&told, "#!/bin/sh\necho told >> $0.log\n").unwrap();
+        std::fs::set_permissions(&told, std::fs::Permissions::from_mode(0o755)).unwrap();
         let script = script.replace("/etc/init.d/", "/nonexistent/").replace("/usr/bin/dlan", "true");
         let run = format!("STORE={}\n{UCI}\n{script}", store.display());
         let output = Command::new("sh").args(["-c", &run]).output().unwrap();
@@ -70,6 +76,13 @@ fn what_the_package_adds_to_the_firewall_goes_with_it_and_nothing_else_does() {
     assert!(with.starts_with(BEFORE) && with.contains("firewall.dlan=zone\n"), "{with}");
     assert!(with.contains("firewall.dlan_nat64=zone\n"), "{with}");
     assert_eq!(store.run(&block("prerm")), BEFORE);
+}
+
+#[test]
+fn reload_config_has_seen_the_package_once_it_is_installed() {
+    let store = Store::new();
+    assert_eq!(store.run(&block("postinst")), BEFORE);
+    assert_eq!(std::fs::read_to_string(store.0.path().join("reload_config.log")).unwrap(), "told\n");
 }
 
 #[test]
