@@ -228,6 +228,11 @@ pub(super) fn alter(index: u32, from: &Link, to: &Link) -> Option<LinkMessage> {
     Some(builder.build())
 }
 
+/// Returns the message that gives a device another name.
+pub(super) fn rename(index: u32, name: &LinkName) -> LinkMessage {
+    LinkMessageBuilder::<LinkUnspec>::default().index(index).name(name.as_str()).build()
+}
+
 /// Returns the message that takes a device up or down.
 pub(super) fn set_up(index: u32, up: bool) -> LinkMessage {
     let builder = LinkMessageBuilder::<LinkUnspec>::default().index(index);

@@ -23,6 +23,7 @@ pub enum NetlinkError {
 /// The kernel's error numbers that are told apart here.
 mod errno {
     pub(super) const NO_ENTRY: i32 = 2;
+    pub(super) const BUSY: i32 = 16;
     pub(super) const EXISTS: i32 = 17;
     pub(super) const NO_DEVICE: i32 = 19;
     pub(super) const NO_ADDRESS: i32 = 99;
@@ -43,6 +44,11 @@ impl NetlinkError {
     /// Takes for success that what was to be added is there.
     pub(super) fn unless_present(self) -> Result<(), Self> {
         if self.is_one_of(&[errno::EXISTS]) { Ok(()) } else { Err(self) }
+    }
+
+    /// Returns whether the kernel does not do it as long as the thing is in use.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_one_of(&[errno::BUSY])
     }
 
     /// Returns whether the kernel does not know what was asked for.

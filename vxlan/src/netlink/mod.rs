@@ -7,6 +7,7 @@
 pub mod error;
 pub mod monitor;
 
+mod adopt;
 mod config;
 mod device;
 mod embedded;
@@ -57,6 +58,15 @@ impl Links {
         if outcome.is_ok() {
             tracing::debug!(%change, "link changed");
         }
+        closing_if_failed(&mut slot, outcome)
+    }
+
+    /// Makes the device that does what the wanted one is to do, under a name of somebody else's, ours, and returns the name that it
+    /// had; nothing where there is none. Packets pass it meanwhile, but for a moment on Linux before 6.2. A VXLAN device answers to
+    /// its former link-local address for two minutes more; the wanted WireGuard device comes before those on top of it.
+    pub async fn adopt(&self, wanted: &Link) -> Result<Option<LinkName>, LinksError> {
+        let mut slot = self.session.lock().await;
+        let outcome = open(&mut slot).await?.adopt(&self.config, wanted).await;
         closing_if_failed(&mut slot, outcome)
     }
 

@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use ipnet::IpNet;
 use rtnetlink::Handle;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkMessage, NetlinkPayload,
 };
-use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::adopt::is_link_local;
 use super::device::Device;
 use super::error::NetlinkError;
 
@@ -76,13 +78,15 @@ impl Rtnl {
         }
     }
 
-    /// Returns the addresses of all devices, by the device's number.
+    /// Returns the addresses of all devices, by the device's number, without those that linger: the kernel takes them away by
+    /// itself.
     pub(super) async fn addresses(&mut self) -> Result<BTreeMap<u32, BTreeSet<IpNet>>, NetlinkError> {
         let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
         let mut addresses: BTreeMap<u32, BTreeSet<IpNet>> = BTreeMap::new();
         for message in self.dump(message).await? {
             if let RouteNetlinkMessage::NewAddress(message) = message
                 && let Some(address) = read_address(&message)
+                && !lingers(&message, &address)
             {
                 addresses.entry(message.header.index).or_default().insert(address);
             }
@@ -149,6 +153,20 @@ impl Rtnl {
                 .or_else(NetlinkError::unless_present)?;
         }
         Ok(())
+    }
+
+    /// Has the kernel take an address away after a time, and use it for nothing of its own until then.
+    pub(super) async fn let_linger(
+        &mut self,
+        index: u32,
+        address: IpNet,
+        time: Duration,
+    ) -> Result<(), NetlinkError> {
+        let mut lifetime = CacheInfo::default();
+        lifetime.ifa_valid = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let mut message = address_message(index, address);
+        message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+        self.act(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE).await
     }
 
     /// Makes these the remote VTEPs of a VXLAN device, adding before removing: frames always have a way.
@@ -240,6 +258,11 @@ pub(super) fn read_address(message: &AddressMessage) -> Option<IpNet> {
         _ => None,
     });
     IpNet::new(local.or(address)?, message.header.prefix_len).ok()
+}
+
+/// Returns whether it is a link-local address with a lifetime, as [`Rtnl::let_linger`] leaves it.
+fn lingers(message: &AddressMessage, address: &IpNet) -> bool {
+    is_link_local(address) && !message.header.flags.contains(AddressHeaderFlags::Permanent)
 }
 
 fn address_message(index: u32, address: IpNet) -> AddressMessage {

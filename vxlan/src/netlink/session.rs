@@ -26,7 +26,7 @@ async fn look_for_wireguard() -> Result<Option<KernelWireGuard>, LinksError> {
 /// Open connections to the kernel.
 #[derive(Debug)]
 pub(super) struct Session {
-    rtnl: Rtnl,
+    pub(super) rtnl: Rtnl,
     /// `None` where the kernel has no WireGuard.
     kernel: Option<KernelWireGuard>,
 }
@@ -323,7 +323,7 @@ impl Session {
     }
 
     /// Returns what a WireGuard device says, or nothing where it is gone or its process does not answer.
-    async fn report(
+    pub(super) async fn report(
         &self,
         config: &LinksConfig,
         name: &LinkName,
@@ -391,11 +391,11 @@ fn check_vxlan_mtu(device: &LinkName, mtu: u32, underlay: &Device) -> Result<(),
     check_mtu(device, mtu, vxlan_mtu(underlay.mtu, OuterFamily::Ipv4), "the device below")
 }
 
-fn observing(what: &'static str) -> impl Fn(NetlinkError) -> LinksError {
+pub(super) fn observing(what: &'static str) -> impl Fn(NetlinkError) -> LinksError {
     move |source| LinksError::Observe { what, source }
 }
 
-fn changing(act: &'static str, device: &LinkName) -> impl Fn(NetlinkError) -> LinksError {
+pub(super) fn changing(act: &'static str, device: &LinkName) -> impl Fn(NetlinkError) -> LinksError {
     move |source| LinksError::Change { act, device: device.clone(), source }
 }
 

@@ -76,6 +76,49 @@ fn links_are_seen_as_they_were_made_changed_and_taken_back() {
 }
 
 #[test]
+fn devices_of_somebody_elses_become_ours_without_being_made_anew() {
+    let namespace = Namespace::new();
+    let (here, there) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+    let wanted = desired(&here, &there, 1, 2, Some("192.0.2.2:51820"));
+    let vxlan = wanted.values().find(|link| link.vxlan().is_some()).unwrap().name.clone();
+    namespace.block(async |links| {
+        apply_all(links, &diff(&links.observe().await.unwrap(), &wanted)).await;
+        assert_eq!(links.adopt(&wanted[&vxlan]).await.unwrap(), None, "what is ours is not adopted");
+        for (ours, other) in [(DEVICE, "wg0"), (vxlan.as_str(), "vx0")] {
+            ip(&format!("link set {ours} name {other}"));
+        }
+        ip("link set vx0 address 02:00:00:00:00:07");
+        ip("addr add fe80::7/64 dev vx0 nodad");
+        ip("addr add 10.99.0.1/30 dev vx0");
+    });
+    let socket = namespace.socket();
+    std::fs::rename(&socket, socket.with_file_name("wg0.sock")).unwrap();
+    let numbers =
+        || ip("-o link show").matches(": wg0:").count() + ip("-o link show").matches(": vx0").count();
+    assert_eq!(namespace.run(numbers), 2);
+    namespace.block(async |links| {
+        assert!(links.observe().await.unwrap().is_empty(), "they are somebody else's");
+        assert_eq!(links.adopt(&wanted[&vxlan]).await.unwrap(), None, "it does not lie on what is wanted");
+        let index = ip("-o link show dev vx0").split(':').next().unwrap().to_owned();
+        let wg = LinkName::new(DEVICE).unwrap();
+        let mut former = Vec::new();
+        for name in [&wg, &vxlan] {
+            former.push(links.adopt(&wanted[name]).await.unwrap().unwrap().to_string());
+        }
+        assert_eq!(former, ["wg0", "vx0"]);
+        let changes = diff(&links.observe().await.unwrap(), &wanted);
+        assert!(matches!(&changes[..], [LinkChange::Alter { to, .. }] if to.name == vxlan), "{changes:?}");
+        apply_all(links, &changes).await;
+        assert_eq!(links.observe().await.unwrap(), wanted);
+        let shown = ip(&format!("-o link show dev {vxlan}"));
+        assert!(shown.starts_with(&format!("{index}:")), "it is the same device: {shown}");
+        let addresses = ip(&format!("-6 addr show dev {vxlan}"));
+        let lingering = addresses.split("fe80::7/64").nth(1).unwrap_or_default();
+        assert!(lingering.contains("deprecated") && lingering.contains("sec"), "{addresses}");
+    });
+}
+
+#[test]
 fn wireguard_and_vxlan_carry_both_families_and_every_outer_packet_has_the_mark() {
     let (one, two) = Namespace::pair();
     for namespace in [&one, &two] {
