@@ -19,7 +19,7 @@ use ospf_lite::ids::{InterfaceId, RouterId};
 use vxlan::link::LinkName;
 use vxlan::vtep::{MacAddress, Vni};
 
-use crate::config::{HostId, MeshConfig};
+use crate::config::{HostId, LinkConfig, MeshConfig};
 
 /// What the names of the links' devices begin with.
 pub const LINK_DEVICE_PREFIX: &str = "dlan-vx";
@@ -126,8 +126,6 @@ pub struct LinkAddressing {
     pub vni: Vni,
     /// The device.
     pub device: LinkName,
-    /// OSPF's number of the device: the neighbor's host id, so that it stays the same over restarts.
-    pub interface_id: InterfaceId,
     /// The device's MAC address at this end.
     pub mac: MacAddress,
     /// The link-local address of this end.
@@ -171,7 +169,6 @@ pub fn link(mesh: &MeshConfig, neighbor: HostId) -> Result<LinkAddressing, Addre
         pair,
         vni: pair.vni().ok_or_else(no_pair)?,
         device: link_device(neighbor).ok_or_else(no_pair)?,
-        interface_id: link_interface_id(neighbor),
         mac: link_mac(own, neighbor),
         link_local: link_local(own, neighbor),
         neighbor_link_local: link_local(neighbor, own),
@@ -254,9 +251,9 @@ pub fn host_id(router: RouterId) -> Option<HostId> {
     u16::try_from(router.0).ok().filter(|&id| id != 0).map(HostId)
 }
 
-/// Returns the Interface ID of the link to a neighbor.
-pub fn link_interface_id(neighbor: HostId) -> InterfaceId {
-    InterfaceId(neighbor.0.into())
+/// Returns the Interface ID of a link: the neighbor's host id unless it is configured, so that it stays the same over restarts.
+pub fn link_interface_id(link: &LinkConfig) -> InterfaceId {
+    InterfaceId(link.interface_id.unwrap_or(link.host_id.0).into())
 }
 
 /// Returns the Interface ID of the LAN at that place of the configuration, counted from 0.

@@ -36,7 +36,7 @@ impl MtuFollower {
         let mut is_changed = false;
         for link in &config.links {
             let neighbor = link.host_id;
-            let Some(mismatch) = mismatches.get(&addressing::link_interface_id(neighbor)) else {
+            let Some(mismatch) = mismatches.get(&addressing::link_interface_id(link)) else {
                 self.smaller.remove(&neighbor);
                 continue;
             };

@@ -103,7 +103,7 @@ fn link_interface(
         local_address: false,
     });
     let interface = |prefixes| InterfaceConfig {
-        id: at.interface_id,
+        id: addressing::link_interface_id(link),
         name: at.device.to_string(),
         prefixes,
         kind: kind.clone(),

@@ -55,7 +55,6 @@ fn links_are_numbered_as_the_predecessor_numbers_them() {
         assert_eq!(link.ipv4.unwrap().to_string(), ipv4);
         assert_eq!(link.neighbor_ipv4.unwrap().to_string(), neighbor_ipv4);
         assert_eq!(link.device.as_str(), format!("dlan-vx{neighbor}"));
-        assert_eq!(link.interface_id.0, u32::from(neighbor));
     }
 }
 
@@ -126,10 +125,19 @@ fn no_two_pairs_of_a_mesh_share_a_number_or_a_name() {
 
 #[test]
 fn interface_ids_of_links_loopback_and_lans_never_meet() {
-    let links = (1..=HOST_ID_LIMIT).map(|host| link_interface_id(HostId(host)));
+    let text = "config mesh\n option host_id 1\nconfig wan\n option device eth0\nconfig link r2\n option host_id 2\n \
+                option public_key 'BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ='\n";
+    let loaded = parse(Source { file: "dlan", text, hostname: "r" }).unwrap();
+    let mut link = loaded.config.links[0].clone();
+    let mut number = |host_id, interface_id| {
+        (link.host_id, link.interface_id) = (HostId(host_id), interface_id);
+        link_interface_id(&link)
+    };
+    let written = number(2, Some(u16::MAX));
+    let links: Vec<_> = (1..=HOST_ID_LIMIT).map(|host| number(host, None)).collect();
     let lans = (0..1000).map(lan_interface_id);
-    let all: BTreeSet<_> = links.chain(lans).chain([LOOPBACK_INTERFACE_ID]).collect();
-    assert_eq!(all.len(), usize::from(HOST_ID_LIMIT) + 1000 + 1);
+    let all: BTreeSet<_> = links.into_iter().chain(lans).chain([LOOPBACK_INTERFACE_ID, written]).collect();
+    assert_eq!(all.len(), usize::from(HOST_ID_LIMIT) + 1000 + 2);
     assert!(all.iter().all(|id| id.0 != 0));
 }
 

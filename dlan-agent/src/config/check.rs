@@ -184,9 +184,30 @@ fn check_duplicates(views: &Views<'_>, errors: &mut Vec<ConfigError>) {
     unique(&views.links, &link::HOST_ID, hosts, errors);
     unique(&views.links, &link::PUBLIC_KEY, "every router has a key of its own", errors);
     unique(&views.links, &link::ENDPOINT, "two routers cannot be called at one address and port", errors);
+    check_interface_ids(&views.links, errors);
     unique(&views.lans, &lan::DEVICE, "write one section for each device", errors);
     unique(&views.wans, &wan::DEVICE, "write one section for each device", errors);
     unique(&views.wans, &wan::INTERFACE, "write one section for each network", errors);
+}
+
+/// Notes links of one Interface ID; what is not written is the neighbor's host id.
+fn check_interface_ids(links: &[View<'_>], errors: &mut Vec<ConfigError>) {
+    let number =
+        |view: &View<'_>| view.written(&link::INTERFACE_ID).or_else(|| Some(view.value(&link::HOST_ID)?.0));
+    for (index, view) in links.iter().enumerate() {
+        let Some(written) = view.written(&link::INTERFACE_ID) else { continue };
+        let others = links.iter().enumerate().filter(|(at, _)| *at != index);
+        // Of two that are written, the later one is told.
+        let mut twins = others.filter(|(at, other)| {
+            number(other) == Some(written) && (*at < index || other.written(&link::INTERFACE_ID).is_none())
+        });
+        if let Some((_, twin)) = twins.next() {
+            let rule = "each link of a router has an Interface ID of its own";
+            let line = twin.line(&link::HOST_ID);
+            let problem = Problem::Duplicate { value: written.to_string(), other: twin.title(), line, rule };
+            errors.push(view.error(&link::INTERFACE_ID, problem));
+        }
+    }
 }
 
 /// Notes neighbors with one name, or with this router's.

@@ -372,6 +372,7 @@ fn link_config(view: &View<'_>, mesh: &View<'_>) -> Option<LinkConfig> {
         bfd: view.value_or_mesh(&link::BFD, mesh, &mesh::BFD)?,
         bfd_interval: view.value_or_mesh(&link::BFD_INTERVAL, mesh, &mesh::BFD_INTERVAL)?,
         bfd_multiplier: view.value_or_mesh(&link::BFD_MULTIPLIER, mesh, &mesh::BFD_MULTIPLIER)?,
+        interface_id: view.value(&link::INTERFACE_ID),
     })
 }
 

@@ -300,6 +300,8 @@ pub struct LinkConfig {
     pub bfd_interval: Duration,
     /// Detect Mult of BFD.
     pub bfd_multiplier: NonZeroU8,
+    /// OSPF's number of this end; `None`: the neighbor's host id.
+    pub interface_id: Option<u16>,
 }
 
 /// Where a link's output cost comes from.

@@ -149,7 +149,6 @@ impl Daemon {
         let now = self.clock.now();
         let config = self.reconciler.config().unwrap_or(&self.config);
         let window = |link: &LinkConfig| (link.dead_interval * 2).max(REFUSED_SHOWN);
-        let interface = |link: &LinkConfig| addressing::link_interface_id(link.host_id);
         let configured =
             |link: &LinkConfig| self.mtus.is_lowered(link.host_id).then_some((link.host_id, link.mtu));
         AgentView {
@@ -168,7 +167,10 @@ impl Daemon {
             refused: config
                 .links
                 .iter()
-                .map(|link| (interface(link), self.refusals.recent(now, interface(link), window(link))))
+                .map(|link| {
+                    let interface = addressing::link_interface_id(link);
+                    (interface, self.refusals.recent(now, interface, window(link)))
+                })
                 .collect(),
             repaired: self
                 .repaired

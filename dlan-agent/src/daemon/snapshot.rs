@@ -191,7 +191,7 @@ fn link_report(agent: &AgentView, engine: Option<&EngineView>, link: &LinkConfig
         state_ipv4: state(Family::Ipv4),
         bfd_wanted: link.bfd,
         bfd: engine
-            .and_then(|engine| engine.sessions.get(&addressing::link_interface_id(link.host_id)))
+            .and_then(|engine| engine.sessions.get(&addressing::link_interface_id(link)))
             .map(|(session, seconds)| bfd_report(session, *seconds)),
         cost: link.cost.get(),
         cost_back: engine.and_then(|engine| cost_back(agent, engine, link)),
@@ -227,7 +227,7 @@ fn bfd_report(session: &SessionView, since_seconds: u64) -> BfdReport {
 }
 
 fn neighbor<'a>(engine: &'a EngineView, link: &LinkConfig, family: Family) -> Option<&'a NeighborSeen> {
-    let interface = addressing::link_interface_id(link.host_id);
+    let interface = addressing::link_interface_id(link);
     engine.neighbors.iter().find(|seen| seen.interface == interface && seen.family == family)
 }
 
@@ -248,7 +248,7 @@ pub fn neighbors(agent: &AgentView, engine: &EngineView) -> NeighborsReport {
 }
 
 fn link_counters(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> LinkCounters {
-    let id = addressing::link_interface_id(link.host_id);
+    let id = addressing::link_interface_id(link);
     let (packets, refused) = engine.counters.get(&id).cloned().unwrap_or_default();
     let count = |refusal: &Refusal| refused.get(refusal).copied().unwrap_or_default();
     let recent = agent.refused.get(&id).into_iter().flatten();
@@ -305,8 +305,7 @@ fn neighbors_heard(engine: &EngineView) -> Vec<NeighborReport> {
 pub fn routes(agent: &AgentView, engine: &EngineView) -> Vec<RouteReport> {
     let label = |id: RouterId| router(engine, id).map_or_else(|| id.to_string(), RouterReport::label);
     let device = |interface: InterfaceId| {
-        let link =
-            agent.config.links.iter().find(|link| addressing::link_interface_id(link.host_id) == interface);
+        let link = agent.config.links.iter().find(|link| addressing::link_interface_id(link) == interface);
         link.and_then(|link| addressing::link_device(link.host_id)).map(|device| device.to_string())
     };
     let report = |route: &ospf_lite::io::Route| RouteReport {
@@ -362,7 +361,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
 
 fn link_facts(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> LinkFacts {
     let report = link_report(agent, Some(engine), link);
-    let interface = addressing::link_interface_id(link.host_id);
+    let interface = addressing::link_interface_id(link);
     let neighbors = engine.neighbors.iter().filter(|seen| seen.interface == interface);
     LinkFacts {
         name: report.name,

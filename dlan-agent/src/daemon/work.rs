@@ -268,12 +268,13 @@ pub(super) fn ask_required(
     name: String,
 ) {
     let link = config.links.iter().find(|link| link.name == name);
-    let at = link.and_then(|link| addressing::link(&config.mesh, link.host_id).ok());
+    let at = link.and_then(|link| {
+        Some((addressing::link(&config.mesh, link.host_id).ok()?, addressing::link_interface_id(link)))
+    });
     let done = done.clone();
     tokio::task::spawn_local(async move {
         let to = match (at, name.parse::<IpAddr>()) {
-            (Some(at), _) => {
-                let id = at.interface_id;
+            (Some((at, id)), _) => {
                 let Some(driver) = driver else { return };
                 let is_full = move |engines: &_| engine_view::is_full(engines, id);
                 match (driver.inspect(is_full).await, if_nametoindex(at.device.as_str())) {

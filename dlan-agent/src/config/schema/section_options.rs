@@ -152,6 +152,7 @@ pub mod link {
             &BFD,
             &BFD_INTERVAL,
             &BFD_MULTIPLIER,
+            &INTERFACE_ID,
         ],
     };
 
@@ -236,6 +237,15 @@ pub mod link {
     )
     .default(Default::Mesh("bfd_multiplier"))
     .summary("How many of BFD's packets in a row this neighbor must miss before it takes the link for dead.");
+
+    /// OSPF's number of the link.
+    pub static INTERFACE_ID: TypedOption<u16> = TypedOption::new(
+        "interface_id",
+        Kind::Integer { min: 1, max: 65535, unit: "" },
+        value::integer_u16,
+    )
+    .default(Default::Unset("the neighbor's host id"))
+    .summary("The Interface ID (RFC 5340) of this end of the link, different on each of this router's links: what another program called it before, where neighbors are not to notice who speaks.");
 }
 
 /// The section `config ospf_key`.
