@@ -79,6 +79,9 @@ pub enum Command {
     Drain,
     /// Let other routers' traffic come back
     Undrain,
+    /// Take the devices and routes over that the predecessor's WireGuard, VXLAN and BIRD left, once BIRD has ended: packets pass until
+    /// the agent is started
+    TakeOver,
     /// End the agent and remove everything that carries dlan's mark, and nothing else
     Down,
     /// Show one screen about this router: problems first, then links, LANs and routes

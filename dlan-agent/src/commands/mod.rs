@@ -6,6 +6,7 @@ mod first;
 mod leases;
 mod offline;
 mod output;
+mod take_over;
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,7 @@ async fn carry_out(cli: Cli) -> u8 {
         Command::Drain => ask::simple(&output, Request::Drain {}).await,
         Command::Undrain => ask::simple(&output, Request::Undrain {}).await,
         Command::Down => offline::down(&output, &cli.config).await,
+        Command::TakeOver => take_over::take_over(&output, &cli.config).await,
         // Done before there is a runtime.
         Command::Wireguard(_) | Command::RunProgram(_) => EXIT_FAILED,
     }

@@ -258,15 +258,15 @@ async fn end_agent(output: &Output) -> Result<(), u8> {
     tokio::time::timeout(END_DEADLINE, ended).await.map_err(|_| failed(output, "the agent does not end"))
 }
 
-fn open(output: &Output) -> Result<System, u8> {
+pub(super) fn open(output: &Output) -> Result<System, u8> {
     System::open(system_config()).map_err(|error| failed(output, &error.with_causes()))
 }
 
-async fn observe(output: &Output, system: &System, config: &Config) -> Result<State, u8> {
+pub(super) async fn observe(output: &Output, system: &System, config: &Config) -> Result<State, u8> {
     system.observe(&Marks::of(&config.mesh)).await.map_err(|error| failed(output, &error.with_causes()))
 }
 
-fn failed(output: &Output, text: &str) -> u8 {
+pub(super) fn failed(output: &Output, text: &str) -> u8 {
     output.error(text);
     EXIT_FAILED
 }

@@ -9,6 +9,7 @@ mod facts;
 pub mod fake;
 pub mod file;
 pub mod identity;
+mod left_behind;
 mod managed_files;
 mod next_hops;
 mod nft_generation;
@@ -34,12 +35,14 @@ use std::path::PathBuf;
 
 use tokio::sync::{Mutex, MutexGuard, watch as watched};
 use tracing::warn;
+use vxlan::link::LinkName;
 use vxlan::netlink::{Links, LinksConfig};
 
 pub use self::epoch::EpochError;
 pub use self::error::SystemError;
 use self::execute::Executor;
 pub use self::facts::FactsError;
+pub use self::left_behind::LeftRoute;
 use self::process::Process;
 pub use self::program_ends::ProgramEnds;
 use self::record::Record;
@@ -168,6 +171,22 @@ impl System {
             let _ = std::fs::remove_dir(&self.config.run_dir);
         }
         Ok(outcome)
+    }
+
+    /// Returns the routes of the main table that programs made, ours not among them.
+    pub async fn left_routes(&self) -> Result<Vec<LeftRoute>, SystemError> {
+        let found = left_behind::observe(&self.rtnl, &self.devices().await?).await;
+        found.map_err(|source| SystemError::Observe { what: "routes of others", source })
+    }
+
+    /// Removes routes that somebody else left.
+    pub async fn remove_left(&self, routes: impl IntoIterator<Item = &LeftRoute>) -> Result<(), SystemError> {
+        Ok(left_behind::remove(&self.rtnl, routes).await?)
+    }
+
+    /// Has the kernel tell a device's neighbors when its MAC address changes.
+    pub fn announce(&self, device: &LinkName) -> std::io::Result<()> {
+        left_behind::announce(&self.config.root, device)
     }
 
     /// Takes how the system was found and will be left, or repaired from.

@@ -92,7 +92,7 @@ fn table(message: &RouteMessage) -> u32 {
 }
 
 /// Takes a route from a message, unless it is of a kind that we never make.
-fn decode(message: &RouteMessage, devices: &Devices) -> Option<(RouteKey, Route)> {
+pub fn decode(message: &RouteMessage, devices: &Devices) -> Option<(RouteKey, Route)> {
     let length = message.header.destination_prefix_length;
     let mut prefix = match message.header.address_family {
         AddressFamily::Inet => IpNet::V4(Ipv4Net::new([0, 0, 0, 0].into(), length).ok()?),
