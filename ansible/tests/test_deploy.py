@@ -171,5 +171,25 @@ class Reading(unittest.TestCase):
         self.assertEqual(dict(_read_files(said)), {"/etc/a": File("x\ny\n"), "/etc/b c": File("", 0o600)})
 
 
+class InterfaceIds(unittest.TestCase):
+    def there(self, router):
+        return router.there[CONFIG].text
+
+    def test_what_a_link_is_called_stays(self):
+        router = FakeRouter()
+        run(router)
+        self.assertNotIn("interface_id", self.there(router))
+        router.there[CONFIG] = File(self.there(router).replace("\toption host_id '3'\n", "\toption host_id '3'\n\toption interface_id '9'\n"))
+        run(router, change=lambda variables: variables["r1"].update(dlan_domain="elsewhere"))
+        self.assertEqual(self.there(router).count("option interface_id '9'"), 1)
+
+    def test_a_number_that_another_link_has_by_its_neighbor_is_left_to_that(self):
+        router = FakeRouter()
+        run(router)
+        router.there[CONFIG] = File(self.there(router).replace("\toption host_id '3'\n", "\toption host_id '3'\n\toption interface_id '2'\n"))
+        run(router, change=lambda variables: variables["r1"].update(dlan_domain="elsewhere"))
+        self.assertNotIn("interface_id", self.there(router))
+
+
 if __name__ == "__main__":
     unittest.main()

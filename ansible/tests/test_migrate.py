@@ -5,9 +5,11 @@ import pathlib
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 import support
 from dlan_controller import checks, deploy, migrate, openwrt, uci
+from dlan_controller.router import Router, Said
 
 PREDECESSOR = """
 config interface 'loopback'
@@ -61,7 +63,7 @@ class Script(unittest.TestCase):
             directory.mkdir()
             (directory / "dlan").write_text("the configuration\n")
             says = lambda text: f"echo {text} >> {log}"  # noqa: E731
-            commands = migrate.Commands("wg0", says("stopped"), says("started again"), f"{remove} >> {log}")
+            commands = migrate.Commands("wg0", says("stopped"), says("released"), says("started again"), f"{remove} >> {log}")
             orders = deploy.Orders(confirm_seconds=2, start_command=says("service"))
             config = pathlib.Path(root, "etc/config/dlan")
             text = migrate.script_text(str(program), commands, orders, (), str(directory), str(config))
@@ -75,7 +77,8 @@ class Script(unittest.TestCase):
 
     def test_confirmed_the_service_takes_over_and_the_predecessor_goes(self):
         said, has_config, left = self.run_script("confirmed")
-        self.assertEqual(said[0], "stopped")
+        # Devices and routes are taken over between the end of BIRD and what lets go of the rest.
+        self.assertEqual(said[:3], ["stopped", "--config /run/dlan take-over", "released"])
         self.assertEqual(said[-2:], ["service", "removed"])
         self.assertTrue(has_config)
         self.assertIn("kept.0", left)
@@ -93,6 +96,23 @@ class Script(unittest.TestCase):
                 self.assertEqual(said[-1], "started again")
                 self.assertFalse(has_config)
                 self.assertIn("returned", left)
+
+
+class Numbers(unittest.TestCase):
+    def test_links_are_called_as_bird_called_them_by_their_place_in_the_inventory(self):
+        routers = checks.read_mesh(support.inventory("three")).routers
+        neighbors = [routers[name].host_id for name in routers["r1"].links]
+        for said, expected in (
+            ("vx0 12\nvx1 9\n", dict(zip(neighbors, ("12", "9")))),
+            ("vx0 70000\nvx1 9\n", {neighbors[1]: "9"}),
+            ("", {}),
+        ):
+            shell = mock.Mock()
+            shell.run.return_value = Said(0, said, "")
+            router = Router(shell)
+            migration = migrate.Migration(routers, "r1", router, deploy.Orders(), migrate.Commands())
+            with self.subTest(said=said):
+                self.assertEqual(migration._numbers(), expected)
 
 
 class LeftBehind(unittest.TestCase):

@@ -143,7 +143,7 @@ class ActionModule(ActionBase):
 
     def _do_migrate(self) -> Dict[str, Any]:
         mesh = self._good_mesh()
-        given = [self._variable(f"dlan_predecessor_{name}", "") for name in ("device", "stop", "start", "remove")]
+        given = [self._variable(f"dlan_predecessor_{name}", "") for name in ("device", "stop", "release", "start", "remove")]
         pause = int(self._variable("dlan_migration_pause", migrate.Commands.pause))
         commands = migrate.commands_of(given, pause)
         name, router = self.vars["inventory_hostname"], self._router()

@@ -66,6 +66,8 @@ class Deployment:
 
     def __init__(self, mesh: Mapping[str, model.Router], name: str, router: Router, orders: Orders):
         self.mesh, self.me, self.router, self.orders = mesh, mesh[name], router, orders
+        # What the predecessor called the links, by the neighbors' host ids.
+        self.interface_ids: Mapping[int, str] = {}
 
     def run(self) -> Outcome:
         """Does it, or says in check mode what it would do."""
@@ -107,7 +109,8 @@ class Deployment:
                 before = there[package]
                 files[f"/etc/config/{package}"] = File(text, before.mode if before else 0o644)
         paths, needed = self._place_secrets(found)
-        target = Target(found.is_openwrt, networks, self._keys(found), paths)
+        numbers = self._interface_ids(found)
+        target = Target(found.is_openwrt, networks, self._keys(found), paths, numbers)
         config = translate(self.me, self.mesh, target)
         before = found.files.get(CONFIG)
         if before is None or before.text != config:
@@ -143,6 +146,18 @@ class Deployment:
             # The router's own key stays where it is, also behind one of the inventory's.
             paths["wg.key"] = key_file(found.files.get(CONFIG))
         return paths, needed
+
+    def _interface_ids(self, found: Found) -> Dict[int, str]:
+        """What OSPF calls the links: as it is, for another number is another link to the neighbor. One that is a link's own by its
+        neighbor's host id is left to that."""
+        numbers = {}
+        before = found.files.get(CONFIG)
+        for section in uci.parse(before.text) if before else []:
+            if section.kind == "link" and section.text("interface_id") and section.text("host_id").isdigit():
+                numbers[int(section.text("host_id"))] = section.text("interface_id")
+        numbers.update(self.interface_ids)
+        implied = {str(self.mesh[peer].host_id) for peer in self.me.links if self.mesh[peer].host_id not in numbers}
+        return {host: number for host, number in numbers.items() if number not in implied}
 
     def _keys(self, found: Found) -> Dict[str, str]:
         """Public keys: the inventory's, what the routers said, or what this router has of a neighbor already."""

@@ -1,8 +1,9 @@
 """Takes one router of a running mesh over from the predecessor, inside a window of its own.
 
-The kernel has one VXLAN device for a number and one WireGuard device for a port, so the predecessor's go before dlan's come.
-A script on the router does it, for the way to the router may be among what goes: unless it is confirmed in time, over a
-connection opened since and with the neighbors there, it takes dlan away and starts the predecessor again. Nothing of the
+The kernel has one VXLAN device for a number and one WireGuard device for a port, so the predecessor's become dlan's, with the
+routes that BIRD left over them: packets pass meanwhile. What cannot be taken over goes before dlan's comes. A script on the
+router does it, for the way to the router may be among it: unless it is confirmed in time, over a connection opened since and with
+the neighbors there, it takes dlan away and starts the predecessor again. Nothing of the
 predecessor's files changes before it is confirmed, and dlan's configuration is not in its place: a router that loses power in
 the window boots as it was.
 """
@@ -23,11 +24,10 @@ GUARD = 30200
 # How long the script may take to do what it is told at the end.
 END_SECONDS = 90
 
+# A BIRD that is asked to end takes its routes along.
 _STOP = """killall -9 bird 2>/dev/null
-[ ! -x /etc/init.d/bird ] || /etc/init.d/bird stop
-for device in /sys/class/net/vx[0-9]* /sys/class/net/wg0; do
-	[ -e "$device" ] || continue
-	name=${device##*/}
+[ ! -x /etc/init.d/bird ] || /etc/init.d/bird stop"""
+_RELEASE = """for name in wg0 $(uci -q show network | sed -n 's/^network\\.\\(vx[0-9]*\\)=interface$/\\1/p'); do
 	ifdown "$name" 2>/dev/null
 	ip link del "$name" 2>/dev/null
 done"""
@@ -46,6 +46,10 @@ guard add 2>/dev/null
 trap 'guard del 2>/dev/null' EXIT
 (
 {stop}
+)
+{program} --config {directory}/dlan take-over
+(
+{release}
 )
 {program} --config {directory}/dlan agent >>agent.log 2>&1 &
 agent=$!
@@ -73,14 +77,16 @@ touch returned
 
 @dataclass
 class Commands:
-    """What ends the predecessor on a router, starts it again, and takes it away for good."""
+    """What ends the predecessor's routing on a router, has the system let go of its links, starts it again, and takes it away for
+    good."""
 
     device: str = "wg0"
     stop: str = _STOP
+    release: str = _RELEASE
     start: str = _START
     remove: str = _REMOVE
     # How long a router that was taken over is let be, in seconds.
-    pause: int = 30
+    pause: int = 5
 
 
 class Migration:
@@ -100,6 +106,7 @@ class Migration:
         if not self.me.private_key:
             raise RouterError("dlan_wg_privkey is not set: the neighbors know this router by the key that it has")
         found = self.deployment.look()
+        self.deployment.interface_ids = self._numbers()
         wanted = self.deployment.want(found)
         if self.orders.check_mode:
             return deploy.Outcome(True, "would be taken over from the predecessor", [])
@@ -109,10 +116,19 @@ class Migration:
         # The way there may be another one now.
         self._quietly(self.router.shell.reset)
         self._finish(expected)
-        # What stood still meanwhile comes again in longer and longer intervals; it is to get on before the next router's turn.
+        # What was lost meanwhile is to come again before the next router's turn.
         time.sleep(self.pause)
         names = ", ".join(sorted(it.inventory_name for it in self.mesh.values() if it.host_id in expected)) or "nobody"
         return deploy.Outcome(True, f"taken over from the predecessor; neighbors: {names}", [])
+
+    def _numbers(self) -> "dict[int, str]":
+        """What BIRD calls the links: the numbers of their devices, vx0 that of the first neighbor of the inventory. A neighbor that
+        hears another number takes the link for another one."""
+        said = self.router.shell.run('cd /sys/class/net && for d in vx[0-9]*; do echo "$d $(cat "$d/ifindex")"; done').out
+        numbers = dict(line.split() for line in said.splitlines() if len(line.split()) == 2)
+        links = enumerate(self.me.links)
+        found = {self.mesh[peer].host_id: numbers.get(f"vx{position}", "") for position, peer in links}
+        return {host: number for host, number in found.items() if number.isdigit() and int(number) <= 65535}
 
     def _reachable(self) -> "set[int]":
         """The neighbors that answer through the predecessor's WireGuard."""
@@ -195,6 +211,7 @@ def script_text(
         config=config,
         config_directory=config.rpartition("/")[0],
         stop=commands.stop,
+        release=commands.release,
         start=commands.start,
         remove=commands.remove or "true",
         start_agent=orders.start_command or Router.START,
@@ -205,5 +222,5 @@ def script_text(
 def commands_of(values: List[str], pause: int) -> Commands:
     """The commands with those replaced that are given."""
     usual = Commands()
-    device, stop, start, remove = (given or default for given, default in zip(values, (usual.device, usual.stop, usual.start, usual.remove)))
-    return Commands(device, stop, start, remove, pause)
+    defaults = (usual.device, usual.stop, usual.release, usual.start, usual.remove)
+    return Commands(*(given or default for given, default in zip(values, defaults)), pause)

@@ -30,6 +30,8 @@ class Target:
     keys: Mapping[str, str] = field(default_factory=dict)
     # Where secrets are, where that is not where they usually are; `wg.key` also where the router's own key is.
     paths: Mapping[str, str] = field(default_factory=dict)
+    # What OSPF calls the links where that is not the neighbor's host id, by that.
+    interface_ids: Mapping[int, str] = field(default_factory=dict)
 
 
 def secrets(router: Router, routers: Mapping[str, Router]) -> Dict[str, str]:
@@ -67,7 +69,10 @@ def translate(router: Router, routers: Mapping[str, Router], target: Target) -> 
     for peer, link in sorted(router.links.items(), key=lambda item: routers[item[0]].host_id):
         other = routers[peer]
         if peer in target.keys:
-            sections.append(_link(link, other, target.keys[peer], path(f"wg-{other.host_id}.psk")))
+            section = _link(link, other, target.keys[peer], path(f"wg-{other.host_id}.psk"))
+            if other.host_id in target.interface_ids:
+                section.options["interface_id"] = target.interface_ids[other.host_id]
+            sections.append(section)
     if router.upstream_dns:
         sections.append(_section("names", "names", upstream=list(router.upstream_dns)))
     sections += _records(router)
