@@ -13,7 +13,12 @@ pub type Peers = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Says something to a router's device, and returns what it answers.
 pub fn tell(router: &Node, request: &str) -> Result<String, LabError> {
-    let path = router.path("/run/dlan/wireguard/dlan-wg.sock");
+    tell_device(router, "dlan-wg", request)
+}
+
+/// Says something to an embedded device of a router.
+pub fn tell_device(router: &Node, device: &str, request: &str) -> Result<String, LabError> {
+    let path = router.path(&format!("/run/dlan/wireguard/{device}.sock"));
     let told = UnixStream::connect(&path).and_then(|mut stream| {
         stream.write_all(request.as_bytes())?;
         stream.shutdown(Shutdown::Write)?;

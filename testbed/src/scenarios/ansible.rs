@@ -1,5 +1,6 @@
 //! The role rolls a mesh out from an inventory of its predecessor, over ssh, router by router.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,24 +31,38 @@ const MIDDLE: &str = "r2";
 /// Where the role lies.
 const ROLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ansible");
 /// What is put aside of a router while the role has it.
-const KEPT: &str = "/etc/dlan.kept";
+pub(super) const KEPT: &str = "/etc/dlan.kept";
 
 fn playbook(stage: &mut Stage) -> Result<(), LabError> {
     let operator = Operator::new(stage)?;
-    let names: Vec<String> = stage.lab.topology.routers.iter().map(|router| router.name.clone()).collect();
-    let mut configs = Vec::new();
-    for name in &names {
-        configs.push((name.clone(), stage.lab.read_config(name)?));
-        make_fresh(stage, name)?;
-        ssh::open(stage.lab.node(name)?, &operator.node)?;
-    }
+    let configs = borrow_routers(stage, &operator)?;
     let result = operator.key().and_then(|()| roll_out(stage, &operator));
+    give_back(stage, &operator, &configs)?;
+    result
+}
+
+/// Makes all routers ones on which dlan never ran and into which the operator can log in; returns their configurations.
+pub(super) fn borrow_routers(stage: &Stage, operator: &Operator) -> Result<Vec<(String, String)>, LabError> {
+    let mut configs = Vec::new();
+    for router in &stage.lab.topology.routers {
+        configs.push((router.name.clone(), stage.lab.read_config(&router.name)?));
+        make_fresh(stage, &router.name)?;
+        ssh::open(stage.lab.node(&router.name)?, &operator.node)?;
+    }
+    Ok(configs)
+}
+
+/// Makes the routers what they were, and waits until the mesh is whole.
+pub(super) fn give_back(
+    stage: &Stage,
+    operator: &Operator,
+    configs: &[(String, String)],
+) -> Result<(), LabError> {
     operator.end();
     for (name, config) in configs {
-        ssh::close(stage.lab.node(&name)?)?;
-        bring_back(stage, &name, &config)?;
+        ssh::close(stage.lab.node(name)?)?;
+        bring_back(stage, name, config)?;
     }
-    result?;
     stage.lab.wait_for_adjacencies(LIMIT)?;
     stage.lab.wait_for_routes(LIMIT)
 }
@@ -71,7 +86,7 @@ fn roll_out(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
 
 /// No router is touched by an inventory that is refused, nor by one that is only looked at.
 fn refuse_bad(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
-    let bad = Inventory { more: "dlan_loopback_subnet_ipv4: 10.1.1.0/33", ..Inventory::default() };
+    let bad = Inventory::default().with("dlan_loopback_subnet_ipv4: 10.1.1.0/33");
     let run = operator.plays("deploy", &bad, &[])?;
     let is_named = run.said.contains("r1: dlan_loopback_subnet_ipv4: '10.1.1.0/33' is not an IPv4 network");
     claim(!run.succeeded && is_named, || format!("a bad inventory is not refused:\n{}", run.said))?;
@@ -118,7 +133,7 @@ fn cut_off(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     let names = ["r1", MIDDLE, "r3"];
     let before = configs(stage, &names)?;
     // Another domain is another configuration for everybody.
-    let inventory = Inventory { more: "dlan_domain: elsewhere", cost: 77 };
+    let inventory = Inventory { cost: 77, ..Inventory::default() }.with("dlan_domain: elsewhere");
     let mut child = operator.command("deploy", &inventory, &["-e", "dlan_confirm_time=30s"])?;
     child.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
     let mut child = child.spawn().map_err(|source| LabError::Node {
@@ -196,30 +211,40 @@ fn bring_back(stage: &Stage, name: &str, config: &str) -> Result<(), LabError> {
 }
 
 /// What an inventory says besides what follows from the topology.
-struct Inventory {
-    /// A variable of every router, if there is one to say.
-    more: &'static str,
+pub(super) struct Inventory {
+    /// Lines with variables of every router.
+    pub(super) every: Vec<String>,
+    /// A line with a variable of one router, by its name.
+    pub(super) own: BTreeMap<String, String>,
     /// The cost of r2's link to r1.
     cost: u16,
 }
 
 impl Default for Inventory {
     fn default() -> Self {
-        Self { more: "dlan_domain: lan", cost: 10 }
+        Self { every: Vec::new(), own: BTreeMap::new(), cost: 10 }
+    }
+}
+
+impl Inventory {
+    /// Adds a variable of every router.
+    fn with(mut self, line: &str) -> Self {
+        self.every.push(line.to_owned());
+        self
     }
 }
 
 /// What became of a playbook.
-struct Run {
-    succeeded: bool,
+pub(super) struct Run {
+    pub(super) succeeded: bool,
     /// `changed=` by router.
-    changed: std::collections::BTreeMap<String, u64>,
-    said: String,
+    pub(super) changed: BTreeMap<String, u64>,
+    pub(super) said: String,
     seconds: u64,
 }
 
 /// Who rolls out, at the internet.
-struct Operator {
+pub(super) struct Operator {
     node: Node,
     routers: Vec<Router>,
     /// What starts an agent on any of them.
@@ -229,7 +254,7 @@ struct Operator {
 }
 
 impl Operator {
-    fn new(stage: &Stage) -> Result<Self, LabError> {
+    pub(super) fn new(stage: &Stage) -> Result<Self, LabError> {
         let node = stage.lab.node(INTERNET)?.clone();
         let home = "/run/ansible";
         let path = node.path(home);
@@ -239,12 +264,17 @@ impl Operator {
     }
 
     /// Makes the key that ansible logs in with.
-    fn key(&self) -> Result<(), LabError> {
+    pub(super) fn key(&self) -> Result<(), LabError> {
         ssh::openssh_key(&self.node).map(drop)
     }
 
     /// Runs a playbook to its end.
-    fn plays(&self, playbook: &str, inventory: &Inventory, arguments: &[&str]) -> Result<Run, LabError> {
+    pub(super) fn plays(
+        &self,
+        playbook: &str,
+        inventory: &Inventory,
+        arguments: &[&str],
+    ) -> Result<Run, LabError> {
         let begun = std::time::Instant::now();
         let output = command::output(&mut self.command(playbook, inventory, arguments)?, "")?;
         let said =
@@ -305,7 +335,9 @@ impl Operator {
         line(format!("    dlan_start_command: \"{}\"", self.start_command));
         line("    dlan_ospf_psk: a secret of the lab".to_owned());
         line("    dlan_wg_psk: BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".to_owned());
-        line(format!("    {}", wanted.more));
+        for variable in &wanted.every {
+            line(format!("    {variable}"));
+        }
         line("  hosts:".to_owned());
         for (index, router) in self.routers.iter().enumerate() {
             line(format!("    {}:", router.name));
@@ -315,6 +347,9 @@ impl Operator {
             line(format!("      dlan_lan_interfaces_configuration:\n        {LAN}:"));
             line(format!("          subnet_ipv4: {}", router.lan_ipv4.trunc()));
             line(format!("          subnet_ipv6: {}", router.lan_ipv6.trunc()));
+            if let Some(variable) = wanted.own.get(&router.name) {
+                line(format!("      {variable}"));
+            }
             line("      dlan_links:".to_owned());
             // A chain: each calls those before and behind it.
             let around = [index.checked_sub(1), index.checked_add(1)];
@@ -331,7 +366,7 @@ impl Operator {
     }
 }
 
-fn wan_address(router: &Router) -> String {
+pub(super) fn wan_address(router: &Router) -> String {
     router.wan_ipv4.split('/').next().unwrap_or_default().to_owned()
 }
 

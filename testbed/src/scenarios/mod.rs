@@ -19,6 +19,7 @@ mod logins;
 pub mod machines;
 mod maintenance;
 mod many;
+mod migration;
 mod mixed;
 mod names;
 mod nat64;
@@ -109,6 +110,7 @@ pub fn all() -> Vec<Scenario> {
         logins::SCENARIOS,
         drift::SCENARIOS,
         many::SCENARIOS,
+        migration::SCENARIOS,
         mixed::SCENARIOS,
         names::SCENARIOS,
         nat64::SCENARIOS,
