@@ -8,6 +8,10 @@ use ospf_lite::time::Instant;
 const HINT_DELAY: Duration = Duration::from_millis(200);
 /// How long a hint waits that does not hurry: what the kernel does with a device that goes comes with others.
 const LATE_HINT_DELAY: Duration = Duration::from_millis(1500);
+/// How often that doubles while such hints go on and on, as where links flap: what they come to is known without a look.
+const LATE_DOUBLINGS_MAX: u32 = 3;
+/// After so long without a look the next hint that does not hurry waits no longer than the first.
+const LATE_FORGOTTEN: Duration = Duration::from_secs(30);
 /// The least time between two looks for the sake of hints.
 const LOOK_SPACING: Duration = Duration::from_millis(800);
 /// The wait after the first failure; it doubles with each further one.
@@ -22,6 +26,9 @@ pub struct Pace {
     last_look: Option<Instant>,
     retry_at: Option<Instant>,
     failures: u32,
+    /// How many looks one after the other were for hints that did not hurry.
+    lates: u32,
+    is_late: bool,
 }
 
 impl Pace {
@@ -29,11 +36,19 @@ impl Pace {
     pub fn handle_hint(&mut self, now: Instant) {
         let spaced = self.last_look.map_or(now, |last| last + LOOK_SPACING);
         self.look_by((now + HINT_DELAY).max(spaced));
+        self.is_late = false;
     }
 
     /// Takes word that something changed that does not hurry.
     pub fn handle_late_hint(&mut self, now: Instant) {
-        self.look_by(now + LATE_HINT_DELAY);
+        if self.last_look.is_none_or(|last| now >= last + LATE_FORGOTTEN) {
+            self.lates = 0;
+        }
+        let due = now + LATE_HINT_DELAY * 2_u32.pow(self.lates.min(LATE_DOUBLINGS_MAX));
+        if self.look_at.is_none_or(|at| due < at) {
+            self.look_by(due);
+            self.is_late = true;
+        }
     }
 
     fn look_by(&mut self, due: Instant) {
@@ -43,6 +58,7 @@ impl Pace {
     /// Takes that a look was had: the next is due after the drift interval.
     pub fn handle_observed(&mut self, now: Instant, drift_interval: Duration) {
         self.last_look = Some(now);
+        self.lates = if std::mem::take(&mut self.is_late) { self.lates.saturating_add(1) } else { 0 };
         self.look_at = (!drift_interval.is_zero()).then(|| now + drift_interval);
     }
 
