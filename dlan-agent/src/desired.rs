@@ -12,6 +12,7 @@ use vxlan::wireguard::{Peer, WIREGUARD_ALIAS, WireGuardLink};
 
 use crate::addressing::{self, AddressingError, LinkAddressing, NAT64_DEVICE, RouterAddresses};
 use crate::config::{Config, DeviceSource, LanConfig, LinkConfig, MeshConfig, WanConfig};
+use crate::learned::Learned;
 use crate::names::domain::DomainName;
 use crate::next_hops::{self, Assigned, Make, Ways};
 use crate::render::{dnsmasq, iproute2, nftables, nginx, tayga, uci};
@@ -34,7 +35,7 @@ use crate::zones::{self, FarZones, ZoneSets};
 pub struct RoutingInput {
     /// Where to send to each prefix of either family; this router's own prefixes are left out. Prefixes with the same ways
     /// share them: there are few, however many the prefixes.
-    pub routes: BTreeMap<IpNet, Arc<Ways>>,
+    pub routes: Learned,
     /// Prefixes to which nothing may ever go by the WAN, whether there is a route or not.
     pub learned: BTreeSet<IpNet>,
     /// What is known of the zones of other routers' prefixes.
@@ -70,7 +71,9 @@ pub fn desired(
     let learned = learned_ways(mesh, routing, &devices);
     let make = Make { protocol: mesh.route_protocol, has_standbys: facts.has_standbys };
     let Assigned { objects, groups } = next_hops::assign(make, &learned, standing);
-    routes.extend(learned_routes(mesh, groups)?);
+    let groups = groups.into_iter().map(|(key, group)| (key, Some(group)));
+    let learned = learned_routes(mesh, groups)?.into_iter();
+    routes.extend(learned.filter_map(|(key, route)| Some((key, route?))));
     let addresses = addresses(config, facts)?;
     let own_addresses = addresses.iter().map(|own| own.address.addr()).chain(facts.addresses.iter().copied());
     let own_addresses: BTreeSet<IpAddr> = own_addresses.collect();
@@ -219,6 +222,11 @@ fn guarded_prefixes(config: &Config, sides: Sides<'_>, routing: &RoutingInput) -
         .collect()
 }
 
+/// Returns the prefixes that must never be reached by the WAN, whatever is learned.
+pub fn guarded_anyway(config: &Config, sides: Sides<'_>) -> BTreeSet<IpNet> {
+    guarded_prefixes(config, sides, &RoutingInput::default())
+}
+
 /// Returns the prefix that this router translates to IPv4.
 pub fn translated_prefix(config: &Config, facts: &Facts) -> Option<Ipv6Net> {
     config.nat64.as_ref().filter(|_| facts.tayga.is_some()).map(|_| config.names.dns64_prefix)
@@ -277,14 +285,16 @@ fn learned_ways(
     learned.collect()
 }
 
-fn learned_routes(
+/// Returns the learned routes by these groups; none by none.
+pub fn learned_routes(
     mesh: &MeshConfig,
-    groups: BTreeMap<RouteKey, NextHopId>,
-) -> Result<Vec<(RouteKey, Route)>, AddressingError> {
+    groups: impl IntoIterator<Item = (RouteKey, Option<NextHopId>)>,
+) -> Result<Vec<(RouteKey, Option<Route>)>, AddressingError> {
     let identity = addressing::loopback(mesh, mesh.host_id)?;
-    let route = |(key, group): (RouteKey, NextHopId)| {
-        let action = RouteAction::Group { group, source: Some(source_for(&key.prefix, identity)) };
-        (key, Route { protocol: mesh.route_protocol, action })
+    let route = |(key, group): (RouteKey, Option<NextHopId>)| {
+        let source = Some(source_for(&key.prefix, identity));
+        let action = group.map(|group| RouteAction::Group { group, source });
+        (key, action.map(|action| Route { protocol: mesh.route_protocol, action }))
     };
     Ok(groups.into_iter().map(route).collect())
 }
@@ -294,7 +304,8 @@ fn unicast(mesh: &MeshConfig, next_hops: BTreeSet<RouteHop>, source: IpAddr) -> 
     Route { protocol: mesh.route_protocol, action }
 }
 
-fn unreachable_route(mesh: &MeshConfig, prefix: IpNet) -> (RouteKey, Route) {
+/// Returns the route that keeps a prefix from the WAN where there is no other.
+pub fn unreachable_route(mesh: &MeshConfig, prefix: IpNet) -> (RouteKey, Route) {
     let key = RouteKey { table: mesh.route_table, prefix, metric: METRIC_UNREACHABLE };
     (key, Route { protocol: mesh.route_protocol, action: RouteAction::Unreachable })
 }

@@ -21,6 +21,7 @@ pub mod desired;
 pub mod drain;
 pub mod endpoints;
 pub mod init;
+pub mod learned;
 pub mod leases;
 pub mod lock;
 pub mod logging;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use vxlan::link::LinkName;
 
+use crate::learned::Learned;
 use crate::state::State;
 use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
 use crate::state::route::{RouteHop, RouteKey};
@@ -58,31 +58,66 @@ pub struct Make {
 /// given their ways in place; the others move to another one. So when all routes of a group get other ways, which is what
 /// the loss of a neighbor comes to, the group changes and no route does.
 pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Arc<Ways>>, standing: &State) -> Assigned {
-    let ids = Ids { standing, next: NextHopId::FIRST };
-    let claimed = BTreeSet::new();
-    let mut assigning =
-        Assigning { make, ids, ways: BTreeMap::new(), claimed, assigned: Assigned::default() };
-    let mut classes: BTreeMap<&Ways, Vec<RouteKey>> = BTreeMap::new();
+    let stands = |key: &RouteKey| group_of(key, (make, standing));
+    let mut alike: BTreeMap<(&Ways, Option<NextHopId>), usize> = BTreeMap::new();
     for (key, ways) in wanted {
-        classes.entry(ways).or_default().push(*key);
+        *alike.entry((ways, stands(key))).or_default() += 1;
+    }
+    let alike: Vec<Alike<'_>> =
+        alike.into_iter().map(|((ways, stands), routes)| Alike { ways, stands, routes }).collect();
+    let (objects, groups) = assign_alike(make, &alike, &standing.next_hops);
+    let by_alike: BTreeMap<(&Ways, Option<NextHopId>), NextHopId> =
+        alike.iter().zip(groups).map(|(alike, group)| ((alike.ways, alike.stands), group)).collect();
+    let group = |(key, ways): (&RouteKey, &Arc<Ways>)| Some((*key, *by_alike.get(&(&**ways, stands(key)))?));
+    Assigned { objects, groups: wanted.iter().filter_map(group).collect() }
+}
+
+/// Routes with the same ways that stand by the same group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alike<'a> {
+    /// The ways that they are to lead.
+    pub ways: &'a Ways,
+    /// The group that they stand by, if it can be given other ways in place.
+    pub stands: Option<NextHopId>,
+    /// How many they are.
+    pub routes: usize,
+}
+
+/// Does the same as [`assign`] without a look at each route: returns the objects, and the group of each of `wanted`. The
+/// objects that stand are `standing`.
+pub fn assign_alike(
+    make: Make,
+    wanted: &[Alike<'_>],
+    standing: &BTreeMap<NextHopId, NextHop>,
+) -> (BTreeMap<NextHopId, NextHop>, Vec<NextHopId>) {
+    let ids = Ids { standing, next: NextHopId::FIRST };
+    let (ways, objects, claimed) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let mut assigning = Assigning { make, ids, ways, claimed, objects };
+    let mut classes: BTreeMap<&Ways, Vec<(Option<NextHopId>, usize)>> = BTreeMap::new();
+    for alike in wanted {
+        classes.entry(alike.ways).or_default().push((alike.stands, alike.routes));
     }
     for ways in classes.keys() {
         for hop in ways.hops.iter().chain(&ways.alternate) {
             assigning.enter_way(hop);
         }
     }
-    let claims = Claims::of(&classes, (make, standing));
+    let claims = Claims::of(&classes);
     assigning.claimed = claims.owners.keys().copied().collect();
-    for (place, (ways, keys)) in classes.iter().enumerate() {
-        assigning.enter_class(ways, keys, claims.owned_by(place, &assigning.group(ways), standing));
+    let mut groups = BTreeMap::new();
+    for (place, (ways, standing_by)) in classes.iter().enumerate() {
+        let owned = claims.owned_by(place, &assigning.group(ways), standing);
+        for (stands, group) in assigning.enter_class(ways, standing_by, owned) {
+            groups.insert((*ways, stands), group);
+        }
     }
-    assigning.assigned
+    let groups = wanted.iter().filter_map(|alike| groups.get(&(alike.ways, alike.stands)).copied());
+    (std::mem::take(&mut assigning.objects), groups.collect())
 }
 
 /// Returns the alternate of each group whose routes have one: a way that stands beside it.
-pub fn alternates(state: &State, routes: &BTreeMap<IpNet, Arc<Ways>>) -> BTreeMap<NextHopId, NextHopId> {
-    let ways: BTreeMap<&RouteHop, NextHopId> =
-        state.next_hops.iter().filter_map(|(id, object)| Some((object.way()?, *id))).collect();
+pub fn alternates(state: &State, routes: &Learned) -> BTreeMap<NextHopId, NextHopId> {
+    let ways = ways_of(&state.next_hops);
     let mut alternates = BTreeMap::new();
     for (key, route) in state.routes.iter().filter(|(key, _)| key.is_learned()) {
         let alternate = routes.get(&key.prefix).and_then(|ways| ways.alternate.as_ref());
@@ -95,15 +130,20 @@ pub fn alternates(state: &State, routes: &BTreeMap<IpNet, Arc<Ways>>) -> BTreeMa
     alternates
 }
 
+/// Returns the object of each way.
+pub fn ways_of(objects: &BTreeMap<NextHopId, NextHop>) -> BTreeMap<&RouteHop, NextHopId> {
+    objects.iter().filter_map(|(id, object)| Some((object.way()?, *id))).collect()
+}
+
 /// Numbers that nothing of ours has.
 struct Ids<'a> {
-    standing: &'a State,
+    standing: &'a BTreeMap<NextHopId, NextHop>,
     next: NextHopId,
 }
 
 impl Ids<'_> {
     fn take(&mut self) -> NextHopId {
-        while self.standing.next_hops.contains_key(&self.next) {
+        while self.standing.contains_key(&self.next) {
             self.next.0 = self.next.0.wrapping_add(1);
         }
         let taken = self.next;
@@ -128,11 +168,12 @@ struct Owned {
 }
 
 impl Claims {
-    fn of(classes: &BTreeMap<&Ways, Vec<RouteKey>>, (make, standing): (Make, &State)) -> Self {
+    fn of(classes: &BTreeMap<&Ways, Vec<(Option<NextHopId>, usize)>>) -> Self {
         let mut counts: BTreeMap<NextHopId, BTreeMap<usize, usize>> = BTreeMap::new();
-        for (place, keys) in classes.values().enumerate() {
-            for group in keys.iter().filter_map(|key| group_of(key, (make, standing))) {
-                *counts.entry(group).or_default().entry(place).or_default() += 1;
+        for (place, standing_by) in classes.values().enumerate() {
+            for (group, routes) in standing_by.iter().filter_map(|(group, routes)| Some(((*group)?, routes)))
+            {
+                *counts.entry(group).or_default().entry(place).or_default() += routes;
             }
         }
         let owner = |places: &BTreeMap<usize, usize>| {
@@ -144,11 +185,11 @@ impl Claims {
     }
 
     /// Returns the groups that a class keeps, the one that further routes join first.
-    fn owned_by(&self, place: usize, wanted: &Group, standing: &State) -> Vec<Owned> {
+    fn owned_by(&self, place: usize, wanted: &Group, standing: &BTreeMap<NextHopId, NextHop>) -> Vec<Owned> {
         let owned = self.owners.iter().filter(|(_, (owner, ..))| *owner == place);
         let mut owned: Vec<Owned> = owned
             .map(|(group, (_, routes, is_shared))| {
-                let stands = standing.next_hops.get(group).and_then(NextHop::group);
+                let stands = standing.get(group).and_then(NextHop::group);
                 Owned { group: *group, routes: *routes, is_late: *is_shared && stands != Some(wanted) }
             })
             .collect();
@@ -169,7 +210,8 @@ fn group_of(key: &RouteKey, (make, standing): (Make, &State)) -> Option<NextHopI
 }
 
 impl Make {
-    fn buckets(self) -> u16 {
+    /// Returns among how many buckets the ways of a group share.
+    pub const fn buckets(self) -> u16 {
         if self.has_standbys { Group::BUCKETS } else { 0 }
     }
 }
@@ -180,7 +222,8 @@ struct Assigning<'a> {
     ways: BTreeMap<RouteHop, NextHopId>,
     /// The groups that some route stands by.
     claimed: BTreeSet<NextHopId>,
-    assigned: Assigned,
+    /// The objects to have.
+    objects: BTreeMap<NextHopId, NextHop>,
 }
 
 impl Assigning<'_> {
@@ -189,11 +232,11 @@ impl Assigning<'_> {
             return;
         }
         let object = NextHop { protocol: self.make.protocol, target: NextHopTarget::Way(hop.clone()) };
-        let mut standing = self.ids.standing.next_hops.iter();
+        let mut standing = self.ids.standing.iter();
         let stands = standing.find(|(_, stands)| **stands == object).map(|(id, _)| *id);
         let id = stands.unwrap_or_else(|| self.ids.take());
         self.ways.insert(hop.clone(), id);
-        self.assigned.objects.insert(id, object);
+        self.objects.insert(id, object);
     }
 
     fn group(&self, ways: &Ways) -> Group {
@@ -208,28 +251,34 @@ impl Assigning<'_> {
 
     /// Returns a standing group of these ways that no route has.
     fn idle(&self, wanted: &Group) -> Option<NextHopId> {
-        let mut standing = self.ids.standing.next_hops.iter();
-        let is_idle = |id: &NextHopId| !self.claimed.contains(id) && !self.assigned.objects.contains_key(id);
+        let mut standing = self.ids.standing.iter();
+        let is_idle = |id: &NextHopId| !self.claimed.contains(id) && !self.objects.contains_key(id);
         let is_same =
             |object: &NextHop| object.protocol == self.make.protocol && object.group() == Some(wanted);
         standing.find(|(id, object)| is_idle(id) && is_same(object)).map(|(id, _)| *id)
     }
 
-    fn enter_class(&mut self, ways: &Ways, keys: &[RouteKey], owned: Vec<Owned>) {
-        let standing = self.ids.standing;
+    /// Returns the group for those of the routes with these ways that stand by each.
+    fn enter_class(
+        &mut self,
+        ways: &Ways,
+        standing_by: &[(Option<NextHopId>, usize)],
+        owned: Vec<Owned>,
+    ) -> Vec<(Option<NextHopId>, NextHopId)> {
         let mut home = owned.first().filter(|first| !first.is_late).map(|first| first.group);
         let wanted = self.group(ways);
-        for key in keys {
-            let stands = group_of(key, (self.make, standing));
-            let kept = owned.iter().find(|owned| Some(owned.group) == stands).map(|owned| owned.group);
+        let mut groups = Vec::new();
+        for (stands, _) in standing_by {
+            let kept = owned.iter().find(|owned| Some(owned.group) == *stands).map(|owned| owned.group);
             let group = kept.or(home).or_else(|| self.idle(&wanted)).unwrap_or_else(|| self.ids.take());
             if kept.is_none() {
                 home = Some(group);
             }
-            self.assigned.groups.insert(*key, group);
+            groups.push((*stands, group));
             let target = || NextHopTarget::Group(wanted.clone());
             let object = || NextHop { protocol: self.make.protocol, target: target() };
-            self.assigned.objects.entry(group).or_insert_with(object);
+            self.objects.entry(group).or_insert_with(object);
         }
+        groups
     }
 }

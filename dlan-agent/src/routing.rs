@@ -12,12 +12,14 @@ use ospf_lite::config::{
 };
 use ospf_lite::driver::{BfdConfig, DeviceInterface};
 use ospf_lite::ids::{Family, InterfaceId, RouterId};
-use ospf_lite::io::{NextHop, Route};
+use ospf_lite::io::NextHop;
+use ospf_lite::ospf::route::RouteTable;
 use vxlan::link::LinkName;
 
 use crate::addressing::{self, AddressingError, LinkAddressing};
 use crate::config::{Config, LinkConfig, MeshConfig, OspfKeyConfig};
 use crate::desired::{self, RoutingInput};
+use crate::learned::Learned;
 use crate::next_hops::Ways;
 use crate::state::LOOPBACK_DEVICE;
 use crate::state::facts::Facts;
@@ -287,8 +289,8 @@ impl InterfaceFeed {
 /// The engines' routes, and what it takes to read them.
 #[derive(Debug, Clone, Default)]
 pub struct EngineRoutes {
-    /// The routes of both families.
-    pub routes: Vec<Route>,
+    /// The routes of both families, IPv6 first.
+    pub tables: [RouteTable; 2],
     /// The neighbors whose router information is in the database: dlan routers, which route IPv4 over IPv6 next hops.
     pub dlan_routers: BTreeSet<RouterId>,
     /// What routers say of the zones of their prefixes.
@@ -301,27 +303,31 @@ pub struct EngineRoutes {
 
 /// Returns the routes as the kernel shall have them; this router's own prefixes are left out.
 pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInput {
-    let mut routes: BTreeMap<IpNet, Arc<Ways>> = BTreeMap::new();
+    let mut routes = Learned::default();
     let mut known: BTreeSet<Arc<Ways>> = BTreeSet::new();
-    for route in &engine.routes {
+    for (family, table) in [Family::Ipv6, Family::Ipv4].into_iter().zip(&engine.tables) {
         let way = |hop: &NextHop| {
             let device = LinkName::new(feed.device(hop.interface)?).ok()?;
-            let via = gateway(&route.prefix, hop, &engine.dlan_routers)?;
+            let via = gateway(family, hop, &engine.dlan_routers)?;
             Some(RouteHop { device, via: Some(via) })
         };
-        let hops: BTreeSet<RouteHop> = route.next_hops.iter().filter_map(way).collect();
-        if !hops.is_empty() {
-            let alternate = route.alternate.as_ref().and_then(way);
-            let ways = Ways { hops, alternate };
+        let of = routes.of_mut(family);
+        of.places = Arc::clone(table.places());
+        for (id, route) in table.routes() {
+            let hops: BTreeSet<RouteHop> = route.next_hops.iter().filter_map(way).collect();
+            if hops.is_empty() {
+                continue;
+            }
+            let ways = Ways { hops, alternate: route.alternate.as_ref().and_then(way) };
             let ways = known.get(&ways).cloned().unwrap_or_else(|| {
                 let ways = Arc::new(ways);
                 known.insert(Arc::clone(&ways));
                 ways
             });
-            routes.insert(route.prefix, ways);
+            of.ways.insert(id, ways);
         }
     }
-    let claimed = zones::claimed(&engine.routes, &engine.zones);
+    let claimed = zones::claimed(&engine.tables, &engine.zones);
     RoutingInput {
         routes,
         learned: BTreeSet::new(),
@@ -331,10 +337,10 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
     }
 }
 
-/// Returns where to send packets for the prefix: to the neighbor's link-local address, or for IPv4 towards a router that is
+/// Returns where to send packets of a family: to the neighbor's link-local address, or for IPv4 towards a router that is
 /// not dlan to its IPv4 address. Nothing when such a router told none.
-pub fn gateway(prefix: &IpNet, hop: &NextHop, dlan_routers: &BTreeSet<RouterId>) -> Option<IpAddr> {
-    match family_of(prefix) {
+pub fn gateway(family: Family, hop: &NextHop, dlan_routers: &BTreeSet<RouterId>) -> Option<IpAddr> {
+    match family {
         Family::Ipv4 if !dlan_routers.contains(&hop.neighbor) => hop.ipv4.map(IpAddr::V4),
         Family::Ipv4 | Family::Ipv6 => Some(IpAddr::V6(hop.link_local)),
     }

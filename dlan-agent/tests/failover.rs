@@ -11,6 +11,7 @@
 mod fixture;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use dlan_agent::desired::{RoutingInput, desired};
 use dlan_agent::next_hops::Ways;
@@ -24,6 +25,7 @@ use dlan_agent::state::route::{RouteHop, RouteKey};
 use dlan_agent::system::fake::FakeSystem;
 use fixture::{config, device, facts};
 use ipnet::IpNet;
+use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
 use proptest::prelude::*;
 
@@ -157,6 +159,81 @@ fn a_thousand_routes_move_to_their_alternate_in_one_step_and_need_no_other() {
     let steps = router.lose(2, Loss::Neighbor);
     assert_eq!(steps.len(), 1);
     assert!(router.all_lead_to(1000, &[3]), "the alternate of the routes that stand");
+}
+
+/// The same prefixes with other ways, in turn for those that have had theirs in common.
+fn with_other_ways(routing: &RoutingInput, others: &[Ways]) -> RoutingInput {
+    let mut routing = routing.clone();
+    for (ways, other) in routing.routes.ways_mut().zip(others.iter().cycle()) {
+        *ways = other.clone().into();
+    }
+    routing
+}
+
+#[test]
+fn other_ways_under_ten_thousand_routes_take_a_step_and_no_look_at_a_route() {
+    let before = routes(10_000, &ways(&[4], Some(2)));
+    let mut router = Router::settled(before.clone());
+    let targets = router.reconciler.targets();
+    for (hops, alternate) in [(2, 3), (3, 4), (4, 2)] {
+        let plans = router.take(with_other_ways(&before, &[ways(&[hops], Some(alternate))]));
+        let steps: Vec<_> = plans.iter().flat_map(Plan::steps).collect();
+        assert!(!steps.is_empty() && steps.len() < 5, "{} steps", steps.len());
+        assert!(steps.iter().all(|step| matches!(step, Change::NextHop(_))));
+        assert!(router.all_lead_to(10_000, &[hops]));
+        assert_eq!(router.lose(hops, Loss::Neighbor).len(), 1);
+        assert!(router.all_lead_to(10_000, &[alternate]), "by the alternate of then");
+    }
+    assert_eq!(router.reconciler.targets(), targets);
+}
+
+#[test]
+fn only_those_routes_are_looked_at_that_have_to_stand_by_another_group() {
+    // Of a thousand routes over one neighbor ten lead to others from then on.
+    let is_few = |number: usize| number.is_multiple_of(100);
+    let before = |few: Ways, many: Ways| {
+        let of = |number| if is_few(number) { few.clone() } else { many.clone() };
+        let routes = (0..1000).map(|number| (prefix(number), of(number).into()));
+        RoutingInput { routes: routes.collect(), complete: true, settled: true, ..RoutingInput::default() }
+    };
+    let apart = before(ways(&[4], None), ways(&[2], None));
+    let mut router = Router::settled(with_other_ways(&apart, &[ways(&[4], None)]));
+    let targets = router.reconciler.targets();
+    let plans = router.take(apart);
+    let routes = plans.iter().flat_map(Plan::steps).filter(|step| matches!(step, Change::Route(_)));
+    assert_eq!(routes.count(), 10);
+    let few = router.neighbors().into_values().filter(|found| found.contains(&hop(4).device.to_string()));
+    assert_eq!(few.count(), 10);
+    assert_eq!(router.reconciler.targets(), targets);
+}
+
+#[test]
+fn routes_that_the_kernel_dropped_come_back_without_a_look_at_the_others() {
+    let before = routes(100, &ways(&[4], None));
+    let mut router = Router::settled(before.clone());
+    let targets = router.reconciler.targets();
+    assert_eq!(router.lose(4, Loss::Device), []);
+    assert_eq!(router.neighbors().len(), 0);
+    router.take(with_other_ways(&before, &[ways(&[2], None)]));
+    assert!(router.all_lead_to(100, &[2]));
+    assert_eq!(router.reconciler.targets(), targets);
+}
+
+#[test]
+fn a_prefix_that_comes_or_goes_within_a_pool_is_looked_at_alone() {
+    let before = routes(100, &ways(&[4], None));
+    let mut router = Router::settled(before.clone());
+    let targets = router.reconciler.targets();
+    let link: IpNet = "10.0.4.8/30".parse().unwrap();
+    let mut with = before.clone();
+    let of = with.routes.of_mut(Family::Ipv4);
+    let (id, ways) = of.ways.iter().next().map(|(id, ways)| (*id, ways.clone())).unwrap();
+    Arc::make_mut(&mut of.places).insert(link, id);
+    let steps = |plans: Vec<Plan>| plans.iter().map(|plan| plan.steps().len()).sum::<usize>();
+    assert_eq!(steps(router.take(with)), 2, "its route, and the unreachable one below");
+    assert!(router.neighbors()[&link].iter().eq(ways.hops.iter().map(|hop| hop.device.as_str())));
+    assert_eq!(steps(router.take(before)), 1, "what was once learned stays off the WAN");
+    assert_eq!(router.reconciler.targets(), targets);
 }
 
 #[test]
@@ -325,6 +402,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn whatever_ways_prefixes_come_to_have_they_lead_there(history in proptest::collection::vec(any_routes(), 2..8)) {
+        let first = history[0].iter().take(5).enumerate().flat_map(|(part, ways)| {
+            (0..20).map(move |number| (prefix(part * 20 + number), ways.clone().into()))
+        });
+        let first = RoutingInput { routes: first.collect(), complete: true, settled: true, ..RoutingInput::default() };
+        let mut router = Router::settled(first.clone());
+        for others in &history {
+            let routing = with_other_ways(&first, others);
+            router.take(routing.clone());
+            let found = router.neighbors();
+            for (prefix, ways) in routing.routes.iter() {
+                let wanted: BTreeSet<String> = ways.hops.iter().map(|hop| hop.device.to_string()).collect();
+                prop_assert_eq!(&found[prefix], &wanted);
+            }
+        }
+    }
+
+    #[test]
     fn through_any_history_routes_lead_as_wanted_and_groups_stay_few(history in proptest::collection::vec(any_routes(), 1..5)) {
         let mut state = State::default();
         for (stage, wanted) in history.iter().enumerate() {
@@ -335,7 +430,7 @@ proptest! {
                 ..RoutingInput::default()
             };
             let next = desired(&config(), &facts(&config()), &routing, &state).unwrap();
-            for (prefix, ways) in &routing.routes {
+            for (prefix, ways) in routing.routes.iter() {
                 let key = RouteKey { table: 141, prefix: *prefix, metric: 32 };
                 let hops: BTreeSet<RouteHop> = next.hops(&next.routes[&key]).into_iter().cloned().collect();
                 prop_assert_eq!(&hops, &ways.hops);

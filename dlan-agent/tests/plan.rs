@@ -176,9 +176,9 @@ fn a_lan_address_that_somebody_else_set_is_taken_as_it_is() {
 #[test]
 fn every_pool_lan_and_learned_prefix_has_an_unreachable_route_but_never_the_default() {
     let mut routes = routing(TWO_WAYS);
-    routes
-        .routes
-        .insert("0.0.0.0/0".parse().unwrap(), routing(TWO_WAYS).routes.into_values().next().unwrap());
+    let ways = routes.routes.iter().next().unwrap().1.clone();
+    let learned = routes.routes.iter().map(|(prefix, ways)| (*prefix, ways.clone()));
+    routes.routes = learned.chain([("0.0.0.0/0".parse().unwrap(), ways)]).collect();
     routes.learned.insert("10.2.77.0/24".parse().unwrap());
     let state = state(&routes);
     let unreachable: Vec<String> =

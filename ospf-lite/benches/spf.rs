@@ -12,7 +12,6 @@ use ospf_lite::io::NextHop;
 use ospf_lite::ospf::calculation::{Calculation, Change, Terms};
 use ospf_lite::ospf::graph::Graph;
 use ospf_lite::ospf::lsa::Lsa;
-use ospf_lite::ospf::route::routes;
 use ospf_lite::ospf::spf::{FirstHop, shortest_paths};
 
 const ROUTERS: [u32; 4] = [100, 1_000, 5_000, 10_000];
@@ -38,23 +37,6 @@ fn paths_over_graph(bencher: Bencher<'_, '_>, routers: u32) {
     let lsas = area::lsas(routers);
     let graph = Graph::from_lsas(&lsas, Family::Ipv6);
     bencher.bench(|| shortest_paths(black_box(&graph), ROOT));
-}
-
-#[divan::bench(args = ROUTERS)]
-fn routes_from_paths(bencher: Bencher<'_, '_>, routers: u32) {
-    let lsas = area::lsas(routers);
-    let graph = Graph::from_lsas(&lsas, Family::Ipv6);
-    let paths = shortest_paths(&graph, ROOT);
-    bencher.bench(|| routes(black_box(&paths), &lsas, 16, resolve));
-}
-
-#[divan::bench(args = ROUTERS)]
-fn database_to_routes(bencher: Bencher<'_, '_>, routers: u32) {
-    let lsas = area::lsas(routers);
-    bencher.bench(|| {
-        let graph = Graph::from_lsas(black_box(&lsas), Family::Ipv6);
-        routes(&shortest_paths(&graph, ROOT), &lsas, 16, resolve)
-    });
 }
 
 /// Returns what the database holds, as it is first told.

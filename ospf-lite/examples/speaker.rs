@@ -99,8 +99,8 @@ async fn configure(driver: &DriverHandle, device: DeviceInterface) -> Result<(),
 
 fn print_routes(engines: &Engines, family: Family) {
     println!("{family} routes:");
-    for route in engines.of(family).routes().values() {
-        print!("  {} distance {}", route.prefix, route.distance);
+    for (prefix, route) in engines.of(family).routes().iter() {
+        print!("  {} distance {}", prefix, route.distance);
         for hop in &route.next_hops {
             let ipv4 = hop.ipv4.map(|address| format!(" or {address}")).unwrap_or_default();
             print!(", via {}{ipv4} on {} ({})", hop.link_local, hop.interface, hop.neighbor);

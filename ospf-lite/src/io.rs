@@ -2,8 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
-
 use crate::config::InterfaceConfig;
 use crate::ids::{Distance, InterfaceId, RouterId};
 use crate::ospf::lsa::{LsType, RestartReason};
@@ -129,8 +127,6 @@ pub enum PathKind {
 /// The best way to a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The prefix, host bits zero.
-    pub prefix: IpNet,
     /// What kind of path it is.
     pub kind: PathKind,
     /// The distance to the prefix; for [`PathKind::External2`] the distance to the router that announces it.

@@ -37,9 +37,9 @@ fn circle(world: &World) -> Option<(IpNet, RouterId)> {
     let mut next: BTreeMap<IpNet, BTreeMap<RouterId, Vec<RouterId>>> = BTreeMap::new();
     for node in 0..world.routers() {
         let Some(engine) = world.engine(NodeIndex(node)) else { continue };
-        for route in engine.routes().values() {
+        for (prefix, route) in engine.routes().iter() {
             let hops = route.next_hops.iter().map(|hop| hop.neighbor).collect();
-            next.entry(route.prefix).or_default().insert(engine.config().router_id, hops);
+            next.entry(*prefix).or_default().insert(engine.config().router_id, hops);
         }
     }
     next.into_iter().find_map(|(prefix, hops)| Some((prefix, in_a_circle(&hops)?)))

@@ -121,9 +121,9 @@ fn state(engines: &Engines) -> State {
             let links = state.links.entry(name.to_owned()).or_default();
             links.insert(interface.config.name.clone(), LinkState { neighbor, refused });
         }
-        for route in engine.routes().values() {
+        for (prefix, route) in engine.routes().iter() {
             let hops = route.next_hops.iter().filter_map(|hop| devices.get(&hop.interface).cloned());
-            state.routes.insert(route.prefix, hops.collect());
+            state.routes.insert(*prefix, hops.collect());
         }
     }
     state

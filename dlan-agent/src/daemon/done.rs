@@ -32,20 +32,20 @@ impl Daemon {
             }
             Done::Observed(Err(error)) => self.reconciler.handle_observe_failed(now, error),
             Done::Applied(outcome) => {
+                self.interfaces_due |= !self.reconciler.is_setting_routes();
                 self.reconciler.handle_applied(now, outcome);
-                self.interfaces_due = true;
             }
             Done::Rerouted(outcome) => self.reconciler.handle_rerouted(now, &outcome),
             Done::Hint => self.reconciler.handle_hint(now),
             Done::DeviceDown(device) if self.reconciler.is_up(&device) => {
                 self.handle_lost(&device, Loss::Device);
-                self.interfaces_due = true;
+                self.carriers_due = true;
             }
             Done::DeviceDown(_) => {}
             Done::LateHint => self.reconciler.handle_late_hint(now),
             Done::DeviceUp(device) => {
                 self.reconciler.handle_returned(now, &device);
-                self.interfaces_due = true;
+                self.carriers_due = true;
             }
             Done::Resolved(peer, answer) => {
                 if let Err(error) = &answer {

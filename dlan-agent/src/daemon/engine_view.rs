@@ -14,6 +14,7 @@ use ospf_lite::io::Route;
 use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE, RestartReason};
 use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::refusal::Refusal;
+use ospf_lite::ospf::route::RouteTable;
 use ospf_lite::query::MtuMismatch;
 
 use crate::control::report::{AddressFamily, LsaReport, Topology};
@@ -38,13 +39,20 @@ pub struct EngineView {
     /// The neighbors that each dlan router has links configured to, where it tells.
     pub declared: Vec<(Ipv4Addr, BTreeSet<u16>)>,
     /// The routes of both families, IPv6 first.
-    pub routes: Vec<Route>,
+    pub tables: [RouteTable; 2],
     /// What routers say of the zones of their prefixes.
     pub zones: Announced,
     /// The routers whose router information is in the database.
     pub dlan_routers: BTreeSet<RouterId>,
     /// How long this router's own restart may take still.
     pub restart_left: Option<Duration>,
+}
+
+impl EngineView {
+    /// Returns the routes of both families by their prefixes, IPv6 first.
+    pub fn routes(&self) -> impl Iterator<Item = (&IpNet, &Route)> {
+        self.tables.iter().flat_map(RouteTable::iter)
+    }
 }
 
 /// A neighbor in one family.
@@ -78,7 +86,7 @@ pub struct NeighborSeen {
 pub fn read_routes(engines: &Engines) -> EngineRoutes {
     let (dlan_routers, zones) = told_by_routers(engines);
     EngineRoutes {
-        routes: routes(engines),
+        tables: tables(engines),
         dlan_routers,
         zones,
         complete: engines.ipv6.has_database() && engines.ipv4.has_database(),
@@ -158,7 +166,7 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
             })
             .collect(),
         declared: declared.into_iter().collect(),
-        routes: routes(engines),
+        tables: tables(engines),
         zones,
         dlan_routers,
         restart_left: families(engines).filter_map(|(_, engine)| engine.restart_left()).max(),
@@ -211,8 +219,9 @@ fn families(engines: &Engines) -> impl Iterator<Item = (Family, &Engine)> {
     [Family::Ipv6, Family::Ipv4].into_iter().map(|family| (family, engines.of(family)))
 }
 
-fn routes(engines: &Engines) -> Vec<Route> {
-    families(engines).flat_map(|(_, engine)| engine.routes().values().cloned()).collect()
+/// Returns the routes of both families, which are shared and not copied.
+fn tables(engines: &Engines) -> [RouteTable; 2] {
+    [&engines.ipv6, &engines.ipv4].map(|engine| engine.routes().clone())
 }
 
 /// Returns the LSAs that are not being flushed, with their headers.

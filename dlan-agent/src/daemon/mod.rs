@@ -34,6 +34,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::{info, warn};
+use vxlan::link::LinkName;
 
 use self::confirm::Unreturned;
 use self::idle::Idle;
@@ -51,7 +52,7 @@ use crate::openings::Openings;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
 use crate::round_trips::RoundTrips;
-use crate::routing::InterfaceFeed;
+use crate::routing::{DeviceSeen, InterfaceFeed};
 use crate::services::Services;
 use crate::system::System;
 use crate::window::OpenWindow;
@@ -201,6 +202,10 @@ struct Daemon {
     installed_due: bool,
     /// Whether the engines' interfaces may differ from what was told.
     interfaces_due: bool,
+    /// Whether a device may be able to carry packets, or not any more.
+    carriers_due: bool,
+    /// The devices as the engines were last told of them.
+    seen: BTreeMap<LinkName, DeviceSeen>,
     next_tick: Instant,
     /// When the database is to be read for what changed in it.
     read_at: Option<Instant>,
@@ -282,6 +287,8 @@ impl Daemon {
             is_drained: start.is_drained,
             installed_due: false,
             interfaces_due: false,
+            carriers_due: false,
+            seen: BTreeMap::new(),
             next_tick: clock.now(),
             read_at: None,
         }
@@ -333,6 +340,7 @@ impl Daemon {
             self.round_trips.poll_timeout(),
             Some(self.next_tick),
             self.read_at,
+            self.names.poll_timeout(),
             window,
         ];
         let rest = deadlines.into_iter().flatten().min().map_or(TICK, |at| at.since(now));
@@ -393,6 +401,7 @@ impl Daemon {
             work::measure(&self.done_in, &self.config, now.as_micros());
         }
         self.handle_window_timeout();
+        self.handle_names_timeout();
         if self.read_at.is_some_and(|at| at <= now) {
             self.read_routes().await?;
         }

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ospf_lite::driver::Engines;
 use ospf_lite::ids::Family;
 use ospf_lite::ospf::lsa::Lsa;
+use ospf_lite::ospf::route::RouteTable;
+use ospf_lite::time::Instant;
 use tracing::warn;
 
 use super::{AgentError, Daemon, engine_view};
@@ -21,6 +24,10 @@ use crate::names::server::{Asker, NameServer, Places};
 use crate::names::zones::{Belief, Conflict, ZoneTable};
 use crate::routing::EngineRoutes;
 
+/// How soon after other prefixes are routed questions from there are answered, and no more from those that are gone: one
+/// event brings many, and routes come first.
+const PREFIXES_AFTER: Duration = Duration::from_millis(500);
+
 /// What is known of names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -30,8 +37,12 @@ pub(super) struct Names {
     lsas: Vec<Arc<Lsa>>,
     /// Whether the databases were whole at some time.
     is_complete: bool,
-    /// The prefixes of the mesh's routes.
+    /// The mesh's routes, as they were last looked at.
+    tables: [RouteTable; 2],
+    /// Their prefixes.
     prefixes: BTreeSet<IpNet>,
+    /// When these have to be looked at, because there may be others.
+    prefixes_at: Option<Instant>,
     /// What the server goes by and where it listens, once this router is known.
     served: Option<Served>,
     server: Option<NameServer>,
@@ -49,6 +60,11 @@ impl Names {
     /// Forgets what engines were told that are no more.
     pub(super) fn forget_told(&mut self) {
         self.told = None;
+    }
+
+    /// Returns when the prefixes have to be looked at.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.prefixes_at
     }
 
     /// Returns what routers claim and do not have.
@@ -93,17 +109,30 @@ impl Daemon {
 
     /// Takes over what the databases hold about names, and whose questions are answered.
     pub(super) fn handle_names(&mut self, routes: &EngineRoutes, lsas: Vec<Arc<Lsa>>) {
-        let prefixes =
-            routes.routes.iter().map(|route| route.prefix).filter(|prefix| prefix.prefix_len() > 0);
-        let prefixes: BTreeSet<IpNet> = prefixes.collect();
+        let has_same_prefixes =
+            self.names.tables.iter().zip(&routes.tables).all(|(one, other)| one.has_keys_of(other));
         self.names.is_complete |= routes.complete;
         let is_same = |(one, other): (&Arc<Lsa>, &Arc<Lsa>)| Arc::ptr_eq(one, other);
         let are_same = lsas.len() == self.names.lsas.len() && lsas.iter().zip(&self.names.lsas).all(is_same);
-        if !are_same || prefixes != self.names.prefixes {
-            (self.names.lsas, self.names.prefixes) = (lsas, prefixes);
+        self.names.tables.clone_from(&routes.tables);
+        if !has_same_prefixes {
+            self.names.prefixes_at.get_or_insert(self.clock.now() + PREFIXES_AFTER);
+        }
+        if !are_same {
+            self.names.lsas = lsas;
             self.serve_names();
         }
         self.hand_on_foreign_names();
+    }
+
+    /// Takes over whose questions are answered, once a while has passed since that changed.
+    pub(super) fn handle_names_timeout(&mut self) {
+        let now = self.clock.now();
+        if self.names.prefixes_at.take_if(|at| *at <= now).is_some() {
+            let prefixes = self.names.tables.iter().flat_map(RouteTable::keys);
+            self.names.prefixes = prefixes.filter(|prefix| prefix.prefix_len() > 0).copied().collect();
+            self.serve_names();
+        }
     }
 
     /// Lets dnsmasq know which names outside the mesh's domain are asked of the agent.

@@ -105,11 +105,14 @@ impl Daemon {
 
     /// Tells the engines of interfaces that came, went or changed.
     pub(super) async fn feed_engine(&mut self) -> Result<(), AgentError> {
-        if !std::mem::take(&mut self.interfaces_due) {
+        let is_whole = std::mem::take(&mut self.interfaces_due);
+        if !std::mem::take(&mut self.carriers_due) && !is_whole {
             return Ok(());
         }
-        self.ensure_engine().await?;
-        self.tell_names().await?;
+        if is_whole {
+            self.ensure_engine().await?;
+            self.tell_names().await?;
+        }
         let (Some(engine), Some(facts), Some(_), Some(config)) =
             (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
         else {
@@ -130,8 +133,16 @@ impl Daemon {
             }
             self.zones_told = Some(zones);
         }
-        let seen = work::devices(config, facts, &self.reconciler);
-        for change in self.feed.diff(&wanted, &seen) {
+        if is_whole {
+            self.seen = work::devices(config, facts, &self.reconciler);
+        }
+        let links = self.reconciler.known().map(|known| &known.links);
+        for (device, seen) in &mut self.seen {
+            if links.is_some_and(|links| links.contains_key(device)) {
+                seen.up = self.reconciler.is_up(device);
+            }
+        }
+        for change in self.feed.diff(&wanted, &self.seen) {
             match change {
                 InterfaceChange::Configure(interface) => engine.driver.configure(*interface).await?,
                 InterfaceChange::Up(id) => engine.driver.up(id).await?,

@@ -308,8 +308,8 @@ pub fn routes(agent: &AgentView, engine: &EngineView) -> Vec<RouteReport> {
         let link = agent.config.links.iter().find(|link| addressing::link_interface_id(link) == interface);
         link.and_then(|link| addressing::link_device(link.host_id)).map(|device| device.to_string())
     };
-    let report = |route: &ospf_lite::io::Route| RouteReport {
-        prefix: route.prefix,
+    let report = |(prefix, route): (&ipnet::IpNet, &ospf_lite::io::Route)| RouteReport {
+        prefix: *prefix,
         distance: route.distance.0,
         via: route
             .next_hops
@@ -318,13 +318,13 @@ pub fn routes(agent: &AgentView, engine: &EngineView) -> Vec<RouteReport> {
                 Some(HopReport {
                     device: device(hop.interface)?,
                     neighbor: label(hop.neighbor),
-                    gateway: gateway(&route.prefix, hop, &engine.dlan_routers)?,
+                    gateway: gateway(family_of(prefix), hop, &engine.dlan_routers)?,
                 })
             })
             .collect(),
         advertising: route.advertising.iter().map(|id| label(*id)).collect(),
     };
-    engine.routes.iter().map(report).collect()
+    engine.routes().map(report).collect()
 }
 
 pub(super) fn router(engine: &EngineView, id: RouterId) -> Option<&RouterReport> {

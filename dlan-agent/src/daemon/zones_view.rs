@@ -33,24 +33,24 @@ pub fn report(agent: &AgentView, engine: &EngineView, counts: &BTreeMap<String, 
 
 /// Returns the prefixes of which the mesh says that they are in several zones.
 pub fn contradictions(engine: &EngineView) -> Vec<Contradiction> {
-    let claimed = zones::claimed(&engine.routes, &engine.zones);
-    let contradiction = |route: &Route| {
-        let zones = claimed.get(&route.prefix).filter(|zones| zones.len() > 1)?.clone();
-        Some(Contradiction { prefix: route.prefix, zones, routers: announcers(engine, route) })
+    let claimed = zones::claimed(&engine.tables, &engine.zones);
+    let contradiction = |(prefix, route): (&IpNet, &Route)| {
+        let zones = claimed.get(prefix).filter(|zones| zones.len() > 1)?.clone();
+        Some(Contradiction { prefix: *prefix, zones, routers: announcers(engine, route) })
     };
-    engine.routes.iter().filter_map(contradiction).collect()
+    engine.routes().filter_map(contradiction).collect()
 }
 
 /// Returns other routers' prefixes by their zones.
 fn elsewhere(engine: &EngineView) -> BTreeMap<String, Vec<ZonePrefix>> {
-    let claimed = zones::claimed(&engine.routes, &engine.zones);
+    let claimed = zones::claimed(&engine.tables, &engine.zones);
     let mut elsewhere: BTreeMap<String, Vec<ZonePrefix>> = BTreeMap::new();
     let internal = BTreeSet::from([INTERNAL.to_owned()]);
-    let routes = engine.routes.iter().filter(|route| !route.next_hops.is_empty());
-    for route in routes.filter(|route| route.prefix.prefix_len() > 0) {
-        let zones = claimed.get(&route.prefix).unwrap_or(&internal);
+    let routes = engine.routes().filter(|(_, route)| !route.next_hops.is_empty());
+    for (prefix, route) in routes.filter(|(prefix, _)| prefix.prefix_len() > 0) {
+        let zones = claimed.get(prefix).unwrap_or(&internal);
         if let Some(zone) = zones.first().filter(|_| zones.len() == 1) {
-            let told = ZonePrefix { prefix: route.prefix, routers: announcers(engine, route) };
+            let told = ZonePrefix { prefix: *prefix, routers: announcers(engine, route) };
             elsewhere.entry(zone.clone()).or_default().push(told);
         }
     }

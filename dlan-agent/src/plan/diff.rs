@@ -35,9 +35,18 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
 
 /// Returns what has to be done to the routes and the next hop objects that they refer to.
 pub fn routes(observed: &State, desired: &State) -> Vec<Change> {
-    let next_hops = maps(&observed.next_hops, &desired.next_hops, |_, from, to| from == to);
     let routes = maps(&observed.routes, &desired.routes, |_, from, to| from == to);
-    next_hops.map(Change::NextHop).chain(routes.map(Change::Route)).collect()
+    let mut changes = next_hops(&observed.next_hops, &desired.next_hops);
+    changes.extend(routes.map(Change::Route));
+    changes
+}
+
+/// Returns what has to be done to the next hop objects alone.
+pub fn next_hops(
+    observed: &BTreeMap<NextHopId, NextHop>,
+    desired: &BTreeMap<NextHopId, NextHop>,
+) -> Vec<Change> {
+    maps(observed, desired, |_, from, to| from == to).map(Change::NextHop).collect()
 }
 
 /// Returns what is left of a state when links upset it, and the steps that take the rest out of use before.

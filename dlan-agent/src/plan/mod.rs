@@ -10,7 +10,7 @@ pub mod outcome;
 pub mod reroute;
 mod upset;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -19,6 +19,7 @@ use vxlan::link::LinkName;
 use self::change::{Change, ChangeView};
 use self::upset::Upset;
 use crate::state::State;
+use crate::state::next_hop::{NextHop, NextHopId};
 
 /// Ordered steps from one state to another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,6 +76,18 @@ impl Plan {
     /// Works out how to get from `observed`'s routes and next hop objects to `desired`'s, leaving all else alone.
     pub fn routes(observed: &State, desired: &State) -> Self {
         let mut steps = diff::routes(observed, desired);
+        order::order(&mut steps);
+        Self { steps, on_error: OnError::KeepGoing }
+    }
+
+    /// Works out how to get from some next hop objects to others, with these changes of routes; the rest of them stay as they
+    /// are.
+    pub fn moves(
+        (observed, desired): (&BTreeMap<NextHopId, NextHop>, &BTreeMap<NextHopId, NextHop>),
+        routes: impl IntoIterator<Item = Change>,
+    ) -> Self {
+        let mut steps = diff::next_hops(observed, desired);
+        steps.extend(routes);
         order::order(&mut steps);
         Self { steps, on_error: OnError::KeepGoing }
     }

@@ -1,6 +1,6 @@
 //! The routes to have: the engine's, and until it has settled those that a former start left in the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::desired::RoutingInput;
+use crate::learned::Learned;
 use crate::next_hops::Ways;
 use crate::render::nftables;
-use crate::routing::family_of;
 use crate::state::State;
 use crate::state::route::{METRIC_UNREACHABLE, RouteAction, RouteHop};
 use crate::zones::ZoneSets;
@@ -42,7 +42,7 @@ pub enum Installed {
 pub struct Adoption {
     engine: RoutingInput,
     learned: BTreeSet<IpNet>,
-    adopted: BTreeMap<IpNet, Arc<Ways>>,
+    adopted: Learned,
     /// When the adopted routes go at the latest; `None` before there was a look.
     until: Option<Instant>,
     has_looked: bool,
@@ -55,11 +55,13 @@ pub struct Adoption {
 impl Adoption {
     /// Takes the engine's routes and returns whether there is a difference.
     pub fn handle_routes(&mut self, _now: Instant, routing: RoutingInput) -> bool {
-        let is_changed = self.engine != routing;
-        self.learn(routing.routes.keys().chain(&routing.learned).copied());
-        if routing.settled && !self.adopted.is_empty() {
-            info!(count = self.adopted.len(), "the engine has settled: adopted routes are its own business");
-            self.adopted.clear();
+        let is_changed = !routing.routes.is_placed_as(&self.engine.routes) || self.engine != routing;
+        self.learn(routing.routes.apart_from(&self.engine.routes));
+        self.learn(routing.learned.iter().copied());
+        if routing.settled && self.has_any_adopted() {
+            let count = self.adopted.keys().count();
+            info!(count, "the engine has settled: adopted routes are its own business");
+            self.adopted = Learned::default();
             self.until = None;
         }
         self.was_complete |= routing.complete;
@@ -72,13 +74,23 @@ impl Adoption {
         *self = Self { learned: std::mem::take(&mut self.learned), ..Self::default() };
     }
 
+    /// Returns whether a prefix is remembered as once learned.
+    pub fn has_learned(&self, prefix: &IpNet) -> bool {
+        self.learned.contains(prefix)
+    }
+
+    /// Returns the engine's routes where they alone are wanted, and follow from a whole database.
+    pub fn engine(&self) -> Option<&RoutingInput> {
+        Some(&self.engine).filter(|_| self.was_complete && !self.has_any_adopted())
+    }
+
     /// Takes over what stands, at the first look only.
     pub fn adopt(&mut self, now: Instant, observed: &State, config: &Config) {
         if std::mem::replace(&mut self.has_looked, true) {
             return;
         }
         let ours = observed.routes.iter().filter(|(key, _)| key.table == config.mesh.route_table);
-        let mut once_learned = Vec::new();
+        let (mut once_learned, mut adopted) = (Vec::new(), Vec::new());
         for (key, route) in ours {
             match &route.action {
                 RouteAction::Unreachable if key.metric == METRIC_UNREACHABLE => once_learned.push(key.prefix),
@@ -87,7 +99,7 @@ impl Adoption {
                     let hops: BTreeSet<RouteHop> = observed.hops(route).into_iter().cloned().collect();
                     let alternate = observed.standby(route).cloned();
                     if key.is_learned() && !self.engine.settled && !hops.is_empty() {
-                        self.adopted.insert(key.prefix, Arc::new(Ways { hops, alternate }));
+                        adopted.push((key.prefix, Arc::new(Ways { hops, alternate })));
                     }
                 }
             }
@@ -99,15 +111,16 @@ impl Adoption {
             .extend(observed.ruleset.iter().flat_map(nftables::inside_of).filter(|net| !is_guarded(net)));
         self.learn(once_learned);
         self.zones = observed.ruleset.as_ref().map(nftables::sets_of).unwrap_or_default();
-        if !self.adopted.is_empty() {
-            info!(count = self.adopted.len(), "routes adopted");
+        if !adopted.is_empty() {
+            info!(count = adopted.len(), "routes adopted");
+            self.adopted = adopted.into_iter().collect();
             self.until = Some(now + ADOPTED_FOR.max(config.mesh.grace_period + ADOPTED_AFTER_GRACE));
         }
     }
 
     /// Returns which routes are wanted in use.
     pub fn installed(&self) -> Installed {
-        match (self.engine.complete, self.adopted.is_empty()) {
+        match (self.engine.complete, !self.has_any_adopted()) {
             (true, _) => Installed::Whole,
             (false, false) => Installed::Adopted,
             (false, true) => Installed::Nothing,
@@ -116,7 +129,11 @@ impl Adoption {
 
     /// Returns whether routes of a family are kept that a former start left.
     pub fn has_adopted(&self, family: Family) -> bool {
-        self.adopted.keys().any(|prefix| family_of(prefix) == family)
+        !self.adopted.of(family).ways.is_empty()
+    }
+
+    fn has_any_adopted(&self) -> bool {
+        self.adopted.ways().next().is_some()
     }
 
     /// Returns what the routes are to be made from. Beside adopted routes of a family the engine's are not used: until it
@@ -125,10 +142,8 @@ impl Adoption {
         let mut routing = self.engine.clone();
         routing.learned.clone_from(&self.learned);
         routing.zones.standing = (!self.was_complete).then(|| self.zones.clone());
-        let adopted = [Family::Ipv6, Family::Ipv4].map(|family| self.has_adopted(family).then_some(family));
-        routing.routes.retain(|prefix, _| !adopted.contains(&Some(family_of(prefix))));
-        for (prefix, ways) in &self.adopted {
-            routing.routes.insert(*prefix, Arc::clone(ways));
+        for family in [Family::Ipv6, Family::Ipv4].into_iter().filter(|family| self.has_adopted(*family)) {
+            routing.routes.of_mut(family).clone_from(self.adopted.of(family));
         }
         routing
     }
@@ -138,10 +153,10 @@ impl Adoption {
         let is_over = self.until.take_if(|until| *until <= now).is_some();
         if is_over {
             warn!(
-                count = self.adopted.len(),
+                count = self.adopted.keys().count(),
                 "the engine has not settled in time: adopted routes are let go"
             );
-            self.adopted.clear();
+            self.adopted = Learned::default();
         }
         is_over
     }

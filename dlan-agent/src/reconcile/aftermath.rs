@@ -5,6 +5,7 @@ use tracing::{debug, info, warn};
 
 use super::adoption::Installed;
 use super::report::{Health, Report};
+use super::target::Target;
 use super::{Busy, DRIFT_TOLD_MAX, Reconciler, Scope};
 use crate::plan::Plan;
 use crate::plan::change::{Act, Change, ChangeView};
@@ -14,6 +15,7 @@ impl Reconciler {
     /// Takes what became of a plan.
     pub fn handle_applied(&mut self, now: Instant, outcome: Outcome) {
         let Some(Busy::Applying { scope, plan, target }) = self.busy.take() else { return };
+        let Target { state, standing } = target;
         let is_stale = std::mem::take(&mut self.is_stale);
         self.observe_due |= is_stale;
         match (scope, outcome.is_success()) {
@@ -25,6 +27,7 @@ impl Reconciler {
                     self.pace.handle_hint(now);
                 }
                 self.handle_routes_applied(&plan, &outcome);
+                self.standing = standing.filter(|_| is_success && !is_stale);
                 if is_success {
                     self.note_installed();
                 }
@@ -32,7 +35,8 @@ impl Reconciler {
             (Scope::Full, true) => {
                 self.programs.handle_success();
                 self.occupied.handle_success();
-                self.known = Some(*target);
+                self.known = state.map(|state| *state).or_else(|| self.known.take());
+                self.standing = standing.filter(|_| !is_stale);
                 self.note_installed();
                 self.verifying = !is_stale;
                 self.observe_due = true;
@@ -106,6 +110,7 @@ impl Reconciler {
         } else {
             self.fail(now, error);
         }
+        self.standing = None;
         // What was known before stands again, and routes go on by it until the next look.
         self.look();
     }

@@ -9,6 +9,7 @@ use vxlan::link::LinkName;
 
 use super::{Busy, Reconciler};
 use crate::desired::RoutingInput;
+use crate::learned::Learned;
 use crate::next_hops::{self, Ways};
 use crate::plan::Plan;
 use crate::plan::outcome::Outcome;
@@ -77,6 +78,11 @@ impl Failover {
         self.alternates = next_hops::alternates(target, &routing.routes);
     }
 
+    /// Takes which way is about to be the one that takes over for each group.
+    pub fn handle_alternates(&mut self, alternates: BTreeMap<NextHopId, NextHopId>) {
+        self.alternates = alternates;
+    }
+
     /// Returns whether the kernel told that the device is down.
     pub fn is_down(&self, device: &LinkName) -> bool {
         self.down.contains(device)
@@ -98,14 +104,14 @@ impl Failover {
     }
 
     /// Takes lost devices out of routes that may be from before the loss.
-    pub fn amend(&self, routing: &mut RoutingInput) {
+    pub fn amend(&self, routes: &mut Learned) {
         if self.lost.is_empty() {
             return;
         }
         let is_lost = |device: &LinkName| self.lost.contains(device);
         let is_touched =
             |ways: &Ways| ways.hops.iter().chain(&ways.alternate).any(|hop| is_lost(&hop.device));
-        for ways in routing.routes.values_mut().filter(|ways| is_touched(ways)).map(Arc::make_mut) {
+        for ways in routes.ways_mut().filter(|ways| is_touched(ways)).map(Arc::make_mut) {
             if ways.hops.iter().all(|hop| is_lost(&hop.device))
                 && let Some(alternate) = ways.alternate.take_if(|alternate| !is_lost(&alternate.device))
             {
@@ -154,6 +160,11 @@ impl Reconciler {
 
     /// Returns the steps around what was lost, if there are any: they wait for nothing that is out.
     pub fn poll_reroute(&mut self) -> Option<Plan> {
-        self.failover.poll(self.known.as_mut()?)
+        let known = self.known.as_mut()?;
+        let plan = self.failover.poll(known);
+        if let Some(standing) = &mut self.standing {
+            standing.handle_dropped(&known.next_hops);
+        }
+        plan
     }
 }

@@ -7,14 +7,15 @@ mod occupied;
 mod pace;
 mod programs;
 mod report;
+mod standing;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
-use tracing::{debug, warn};
-use vxlan::link::LinkName;
+use tracing::warn;
 
 use self::adoption::{Adoption, Installed};
 use self::failover::Failover;
@@ -22,11 +23,12 @@ use self::occupied::Occupied;
 use self::pace::Pace;
 use self::programs::Programs;
 pub use self::report::{Health, Report};
+use self::standing::Standing;
+use self::target::Target;
 use crate::addressing::AddressingError;
 use crate::config::{Config, HostId};
 use crate::desired::{RoutingInput, desired};
 use crate::names::domain::DomainName;
-use crate::next_hops;
 use crate::plan::change::Change;
 use crate::plan::{Plan, PlanError, endpoint};
 use crate::state::State;
@@ -86,6 +88,10 @@ pub struct Reconciler {
     occupied: Occupied,
     /// The system as last seen, brought forward by what was applied since.
     known: Option<State>,
+    /// How learned prefixes stand in it, where that is as they were wanted.
+    standing: Option<Standing>,
+    /// How often it was worked out what all routes and all else shall be.
+    targets: u64,
     /// The action that is out.
     busy: Option<Busy>,
     gather_due: bool,
@@ -107,7 +113,12 @@ pub struct Reconciler {
 enum Busy {
     Gathering,
     Observing,
-    Applying { scope: Scope, plan: Plan, target: Box<State> },
+    Applying {
+        scope: Scope,
+        plan: Plan,
+        /// Where the plan leads.
+        target: Target,
+    },
 }
 
 /// How much of the state a plan brings about.
@@ -255,6 +266,9 @@ impl Reconciler {
             _ => Plan::default(),
         };
         self.known = Some(observed);
+        if strayed.steps().iter().any(|step| matches!(step, Change::Route(_))) {
+            self.standing = None;
+        }
         self.compare_due = true;
         if strayed.is_empty() {
             return;
@@ -348,6 +362,16 @@ impl Reconciler {
         self.facts.as_ref()
     }
 
+    /// Returns whether what is out changes routes, and nothing else.
+    pub const fn is_setting_routes(&self) -> bool {
+        matches!(self.busy, Some(Busy::Applying { scope: Scope::Routes, .. }))
+    }
+
+    /// Returns how often it was worked out what all routes and all else shall be: what changes have cost.
+    pub const fn targets(&self) -> u64 {
+        self.targets
+    }
+
     /// Returns the system as last known.
     pub fn known(&self) -> Option<&State> {
         self.known.as_ref()
@@ -377,63 +401,29 @@ impl Reconciler {
         self.compare_due = true;
     }
 
-    /// Works out what is wanted, with routes over these devices only.
-    fn target(&mut self, is_there: impl Fn(&State, &LinkName) -> bool) -> Option<Result<State, WorkError>> {
-        let (config, facts, known) = (self.config.as_ref()?, self.facts.as_ref()?, self.known.as_ref()?);
-        let mut routing = self.adoption.routing();
-        self.failover.amend(&mut routing);
-        for ways in routing.routes.values_mut() {
-            *ways = next_hops::over(ways, |device| is_there(known, device));
-        }
-        let mut target = desired(config, facts, &routing, known).map_err(WorkError::from);
-        if let Ok(target) = &mut target {
-            self.failover.handle_target(target, &routing);
-            self.programs.amend(target, known);
-            self.occupied.amend(target, known);
-        }
-        Some(target)
-    }
-
-    /// Brings about routes over the devices that stand, at once and without looking first.
-    fn poll_routes(&mut self) -> Option<Action> {
-        if !self.routes_due {
-            return None;
-        }
-        // What cannot be worked out is told when the whole is compared.
-        let target = self.target(|known, device| known.links.contains_key(device))?.ok()?;
-        self.routes_due = false;
-        let known = self.known.as_ref()?;
-        self.compare_due |= target.ruleset != known.ruleset;
-        let plan = Plan::routes(known, &target);
-        debug!(changes = plan.steps().len(), "routes");
-        if plan.is_empty() {
-            self.note_installed();
-        }
-        self.apply(Scope::Routes, plan, target)
-    }
-
     fn poll_endpoint(&mut self) -> Option<Action> {
         let (config, known) = (self.config.as_ref()?, self.known.as_ref()?);
         let neighbor = self.endpoints_due.pop_first()?;
         let link = config.links.iter().find(|link| link.host_id == neighbor)?;
         let endpoint = *self.endpoints.get(&neighbor)?;
         let change = endpoint::set_endpoint(known, &config.mesh.wg_device, &link.public_key, endpoint)?;
-        let target = known.clone();
+        let target = Target { state: None, standing: None };
         self.apply(Scope::Endpoint, Plan::of(Change::Link(change)), target)
     }
 
     fn poll_full(&mut self) -> Option<Action> {
         let target = self.target(|_, _| true)?;
         let known = self.known.as_ref()?;
-        let work = target.and_then(|target| Ok((Plan::new(known, &target)?, target)));
+        let work = target.and_then(|(state, standing)| Ok((Plan::new(known, &state)?, state, standing)));
         match work {
-            Ok((plan, _)) if plan.is_empty() => {
+            Ok((plan, _, standing)) if plan.is_empty() => {
+                self.standing = standing;
                 self.settle();
                 None
             }
-            Ok((plan, target)) => {
+            Ok((plan, state, standing)) => {
                 self.health = Health::Working;
-                self.apply(Scope::Full, plan, target)
+                self.apply(Scope::Full, plan, Target { state: Some(state), standing })
             }
             Err(error) => {
                 let error = error.to_string();
@@ -445,11 +435,11 @@ impl Reconciler {
         }
     }
 
-    fn apply(&mut self, scope: Scope, plan: Plan, target: State) -> Option<Action> {
+    fn apply(&mut self, scope: Scope, plan: Plan, target: Target) -> Option<Action> {
         if plan.is_empty() {
             return None;
         }
-        self.busy = Some(Busy::Applying { scope, plan: plan.clone(), target: Box::new(target) });
+        self.busy = Some(Busy::Applying { scope, plan: plan.clone(), target });
         Some(Action::Apply(plan))
     }
 

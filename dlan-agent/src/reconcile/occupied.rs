@@ -65,6 +65,11 @@ impl Occupied {
         }
     }
 
+    /// Returns whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// Returns the places.
     pub(super) fn places(&self) -> impl Iterator<Item = RouteKey> {
         self.places.keys().copied()

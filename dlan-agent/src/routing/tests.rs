@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ospf_lite::config::AuthenticationKey;
 use ospf_lite::ids::Distance;
-use ospf_lite::io::PathKind;
+use ospf_lite::io::{PathKind, Route};
 use vxlan::wireguard::PrivateKey;
 
 use super::*;
@@ -153,11 +153,10 @@ fn a_device_that_was_made_anew_is_told_with_its_new_number() {
     assert_eq!(feed.diff(&wanted, &BTreeMap::new()), [InterfaceChange::Remove(InterfaceId(2))]);
 }
 
-fn route(prefix: &str, ipv4: Option<Ipv4Addr>) -> Route {
+fn route(ipv4: Option<Ipv4Addr>) -> Route {
     let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 2, 1);
     let hop = NextHop { interface: InterfaceId(2), neighbor: RouterId(2), link_local, ipv4 };
     Route {
-        prefix: prefix.parse().unwrap(),
         kind: PathKind::IntraArea,
         distance: Distance(35),
         external_metric: 0,
@@ -167,14 +166,16 @@ fn route(prefix: &str, ipv4: Option<Ipv4Addr>) -> Route {
     }
 }
 
-fn gateway_of(dlan_routers: &[RouterId], route: Route) -> Option<IpAddr> {
+fn gateway_of(dlan_routers: &[RouterId], prefix: &str, route: Route) -> Option<IpAddr> {
     let mut feed = InterfaceFeed::default();
     feed.diff(&wanted(TEXT), &seen(&[("dlan-vx2", 7)]));
-    let prefix = route.prefix;
+    let prefix: IpNet = prefix.parse().unwrap();
+    let table: RouteTable = [(prefix, route)].into_iter().collect();
+    let none = RouteTable::default();
     let dlan_routers = dlan_routers.iter().copied().collect();
     let input = routing_input(
         &EngineRoutes {
-            routes: vec![route],
+            tables: if prefix.addr().is_ipv6() { [table, none] } else { [none, table] },
             dlan_routers,
             complete: true,
             settled: true,
@@ -188,17 +189,17 @@ fn gateway_of(dlan_routers: &[RouterId], route: Route) -> Option<IpAddr> {
 #[test]
 fn ipv4_goes_to_a_dlan_router_by_its_link_local_address_and_to_another_by_its_ipv4_address() {
     let neighbor = Ipv4Addr::new(10, 0, 4, 10);
-    let by_ipv6 = gateway_of(&[RouterId(2)], route("10.3.0.0/24", Some(neighbor)));
+    let by_ipv6 = gateway_of(&[RouterId(2)], "10.3.0.0/24", route(Some(neighbor)));
     assert_eq!(by_ipv6, Some("fe80::2:1".parse().unwrap()));
-    assert_eq!(gateway_of(&[], route("10.3.0.0/24", Some(neighbor))), Some(IpAddr::V4(neighbor)));
-    assert_eq!(gateway_of(&[], route("10.3.0.0/24", None)), None);
-    assert_eq!(gateway_of(&[], route("fd00::/64", None)), Some("fe80::2:1".parse().unwrap()));
+    assert_eq!(gateway_of(&[], "10.3.0.0/24", route(Some(neighbor))), Some(IpAddr::V4(neighbor)));
+    assert_eq!(gateway_of(&[], "10.3.0.0/24", route(None)), None);
+    assert_eq!(gateway_of(&[], "fd00::/64", route(None)), Some("fe80::2:1".parse().unwrap()));
 }
 
 #[test]
 fn this_routers_own_prefixes_are_no_kernel_routes() {
-    let own = Route { next_hops: Vec::new(), ..route("10.2.0.0/24", None) };
-    assert_eq!(gateway_of(&[RouterId(2)], own), None);
+    let own = Route { next_hops: Vec::new(), ..route(None) };
+    assert_eq!(gateway_of(&[RouterId(2)], "10.2.0.0/24", own), None);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use ospf_lite::ids::RouterId;
-use ospf_lite::io::Route;
+use ospf_lite::ospf::route::RouteTable;
 
 use crate::addressing;
 use crate::config::Config;
@@ -34,19 +34,16 @@ pub struct FarZones {
 
 /// Returns the zones claimed for the prefixes of routes. A router is believed only about what it announces itself: else one
 /// could move another's LAN to where more may reach it. A prefix of a router that says nothing, such as BIRD's, is `internal`.
-pub fn claimed<'a>(
-    routes: impl IntoIterator<Item = &'a Route>,
-    announced: &Announced,
-) -> BTreeMap<IpNet, BTreeSet<String>> {
+pub fn claimed(tables: &[RouteTable], announced: &Announced) -> BTreeMap<IpNet, BTreeSet<String>> {
     let internal = BTreeSet::from([INTERNAL.to_owned()]);
     // Of most prefixes nothing is said, and this is asked at each change of the routes.
-    let told: BTreeSet<&IpNet> = announced.keys().map(|(_, prefix)| prefix).collect();
-    let of_route = |route: &Route| {
-        let zones = route.advertising.iter().map(|router| announced.get(&(*router, route.prefix)));
+    let told: BTreeSet<IpNet> = announced.keys().map(|(_, prefix)| *prefix).collect();
+    let claimed = told.into_iter().filter_map(|prefix| {
+        let route = tables.iter().find_map(|table| table.get(&prefix))?;
+        let zones = route.advertising.iter().map(|router| announced.get(&(*router, prefix)));
         let zones: BTreeSet<String> = zones.flat_map(|zones| zones.unwrap_or(&internal)).cloned().collect();
-        (route.prefix, zones)
-    };
-    let claimed = routes.into_iter().filter(|route| told.contains(&route.prefix)).map(of_route);
+        Some((prefix, zones))
+    });
     claimed.filter(|(_, zones)| !zones.is_empty() && *zones != internal).collect()
 }
 

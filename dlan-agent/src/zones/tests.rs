@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ospf_lite::ids::{Distance, RouterId};
-use ospf_lite::io::PathKind;
+use ospf_lite::io::{PathKind, Route};
 
 use super::*;
 use crate::config::{Source, parse};
@@ -98,16 +98,16 @@ fn until_the_database_is_whole_the_sets_of_before_hold_but_for_own_lans() {
     assert!(!sets["internal"].contains(&net("10.2.77.0/24")), "heard of before its zone is");
 }
 
-fn route(prefix: &str, advertising: &[u32]) -> Route {
-    Route {
-        prefix: net(prefix),
+fn route(prefix: &str, advertising: &[u32]) -> (IpNet, Route) {
+    let route = Route {
         kind: PathKind::IntraArea,
         distance: Distance(10),
         external_metric: 0,
         advertising: advertising.iter().map(|id| RouterId(*id)).collect(),
         next_hops: Vec::new(),
         alternate: None,
-    }
+    };
+    (net(prefix), route)
 }
 
 fn announced(all: &[(u32, &str, &str)]) -> Announced {
@@ -122,14 +122,15 @@ fn announced(all: &[(u32, &str, &str)]) -> Announced {
 #[test]
 fn a_router_is_believed_about_its_own_prefixes_only() {
     let routes = [route("10.2.4.0/24", &[4]), route("10.2.5.0/24", &[5]), route("10.2.6.0/24", &[6])];
+    let routes = RouteTable::from_iter(routes);
     let said = announced(&[(4, "10.2.4.0/24", "isolated"), (4, "10.2.5.0/24", "cameras")]);
-    assert_eq!(claimed(&routes, &said), BTreeMap::from([(net("10.2.4.0/24"), names_of(&["isolated"]))]));
+    assert_eq!(claimed(&[routes], &said), BTreeMap::from([(net("10.2.4.0/24"), names_of(&["isolated"]))]));
 }
 
 #[test]
 fn two_routers_that_disagree_are_both_heard() {
     let said = announced(&[(4, "10.2.4.0/24", "isolated")]);
-    let claimed = claimed(&[route("10.2.4.0/24", &[4, 5])], &said);
+    let claimed = claimed(&[RouteTable::from_iter([route("10.2.4.0/24", &[4, 5])])], &said);
     assert_eq!(claimed[&net("10.2.4.0/24")], names_of(&["internal", "isolated"]));
 }
 

@@ -1,150 +1,182 @@
-//! What the routers and networks of the area announce, found by who announces it and by prefix.
+//! What LSAs announce: who offers which prefixes, and how.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::ids::{InterfaceId, LinkStateId, RouterId};
+use crate::ids::{Distance, InterfaceId, LinkStateId, RouterId};
 use crate::ospf::graph::VertexId;
-use crate::ospf::lsa::{IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, Prefix, PrefixOptions};
-use crate::ospf::shared::SharedMap;
+use crate::ospf::lsa::{
+    AsExternalLsa, IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, MAX_AGE, Prefix, PrefixOptions,
+};
 
-/// The Intra-Area-Prefix-LSAs that count.
+/// Where Inter-Area-Router-LSAs begin.
+const FIRST_FAR_ROUTER: LsaKey = LsaKey {
+    ls_type: LsType::INTER_AREA_ROUTER,
+    link_state_id: LinkStateId(0),
+    advertising_router: RouterId(0),
+};
+
+/// The LSAs that count and announce prefixes, or routers of other areas.
 #[derive(Debug, Default)]
 pub struct Announced {
-    lsas: BTreeMap<(RouterId, LinkStateId), Arc<Lsa>>,
-    /// Every prefix that may be used, each once for each LSA.
-    said: SharedMap<(IpNet, RouterId, LinkStateId), Said>,
-    /// How often who announces which prefixes has become otherwise.
-    generation: u64,
+    lsas: BTreeMap<LsaKey, Arc<Lsa>>,
 }
 
-/// What one LSA says of a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Said {
-    metric: u16,
-    /// The Designated Router's interface to the transit network that has the prefix; nothing where a router has it.
-    network: Option<InterfaceId>,
+/// What one LSA says of a prefix, whoever's it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// The router has it (RFC 5340 section 4.8.1).
+    Router {
+        /// What the way from there costs.
+        metric: u16,
+    },
+    /// The transit network has it of which the router is the Designated Router.
+    Network {
+        /// The Designated Router's interface to the network.
+        interface: InterfaceId,
+        /// What the way from there costs.
+        metric: u16,
+    },
+    /// It is another area's (RFC 5340 section 4.8.3).
+    OtherArea {
+        /// What the way from the area border router costs.
+        metric: u32,
+    },
+    /// It is from outside (RFC 5340 section 4.8.4).
+    Outside {
+        /// Whether its metric decides before all distances.
+        is_type2: bool,
+        /// The metric, less than LSInfinity.
+        metric: u32,
+        /// Where to send in place of the router that says so.
+        forwarding: Option<IpAddr>,
+    },
 }
 
-/// A prefix as one LSA announces it.
-#[derive(Debug, Clone, Copy)]
+/// A prefix as one router announces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offer {
-    /// The prefix.
-    pub prefix: IpNet,
     /// The Advertising Router.
     pub router: RouterId,
-    /// What the way from there costs.
-    pub metric: u16,
-    network: Option<InterfaceId>,
+    /// What it says.
+    pub said: Said,
 }
 
+/// A prefix of which something is said, or is said no longer.
+pub type Saying = (IpNet, Said);
+
 impl Offer {
-    /// Returns the router or network that has the prefix.
+    /// Returns the router or network of the area that has the prefix, or that leads to it.
     pub fn end(&self) -> VertexId {
-        match self.network {
-            Some(interface_id) => VertexId::Network { designated_router: self.router, interface_id },
-            None => VertexId::Router(self.router),
+        match self.said {
+            Said::Network { interface, .. } => {
+                VertexId::Network { designated_router: self.router, interface_id: interface }
+            }
+            Said::Router { .. } | Said::OtherArea { .. } | Said::Outside { .. } => {
+                VertexId::Router(self.router)
+            }
         }
+    }
+
+    /// Returns whether what it comes to depends on the way to another prefix.
+    pub fn is_forwarded(&self) -> bool {
+        matches!(self.said, Said::Outside { forwarding: Some(_), .. })
     }
 }
 
 impl Announced {
     /// Makes one without any LSA.
     pub const fn new() -> Self {
-        Self { lsas: BTreeMap::new(), said: SharedMap::new(), generation: 0 }
+        Self { lsas: BTreeMap::new() }
     }
 
-    /// Returns every LSA.
-    pub fn lsas(&self) -> impl Iterator<Item = &Lsa> {
-        self.lsas.values().map(|lsa| &**lsa)
+    /// Returns whether any router of another area is announced.
+    pub fn has_far_routers(&self) -> bool {
+        self.inter_area_routers().next().is_some()
     }
 
-    /// Returns a number that is another one when there are other offers than before, or of other routers and networks.
-    pub const fn generation(&self) -> u64 {
-        self.generation
+    /// Returns the ways to a router of another area: who announces it, and what the way from there costs.
+    pub fn ways_to(&self, router: RouterId) -> impl Iterator<Item = (RouterId, u32)> {
+        self.inter_area_routers().filter_map(move |(key, lsa)| match &lsa.body {
+            LsaBody::InterAreaRouter(inter) if inter.destination == router => {
+                Some((key.advertising_router, inter.metric))
+            }
+            _ => None,
+        })
     }
 
-    /// Returns every prefix that may be used, in order, each once for each LSA that announces it.
-    pub fn offers(&self) -> impl Iterator<Item = Offer> {
-        self.said.iter().map(offer)
+    fn inter_area_routers(&self) -> impl Iterator<Item = (&LsaKey, &Arc<Lsa>)> {
+        self.lsas.range(FIRST_FAR_ROUTER..).take_while(|(key, _)| key.ls_type == LsType::INTER_AREA_ROUTER)
     }
 
-    /// Returns what is announced of one prefix, in the order of the routers.
-    pub fn offers_of(&self, prefix: IpNet) -> impl Iterator<Item = Offer> {
-        let from = self.said.from(&(prefix, RouterId(0), LinkStateId(0)));
-        from.map(offer).take_while(move |offer| offer.prefix == prefix)
-    }
-
-    /// Takes in that an Intra-Area-Prefix-LSA has another content, or that it does not count any more; the prefixes about
-    /// which it says something else by that are added to `touched`.
-    pub fn update(&mut self, key: &LsaKey, lsa: Option<Arc<Lsa>>, touched: &mut BTreeSet<IpNet>) {
-        let place = (key.advertising_router, key.link_state_id);
-        let old = self.lsas.get(&place).cloned();
-        let (before, after) = (old.as_deref().and_then(intra), lsa.as_deref().and_then(intra));
-        for net in differing(before, after) {
-            touched.insert(net);
-            self.say((net, place.0, place.1), after.and_then(|after| said(place.0, after, net)));
-        }
-        match lsa.filter(|lsa| intra(lsa).is_some()) {
-            Some(lsa) => _ = self.lsas.insert(place, lsa),
-            None => _ = self.lsas.remove(&place),
-        }
-    }
-
-    fn say(&mut self, at: (IpNet, RouterId, LinkStateId), said: Option<Said>) {
-        let before = match said {
-            Some(said) => self.said.insert(at, said),
-            None => self.said.remove(&at),
+    /// Takes in that an LSA has another content, or that it does not count any more. Returns what its router says no longer,
+    /// and what it says besides.
+    pub fn update(&mut self, key: LsaKey, lsa: Option<Arc<Lsa>>) -> (Vec<Saying>, Vec<Saying>) {
+        let lsa = lsa.filter(|lsa| lsa.header.age < MAX_AGE);
+        let after = lsa.as_deref().map(sayings).unwrap_or_default();
+        let before = match lsa {
+            Some(lsa) => self.lsas.insert(key, lsa),
+            None => self.lsas.remove(&key),
         };
-        if before.map(|before| before.network) != said.map(|said| said.network) {
-            self.generation += 1;
+        apart(before.as_deref().map(sayings).unwrap_or_default(), after)
+    }
+}
+
+/// Returns what an LSA says of prefixes, in order: nothing of those with the NU-bit, and nothing of what is another router's
+/// (RFC 5340 section 4.8.1).
+fn sayings(lsa: &Lsa) -> Vec<Saying> {
+    let mut said: Vec<Saying> = match &lsa.body {
+        LsaBody::IntraAreaPrefix(intra) => of_area(lsa.header.key.advertising_router, intra),
+        LsaBody::InterAreaPrefix(inter) => {
+            vec![(inter.prefix, Said::OtherArea { metric: inter.metric })]
+        }
+        LsaBody::AsExternal(external) => from_outside(external).into_iter().collect(),
+        _ => Vec::new(),
+    }
+    .into_iter()
+    .filter(|(prefix, _)| !prefix.options.contains(PrefixOptions::NU))
+    .map(|(prefix, said)| (prefix.net, said))
+    .collect();
+    said.sort_unstable();
+    said
+}
+
+fn of_area(router: RouterId, intra: &IntraAreaPrefixLsa) -> Vec<(Prefix, Said)> {
+    let referenced = intra.referenced;
+    let interface = InterfaceId(referenced.link_state_id.0);
+    let said = |metric| match referenced.ls_type {
+        LsType::ROUTER => Some(Said::Router { metric }),
+        LsType::NETWORK => Some(Said::Network { interface, metric }),
+        _ => None,
+    };
+    let prefixes = intra.prefixes.iter().filter(|_| referenced.advertising_router == router);
+    prefixes.filter_map(|(prefix, metric)| Some((*prefix, said(*metric)?))).collect()
+}
+
+fn from_outside(external: &AsExternalLsa) -> Option<(Prefix, Said)> {
+    let forwarding = external.forwarding_address.filter(|address| !address.is_unspecified());
+    let said = Said::Outside { is_type2: external.type2, metric: external.metric, forwarding };
+    (external.metric < Distance::INFINITY.0).then_some((external.prefix, said))
+}
+
+/// Returns what is only in the first, and what is only in the second, of two lists in order.
+fn apart(before: Vec<Saying>, after: Vec<Saying>) -> (Vec<Saying>, Vec<Saying>) {
+    if before.is_empty() || after.is_empty() {
+        return (before, after);
+    }
+    let (mut gone, mut added) = (Vec::new(), Vec::new());
+    let mut before = before.into_iter().peekable();
+    for said in after {
+        while let Some(old) = before.next_if(|old| *old < said) {
+            gone.push(old);
+        }
+        if before.next_if_eq(&said).is_none() {
+            added.push(said);
         }
     }
-
-    /// Returns the prefixes that a router announces, for itself or for a transit network.
-    pub fn prefixes_of(&self, router: RouterId) -> impl Iterator<Item = IpNet> {
-        let all = (router, LinkStateId(0))..=(router, LinkStateId(u32::MAX));
-        let lsas = self.lsas.range(all).filter_map(|(_, lsa)| intra(lsa));
-        lsas.flat_map(|intra| intra.prefixes.iter().map(|(prefix, _)| prefix.net))
-    }
-}
-
-fn intra(lsa: &Lsa) -> Option<&IntraAreaPrefixLsa> {
-    match &lsa.body {
-        LsaBody::IntraAreaPrefix(intra) => Some(intra),
-        _ => None,
-    }
-}
-
-fn offer((&(prefix, router, _), said): (&(IpNet, RouterId, LinkStateId), &Said)) -> Offer {
-    Offer { prefix, router, metric: said.metric, network: said.network }
-}
-
-/// Returns what an LSA says of a prefix: nothing where it has the NU-bit, and nothing of what is another router's (RFC 5340
-/// section 4.8.1).
-fn said(router: RouterId, intra: &IntraAreaPrefixLsa, net: IpNet) -> Option<Said> {
-    let network = match intra.referenced.ls_type {
-        LsType::ROUTER => None,
-        LsType::NETWORK => Some(InterfaceId(intra.referenced.link_state_id.0)),
-        _ => return None,
-    };
-    let is_meant = |prefix: &Prefix| prefix.net == net && !prefix.options.contains(PrefixOptions::NU);
-    let metrics = intra.prefixes.iter().filter(|(prefix, _)| is_meant(prefix)).map(|(_, metric)| *metric);
-    let metric = metrics.min().filter(|_| intra.referenced.advertising_router == router)?;
-    Some(Said { metric, network })
-}
-
-/// Returns the prefixes about which two LSAs do not say the same.
-fn differing(before: Option<&IntraAreaPrefixLsa>, after: Option<&IntraAreaPrefixLsa>) -> Vec<IpNet> {
-    let missing = |from: Option<&IntraAreaPrefixLsa>, other: Option<&IntraAreaPrefixLsa>| -> Vec<IpNet> {
-        let other = other.filter(|other| from.is_some_and(|from| from.referenced == other.referenced));
-        let is_said = |said| other.is_some_and(|other| other.prefixes.contains(said));
-        let said = from.into_iter().flat_map(|from| &from.prefixes);
-        said.filter(|said| !is_said(*said)).map(|(prefix, _)| prefix.net).collect()
-    };
-    let mut differing = missing(before, after);
-    differing.extend(missing(after, before));
-    differing
+    gone.extend(before);
+    (gone, added)
 }

@@ -1,7 +1,7 @@
 //! The route table kept in line with the LSAs: a change costs what it touches.
 //!
-//! What comes out is what [`Graph::from_lsas`], [`spf::shortest_paths`] and [`route::routes`] make of the same LSAs. They are
-//! asked for the whole where a change touches much, or something from outside the area.
+//! Graph and tree come to what [`Graph::from_lsas`] and [`shortest_paths`](crate::ospf::spf::shortest_paths) make of the same
+//! LSAs. A route is worked out once for all prefixes that are announced alike: how many these are makes no difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,22 +9,20 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::ids::{Family, RouterId};
-use crate::io::NextHop;
-use crate::ospf::announced::Announced;
+use crate::io::{NextHop, Route};
+use crate::ospf::alike::Alike;
+use crate::ospf::announced::{Announced, Offer};
 use crate::ospf::graph::{Graph, VertexIndex};
 use crate::ospf::lfa;
 use crate::ospf::lsa::{LsType, Lsa, LsaKey};
-use crate::ospf::route::{self, RouteTable};
-use crate::ospf::route_update::{self, Basis, Ends};
+use crate::ospf::route::{RouteId, RouteTable};
 use crate::ospf::spf::{FirstHop, Paths, Tree};
+use crate::ospf::ways::{Basis, Best};
 
 /// The graph is worked out whole when more than this share of it says something else.
 const REBUILD_SHARE: usize = 8;
 /// So few LSAs are taken in one by one in a graph of any size: it shows then whether they say anything that counts.
 const REBUILD_MIN: usize = 4;
-
-/// Past this share of the routes it costs less to go through all of them than to look each up.
-const ROUTES_SHARE: usize = 4;
 
 /// What an LSA says from a moment on; nothing when it does not count any more.
 pub type Change = (LsaKey, Option<Arc<Lsa>>);
@@ -66,12 +64,12 @@ pub struct Calculation {
     graph: Graph,
     tree: Tree,
     announced: Announced,
-    /// What other areas and the world outside announce, and the routers that lead there.
-    outside: BTreeMap<LsaKey, Arc<Lsa>>,
+    alike: Alike,
     terms: Option<Terms>,
     table: RouteTable,
-    ends: Ends,
     owes_alternates: bool,
+    /// How many routes were worked out so far, each for all of its prefixes.
+    routes_found: u64,
 }
 
 /// What came of changes.
@@ -90,26 +88,34 @@ struct Touched {
     vertices: BTreeSet<VertexIndex>,
     /// Routers that say something else of themselves, or of a network.
     routers: BTreeSet<RouterId>,
-    /// Prefixes that are announced differently.
-    prefixes: BTreeSet<IpNet>,
-    /// Whether anything from outside the area is announced differently.
-    outside: bool,
+    /// Whether there are other routers of other areas.
+    far_routers: bool,
     /// Whether every vertex may have another place.
     places: bool,
+    before: Before,
+}
+
+/// What was there before a change, as far as it is touched.
+#[derive(Debug, Default)]
+struct Before {
+    /// The routes of prefixes that are announced differently.
+    prefixes: BTreeMap<IpNet, Option<Arc<Route>>>,
+    /// The routes that were entered or taken out.
+    routes: BTreeMap<RouteId, Option<Arc<Route>>>,
 }
 
 impl Calculation {
     /// Makes one without any LSA.
-    pub const fn new(family: Family) -> Self {
+    pub fn new(family: Family) -> Self {
         Self {
             graph: Graph::new(family),
             tree: Tree::new(),
             announced: Announced::new(),
-            outside: BTreeMap::new(),
+            alike: Alike::new(),
             terms: None,
-            table: RouteTable::new(),
-            ends: Ends::new(),
+            table: RouteTable::default(),
             owes_alternates: false,
+            routes_found: 0,
         }
     }
 
@@ -134,9 +140,15 @@ impl Calculation {
         self.owes_alternates
     }
 
+    /// Returns how many routes were worked out so far, each for all of its prefixes: what changes have cost, but for the
+    /// graph and the tree.
+    pub const fn routes_found(&self) -> u64 {
+        self.routes_found
+    }
+
     /// Takes changes in.
     pub fn update(&mut self, changes: impl IntoIterator<Item = Change>, terms: Terms) -> Update {
-        let touched = self.take_in(changes);
+        let mut touched = self.take_in(changes);
         let has_other_terms = self.terms.as_ref() != Some(&terms);
         let has_other_root = self.terms.as_ref().is_none_or(|old| old.root != terms.root);
         let root = terms.root;
@@ -155,17 +167,22 @@ impl Calculation {
         if moved.is_none() {
             self.tree.calculate(&self.graph, root);
         }
-        let has_changed = if touched.outside || !self.outside.is_empty() {
-            self.find_routes()
-        } else {
-            let prefixes =
-                moved.filter(|_| !has_other_terms).map(|moved| self.touched_prefixes(touched, &moved));
-            self.update_routes(prefixes.as_ref())
+        let moved = moved.filter(|_| !has_other_terms && !touched.far_routers);
+        let ids = match moved.filter(|_| !self.announced.has_far_routers()) {
+            Some(moved) => self.touched_routes(&touched, &moved),
+            None => self.alike.all().collect(),
         };
+        let mut before = std::mem::take(&mut touched.before);
+        self.find_routes(&ids, &mut before);
         let neighbors = self.terms.as_ref().map_or(0, |terms| terms.next_hops.len());
-        let is_small = self.graph.len() * neighbors <= ALTERNATES_AT_ONCE_MAX;
-        let has_other_routes = has_changed | (is_small && self.find_alternates());
-        Update { has_other_basis: is_touched || has_changed, has_other_routes }
+        if self.graph.len() * neighbors <= ALTERNATES_AT_ONCE_MAX {
+            self.protect(&mut before);
+        }
+        let has_other_routes = self.differs(&before);
+        for id in self.alike.sweep() {
+            self.table.set_route(id, None, 0);
+        }
+        Update { has_other_basis: is_touched || has_other_routes, has_other_routes }
     }
 
     /// Brings the graph and what is announced in line with the LSAs.
@@ -184,13 +201,19 @@ impl Calculation {
         }
         for (key, lsa) in others {
             match key.ls_type {
-                LsType::INTRA_AREA_PREFIX => self.announced.update(&key, lsa, &mut touched.prefixes),
-                LsType::INTER_AREA_PREFIX | LsType::INTER_AREA_ROUTER | LsType::AS_EXTERNAL => {
-                    touched.outside = true;
-                    match lsa {
-                        Some(lsa) => _ = self.outside.insert(key, lsa),
-                        None => _ = self.outside.remove(&key),
+                LsType::INTRA_AREA_PREFIX | LsType::INTER_AREA_PREFIX | LsType::AS_EXTERNAL => {
+                    let (gone, added) = self.announced.update(key, lsa);
+                    let router = key.advertising_router;
+                    for (prefix, said) in gone {
+                        self.say(prefix, (Offer { router, said }, false), &mut touched.before);
                     }
+                    for (prefix, said) in added {
+                        self.say(prefix, (Offer { router, said }, true), &mut touched.before);
+                    }
+                }
+                LsType::INTER_AREA_ROUTER => {
+                    self.announced.update(key, lsa);
+                    touched.far_routers = true;
                 }
                 _ => {}
             }
@@ -198,74 +221,120 @@ impl Calculation {
         touched
     }
 
-    /// Returns every prefix whose route may be another one.
-    fn touched_prefixes(&self, touched: Touched, moved: &BTreeSet<VertexIndex>) -> BTreeSet<IpNet> {
-        let Touched { mut routers, mut prefixes, .. } = touched;
-        let vertices = moved.iter().filter_map(|vertex| self.graph.vertex(*vertex));
-        routers.extend(vertices.map(|vertex| vertex.id.advertising_router()));
-        prefixes.extend(routers.iter().flat_map(|router| self.announced.prefixes_of(*router)));
-        prefixes
+    /// Takes in that a prefix is offered, or not any more.
+    fn say(&mut self, prefix: IpNet, (offer, is_offered): (Offer, bool), before: &mut Before) {
+        let Self { alike, table, .. } = self;
+        let place = table.place(&prefix);
+        let route = || place.and_then(|id| table.route(id)).map(Arc::clone);
+        before.prefixes.entry(prefix).or_insert_with(route);
+        let mut offers = place.map(|id| alike.offers(id).to_vec()).unwrap_or_default();
+        match (offers.binary_search(&offer), is_offered) {
+            (Ok(at) | Err(at), true) => offers.insert(at, offer),
+            (Ok(at), false) => _ = offers.remove(at),
+            (Err(_), false) => {}
+        }
+        let next = (!offers.is_empty()).then(|| alike.join(offers));
+        table.set_place(prefix, next);
+        place.into_iter().for_each(|id| alike.leave(id));
     }
 
-    /// Brings the routes to these prefixes, or all, in line with what the area announces; returns whether any is another one.
-    fn update_routes(&mut self, prefixes: Option<&BTreeSet<IpNet>>) -> bool {
-        let Self { graph, tree, announced, terms: Some(terms), table, ends, .. } = self else { return false };
-        let paths = Paths::new(graph, tree);
+    /// Returns every route that may be another one.
+    fn touched_routes(&self, touched: &Touched, moved: &BTreeSet<VertexIndex>) -> BTreeSet<RouteId> {
+        let vertices = moved.iter().filter_map(|vertex| self.graph.vertex(*vertex));
+        let moved: BTreeSet<RouterId> = vertices.map(|vertex| vertex.id.advertising_router()).collect();
+        let routers = touched.routers.union(&moved);
+        let announced = touched.before.prefixes.keys().filter_map(|prefix| self.table.place(prefix));
+        let announced = announced.chain(routers.flat_map(|router| self.alike.of_router(*router)));
+        announced.chain(self.alike.forwarded()).filter(|id| self.alike.prefixes(*id) > 0).collect()
+    }
+
+    /// Works these routes out.
+    fn find_routes(&mut self, ids: &BTreeSet<RouteId>, before: &mut Before) {
+        let Self { graph, tree, announced, alike, terms: Some(terms), table, .. } = self else { return };
+        let (alike, paths, places) = (&*alike, Paths::new(graph, tree), Arc::clone(table.places()));
+        let offers_of = |prefix: &IpNet| places.get(prefix).map(|id| alike.offers(*id)).unwrap_or_default();
         let basis = Basis {
             resolved: paths.hops().iter().map(|hop| terms.resolve(*hop)).collect(),
             equal_cost_max: terms.equal_cost_max,
             neighbors: if terms.protects() { &terms.next_hops } else { &[] },
+            announced,
+            offers_of: &offers_of,
             paths,
         };
-        match prefixes.filter(|prefixes| prefixes.len() <= table.len() / ROUTES_SHARE) {
-            Some(prefixes) => route_update::update(table, announced, &basis, prefixes),
-            None => route_update::update_all(table, announced, &basis, ends),
+        let mut best = Best::default();
+        for id in ids {
+            let stands = table.route(*id);
+            let next = match best.find(alike.offers(*id), &basis) {
+                true => match best.route(stands.map(|stands| &**stands), &basis) {
+                    Some(next) => Some(Arc::new(next)),
+                    None => continue,
+                },
+                false if stands.is_none() => continue,
+                false => None,
+            };
+            before.routes.entry(*id).or_insert_with(|| stands.cloned());
+            table.set_route(*id, next, alike.prefixes(*id));
         }
+        self.routes_found += u64::try_from(ids.len()).unwrap_or(u64::MAX);
     }
 
-    /// Works out all routes, those from outside the area included; returns whether any is another one.
-    fn find_routes(&mut self) -> bool {
-        let table = self.routes_from(self.lsas());
-        let has_changed = table != self.table;
-        self.table = table;
-        has_changed
-    }
-
-    /// Returns every LSA that announces something.
-    fn lsas(&self) -> impl Iterator<Item = &Lsa> {
-        self.announced.lsas().chain(self.outside.values().map(|lsa| &**lsa))
-    }
-
-    /// Works out the routes that follow from these LSAs. Each goes on with the alternate that it had, where it still can.
-    fn routes_from<'a>(&self, lsas: impl IntoIterator<Item = &'a Lsa>) -> RouteTable {
-        let Some(terms) = &self.terms else { return RouteTable::new() };
-        let resolve = |hop| terms.resolve(hop);
-        let mut table = route::routes(&self.paths(), lsas, terms.equal_cost_max, resolve);
-        if terms.protects() {
-            let alternates = lfa::still_usable(&self.table, &table, &terms.next_hops);
-            lfa::protect(&mut table, &alternates);
-        }
-        table
-    }
-
-    /// Works out the alternates of the routes that stand; returns whether any is another one.
+    /// Computes the alternates that the routes still lack; returns whether any is another one.
     pub fn find_alternates(&mut self) -> bool {
+        let mut before = Before::default();
+        self.protect(&mut before);
+        !before.routes.is_empty()
+    }
+
+    /// Gives every route the alternate that follows from the present paths.
+    fn protect(&mut self, before: &mut Before) {
         self.owes_alternates = false;
-        let Some(terms) = self.terms.as_ref().filter(|terms| terms.protects()) else { return false };
+        let Self { graph, tree, announced, alike, terms: Some(terms), table, .. } = self else { return };
+        let (alike, paths) = (&*alike, Paths::new(graph, tree));
         let resolve = |hop| terms.resolve(hop);
-        let alternates = lfa::alternates(&self.paths(), &self.table, self.lsas(), resolve);
-        let mut has_changed = false;
-        for (prefix, route) in &mut self.table {
-            let alternate = alternates.get(prefix).copied();
-            has_changed |= route.alternate != alternate;
-            route.alternate = alternate;
+        let neighbors = terms.protects().then(|| lfa::Neighbors::of(&paths, resolve));
+        let basis = Basis {
+            resolved: Vec::new(),
+            equal_cost_max: terms.equal_cost_max,
+            neighbors: &terms.next_hops,
+            announced,
+            offers_of: &|_| &[],
+            paths,
+        };
+        let alternate = |id, route: &Route| {
+            let ends = basis.ends(alike.offers(id), route);
+            neighbors.as_ref().and_then(|neighbors| neighbors.alternate(route, &ends))
+        };
+        let all = table.routes().filter(|(id, _)| alike.prefixes(*id) > 0);
+        let other = all.filter_map(|(id, route)| {
+            let alternate = alternate(id, route);
+            (route.alternate != alternate).then(|| (id, Arc::clone(route), alternate))
+        });
+        for (id, route, alternate) in other.collect::<Vec<_>>() {
+            let next = Route { alternate, ..Route::clone(&route) };
+            before.routes.entry(id).or_insert(Some(route));
+            table.set_route(id, Some(Arc::new(next)), alike.prefixes(id));
         }
-        has_changed
+    }
+
+    /// Returns whether any prefix has another route than before.
+    fn differs(&self, before: &Before) -> bool {
+        let mut joined: BTreeMap<RouteId, usize> = BTreeMap::new();
+        for (prefix, route) in &before.prefixes {
+            let place = self.table.place(prefix);
+            if place.and_then(|id| self.table.route(id)) != route.as_ref() {
+                return true;
+            }
+            place.into_iter().for_each(|id| *joined.entry(id).or_default() += 1);
+        }
+        before.routes.iter().any(|(id, route)| {
+            let stayed = self.alike.prefixes(*id) > joined.get(id).copied().unwrap_or_default();
+            stayed && self.table.route(*id) != route.as_ref()
+        })
     }
 }
 
 impl Touched {
     fn is_empty(&self) -> bool {
-        self.vertices.is_empty() && self.prefixes.is_empty() && !self.outside && !self.places
+        self.vertices.is_empty() && self.before.prefixes.is_empty() && !self.far_routers && !self.places
     }
 }

@@ -4,66 +4,35 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ipnet::IpNet;
-
 use crate::ids::{Cost, Distance, InterfaceId, RouterId};
-use crate::io::{NextHop, PathKind, Route};
+use crate::io::{NextHop, Route};
 use crate::ospf::graph::{VertexId, VertexIndex};
-use crate::ospf::lsa::{
-    AsExternalLsa, IntraAreaPrefixLsa, LsType, Lsa, LsaBody, MAX_AGE, Prefix, PrefixOptions,
-};
-use crate::ospf::route::RouteTable;
 use crate::ospf::spf::{self, FirstHop, Paths};
 
-/// Computes the alternate of each route that has one; `resolve` tells the address of a first hop.
-///
-/// An alternate never leads over the next hop's interface. One that avoids the next hop's router as well is preferred
-/// (RFC 5286 section 3.2), else one closer to the destination than this router, which no second failure turns into a
-/// loop; then the shortest way. Routers that do not offer transit (R-bit, RFC 6987) protect nothing but their own
-/// prefixes. An external route by a forwarding address or by a router of another area has no alternate.
-pub fn alternates<'a>(
-    paths: &Paths<'_>,
-    table: &RouteTable,
-    lsas: impl IntoIterator<Item = &'a Lsa>,
-    resolve: impl Fn(FirstHop) -> Option<NextHop>,
-) -> BTreeMap<IpNet, NextHop> {
-    let candidates = candidates(paths, resolve);
-    if candidates.len() < 2 {
-        return BTreeMap::new();
-    }
-    let mut ends = Ends { paths, table, found: BTreeMap::new() };
-    for lsa in lsas.into_iter().filter(|lsa| lsa.header.age < MAX_AGE) {
-        ends.add(lsa);
-    }
-    let found = ends.found.iter().filter_map(|(prefix, ends)| {
-        let alternate = choose(&candidates, table.get(prefix)?, ends)?;
-        Some((*prefix, alternate))
-    });
-    found.collect()
-}
+/// The neighbors that can be an alternate, as far as links to them are there.
+pub struct Neighbors<'g>(Vec<Candidate<'g>>);
 
-/// Enters the alternates into a table that has none yet.
-pub fn protect(table: &mut RouteTable, alternates: &BTreeMap<IpNet, NextHop>) {
-    for (prefix, alternate) in alternates {
-        if let Some(route) = table.get_mut(prefix) {
-            route.alternate = Some(*alternate);
-        }
-    }
-}
+/// A router that announces a prefix, or a network that has it, and the metric from there.
+pub type End = (VertexIndex, u32);
 
-/// Returns the alternates of an earlier table that a later one may go on with until it has its own: those over neighbors
-/// that are there, of routes whose one next hop is the same.
-pub fn still_usable(
-    before: &RouteTable,
-    table: &RouteTable,
-    neighbors: &[NextHop],
-) -> BTreeMap<IpNet, NextHop> {
-    let of = |(prefix, route): (&IpNet, &Route)| {
-        let old = before.get(prefix).filter(|old| old.next_hops == route.next_hops)?;
-        let alternate = old.alternate.filter(|alternate| neighbors.contains(alternate))?;
-        Some((*prefix, alternate))
-    };
-    table.iter().filter_map(of).collect()
+impl<'g> Neighbors<'g> {
+    /// Looks at the area from each neighbor of the root; `resolve` tells the address of a first hop.
+    pub fn of(paths: &Paths<'g>, resolve: impl Fn(FirstHop) -> Option<NextHop>) -> Self {
+        Self(candidates(paths, resolve))
+    }
+
+    /// Returns the alternate of a route that ends at these, if it has one.
+    ///
+    /// An alternate never leads over the next hop's interface. One that avoids the next hop's router as well is preferred
+    /// (RFC 5286 section 3.2), else one closer to the destination than this router, which no second failure turns into a
+    /// loop; then the shortest way. Routers that do not offer transit (R-bit, RFC 6987) protect nothing but their own
+    /// prefixes. An external route by a forwarding address or by a router of another area has no alternate.
+    pub fn alternate(&self, route: &Route, ends: &[End]) -> Option<NextHop> {
+        let [next_hop] = route.next_hops.as_slice() else { return None };
+        let primary = self.0.iter().find(|candidate| candidate.next_hop == *next_hop)?;
+        let ranked = self.0.iter().filter_map(|one| Some((one.rank(route, ends, primary)?, one.next_hop)));
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, next_hop)| next_hop)
+    }
 }
 
 /// A neighbor over one link, and what is far from it.
@@ -131,75 +100,5 @@ impl Candidate<'_> {
         let is_downstream = distance < route.distance;
         let is_risky = !avoids_router && !is_downstream;
         Some((!avoids_router, is_risky, distance.plus(self.metric), interface, neighbor))
-    }
-}
-
-fn choose(candidates: &[Candidate<'_>], route: &Route, ends: &[End]) -> Option<NextHop> {
-    let [next_hop] = route.next_hops.as_slice() else { return None };
-    let primary = candidates.iter().find(|candidate| candidate.next_hop == *next_hop)?;
-    let ranked = candidates.iter().filter_map(|one| Some((one.rank(route, ends, primary)?, one.next_hop)));
-    ranked.min_by_key(|(rank, _)| *rank).map(|(_, next_hop)| next_hop)
-}
-
-/// A router that announces a prefix, or a network that has it, and the metric from there.
-type End = (VertexIndex, u32);
-
-/// Where the routes with one next hop lead.
-struct Ends<'p, 'g> {
-    paths: &'p Paths<'g>,
-    table: &'p RouteTable,
-    found: BTreeMap<IpNet, Vec<End>>,
-}
-
-impl Ends<'_, '_> {
-    fn add(&mut self, lsa: &Lsa) {
-        let router = VertexId::Router(lsa.header.key.advertising_router);
-        match &lsa.body {
-            LsaBody::IntraAreaPrefix(intra) => self.add_intra(router, intra),
-            LsaBody::InterAreaPrefix(inter) => {
-                self.add_end(router, &inter.prefix, (PathKind::InterArea, inter.metric));
-            }
-            LsaBody::AsExternal(external) => self.add_external(router, external),
-            _ => {}
-        }
-    }
-
-    fn add_intra(&mut self, router: VertexId, intra: &IntraAreaPrefixLsa) {
-        let referenced = intra.referenced;
-        let network = VertexId::Network {
-            designated_router: referenced.advertising_router,
-            interface_id: InterfaceId(referenced.link_state_id.0),
-        };
-        let id = if referenced.ls_type == LsType::ROUTER { router } else { network };
-        if router != VertexId::Router(referenced.advertising_router) {
-            return;
-        }
-        for (prefix, metric) in &intra.prefixes {
-            self.add_end(id, prefix, (PathKind::IntraArea, (*metric).into()));
-        }
-    }
-
-    fn add_external(&mut self, router: VertexId, external: &AsExternalLsa) {
-        if external.forwarding_address.is_none_or(|address| address.is_unspecified()) {
-            let kind = if external.type2 { PathKind::External2 } else { PathKind::External1 };
-            self.add_end(router, &external.prefix, (kind, external.metric));
-        }
-    }
-
-    /// Adds an end if it is one of those that the prefix's route leads to.
-    fn add_end(&mut self, id: VertexId, prefix: &Prefix, (kind, metric): (PathKind, u32)) {
-        let route =
-            self.table.get(&prefix.net).filter(|route| route.kind == kind && route.next_hops.len() == 1);
-        let vertex = self.paths.graph().find(id);
-        let (Some(route), Some(vertex)) = (route, vertex) else { return };
-        let metric = match kind {
-            PathKind::External2 if metric != route.external_metric => return,
-            PathKind::External2 => 0,
-            PathKind::IntraArea | PathKind::InterArea | PathKind::External1 => metric,
-        };
-        let distance = self.paths.distance(vertex).map(|distance| distance.plus(metric));
-        if distance == Some(route.distance) && !prefix.options.contains(PrefixOptions::NU) {
-            self.found.entry(prefix.net).or_default().push((vertex, metric));
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The protocol: types, state machines and calculations, without clock or socket.
 
 pub mod aging;
+pub mod alike;
 pub mod announced;
 pub mod area;
 pub mod calculation;
@@ -27,7 +28,6 @@ pub mod refusal;
 pub mod restart;
 pub mod returns;
 pub mod route;
-pub mod route_update;
 pub mod routing;
 pub mod shared;
 pub mod snapshot;
@@ -36,3 +36,4 @@ pub mod spf_delay;
 pub mod spf_update;
 pub mod view;
 pub mod wanted;
+pub mod ways;

@@ -1,291 +1,137 @@
-//! The route table: every prefix of the database behind its best path (RFC 2328 sections 16.1 to 16.4, RFC 5340 section
-//! 4.8).
+//! The route table: the best way to every prefix. Prefixes that are announced alike share a route, and copies of the table
+//! share what has not changed since.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::ids::{Distance, InterfaceId, RouterId};
-use crate::io::{NextHop, PathKind, Route};
-use crate::ospf::graph::{VertexId, VertexIndex};
-use crate::ospf::lsa::{
-    AsExternalLsa, InterAreaPrefixLsa, IntraAreaPrefixLsa, LsType, Lsa, LsaBody, MAX_AGE, Prefix,
-    PrefixOptions,
-};
-use crate::ospf::spf::{FirstHop, FirstHopSet, Paths};
+use crate::io::Route;
+use crate::ospf::shared::SharedMap;
+
+/// What a route is known by that several prefixes may have in common. It stays theirs for as long as they are announced
+/// alike, however the route changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId(pub u32);
 
 /// The best way to each prefix, in order.
-pub type RouteTable = BTreeMap<IpNet, Route>;
-
-/// Computes the route table from the shortest paths of a router.
-///
-/// Prefixes of several routers at the same distance become one route with the next hops of all. `resolve` tells the
-/// address of a first hop; one that has none is left out, and a route with nothing left is too. Of the next hops the
-/// first `equal_cost_max` are kept. LSAs of MaxAge and prefixes with the NU-bit do not count.
-pub fn routes<'a>(
-    paths: &Paths<'_>,
-    lsas: impl IntoIterator<Item = &'a Lsa>,
-    equal_cost_max: usize,
-    resolve: impl Fn(FirstHop) -> Option<NextHop>,
-) -> RouteTable {
-    let announced = Announced::collect(lsas);
-    let mut offers = Offers { paths, sorted: Vec::new() };
-    for (router, intra) in &announced.intra {
-        offers.add_intra(*router, intra);
-    }
-    for (router, inter) in &announced.inter_prefixes {
-        offers.add_inter(*router, inter);
-    }
-    offers.sort();
-    if !announced.externals.is_empty() {
-        offers.add_externals(&announced);
-        offers.sort();
-    }
-    let resolved: Vec<Option<NextHop>> = paths.hops().iter().map(|hop| resolve(*hop)).collect();
-    offers.routes(&resolved, equal_cost_max)
+#[derive(Debug, Clone, Default)]
+pub struct RouteTable {
+    /// Every prefix that is announced, whether there is a way to it or not.
+    places: Arc<SharedMap<IpNet, RouteId>>,
+    /// The ways that there are.
+    routes: SharedMap<RouteId, Arc<Route>>,
+    /// How many prefixes there are ways to.
+    len: usize,
 }
 
-/// What the LSAs announce, each with its Advertising Router.
-#[derive(Default)]
-struct Announced<'a> {
-    intra: Vec<(RouterId, &'a IntraAreaPrefixLsa)>,
-    inter_prefixes: Vec<(RouterId, &'a InterAreaPrefixLsa)>,
-    /// Metric and AS boundary router, by the area border router that announces them.
-    inter_routers: Vec<(RouterId, u32, RouterId)>,
-    externals: Vec<(RouterId, &'a AsExternalLsa)>,
-}
-
-impl<'a> Announced<'a> {
-    fn collect(lsas: impl IntoIterator<Item = &'a Lsa>) -> Self {
-        let mut announced = Self::default();
-        for lsa in lsas.into_iter().filter(|lsa| lsa.header.age < MAX_AGE) {
-            let router = lsa.header.key.advertising_router;
-            match &lsa.body {
-                LsaBody::IntraAreaPrefix(intra) => announced.intra.push((router, intra)),
-                LsaBody::InterAreaPrefix(inter) => announced.inter_prefixes.push((router, inter)),
-                LsaBody::InterAreaRouter(inter) => {
-                    announced.inter_routers.push((router, inter.metric, inter.destination));
-                }
-                LsaBody::AsExternal(external) => announced.externals.push((router, external)),
-                _ => {}
-            }
-        }
-        announced
-    }
-}
-
-/// How good a path is: the smallest is the best (RFC 2328 sections 11 and 16.4, step 6).
-type Rank = (PathKind, u32, Distance);
-
-/// One router's path to a prefix.
-struct Offer {
-    prefix: IpNet,
-    rank: Rank,
-    router: RouterId,
-    way: Way,
-}
-
-/// Where a path leads.
-#[derive(Clone)]
-enum Way {
-    /// To a vertex.
-    To(VertexIndex),
-    /// By these first hops.
-    By(FirstHopSet),
-}
-
-/// All paths to all prefixes.
-struct Offers<'p, 'g> {
-    paths: &'p Paths<'g>,
-    /// By prefix, then best first; but for what was added since the last time.
-    sorted: Vec<Offer>,
-}
-
-impl Offers<'_, '_> {
-    fn sort(&mut self) {
-        self.sorted.sort_by_key(|offer| (order(offer.prefix), offer.rank, offer.router));
+impl RouteTable {
+    /// Returns the route to a prefix.
+    pub fn get(&self, prefix: &IpNet) -> Option<&Route> {
+        self.route(*self.places.get(prefix)?).map(|route| &**route)
     }
 
-    /// Adds a path, unless it is endless.
-    fn add(&mut self, prefix: Prefix, rank: Rank, router: RouterId, way: Way) {
-        if rank.2 < Distance::INFINITY && !prefix.options.contains(PrefixOptions::NU) {
-            self.sorted.push(Offer { prefix: prefix.net, rank, router, way });
-        }
+    /// Returns whether there is a route to a prefix.
+    pub fn contains_key(&self, prefix: &IpNet) -> bool {
+        self.get(prefix).is_some()
     }
 
-    /// Adds the prefixes of a router or a transit network (RFC 5340 section 4.8.1). Only its own router may speak for it.
-    fn add_intra(&mut self, router: RouterId, intra: &IntraAreaPrefixLsa) {
-        let referenced = intra.referenced;
-        let id = match referenced.ls_type {
-            LsType::ROUTER => VertexId::Router(router),
-            LsType::NETWORK => VertexId::Network {
-                designated_router: router,
-                interface_id: InterfaceId(referenced.link_state_id.0),
-            },
-            _ => return,
-        };
-        if referenced.advertising_router != router {
+    /// Returns all routes by their prefixes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&IpNet, &Route)> {
+        self.places.iter().filter_map(|(prefix, id)| Some((prefix, &**self.route(*id)?)))
+    }
+
+    /// Returns every prefix that there is a route to, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &IpNet> {
+        self.iter().map(|(prefix, _)| prefix)
+    }
+
+    /// Returns the route of each prefix, in the prefixes' order.
+    pub fn values(&self) -> impl Iterator<Item = &Route> {
+        self.iter().map(|(_, route)| route)
+    }
+
+    /// Returns how many prefixes there are routes to.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns which route each announced prefix has, if any. It is the same value until a prefix comes, goes or is
+    /// announced by others: as long as it is, only [`RouteTable::routes`] can differ.
+    pub const fn places(&self) -> &Arc<SharedMap<IpNet, RouteId>> {
+        &self.places
+    }
+
+    /// Returns every route once, however many prefixes have it.
+    pub fn routes(&self) -> impl Iterator<Item = (RouteId, &Arc<Route>)> {
+        self.routes.iter().map(|(id, route)| (*id, route))
+    }
+
+    /// Returns whether the same prefixes have routes, whichever these are, as far as that shows without a look at each prefix.
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.places, &other.places)
+            && self.routes().map(|(id, _)| id).eq(other.routes().map(|(id, _)| id))
+    }
+
+    pub(super) fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
+        self.routes.get(&id)
+    }
+
+    pub(super) fn place(&self, prefix: &IpNet) -> Option<RouteId> {
+        self.places.get(prefix).copied()
+    }
+
+    /// Gives a prefix another route, or none at all.
+    pub(super) fn set_place(&mut self, prefix: IpNet, id: Option<RouteId>) {
+        let before = self.place(&prefix);
+        if before == id {
             return;
         }
-        let Some((vertex, distance)) = self.reach(id) else { return };
-        for (prefix, metric) in &intra.prefixes {
-            let rank = (PathKind::IntraArea, 0, distance.plus(u32::from(*metric)));
-            self.add(*prefix, rank, router, Way::To(vertex));
+        let has_route = |id: Option<RouteId>| usize::from(id.is_some_and(|id| self.route(id).is_some()));
+        self.len = self.len + has_route(id) - has_route(before);
+        let places = Arc::make_mut(&mut self.places);
+        match id {
+            Some(id) => _ = places.insert(prefix, id),
+            None => _ = places.remove(&prefix),
         }
     }
 
-    /// Adds a prefix of another area (RFC 5340 section 4.8.3). What the root itself announces is no path.
-    fn add_inter(&mut self, router: RouterId, inter: &InterAreaPrefixLsa) {
-        if let Some((vertex, distance)) = self.border(router) {
-            let rank = (PathKind::InterArea, 0, distance.plus(inter.metric));
-            self.add(inter.prefix, rank, router, Way::To(vertex));
-        }
-    }
-
-    /// Adds the prefixes from outside (RFC 5340 section 4.8.4), after those from inside are sorted. What the root itself
-    /// announces is no path.
-    fn add_externals(&mut self, announced: &Announced<'_>) {
-        let boundary = self.boundary_routers(&announced.inter_routers);
-        let mut found = Vec::new();
-        for (router, external) in &announced.externals {
-            if let Some(boundary) = boundary.get(router)
-                && external.metric < Distance::INFINITY.0
-                && let Some((distance, way)) = self.external_way(external, boundary)
-            {
-                let rank = match external.type2 {
-                    true => (PathKind::External2, external.metric, distance),
-                    false => (PathKind::External1, 0, distance.plus(external.metric)),
-                };
-                found.push((external.prefix, rank, *router, way));
-            }
-        }
-        for (prefix, rank, router, way) in found {
-            self.add(prefix, rank, router, way);
-        }
-    }
-
-    /// Returns the way to each AS boundary router but the root: inside the area, else by area border routers.
-    fn boundary_routers(
-        &self,
-        announced: &[(RouterId, u32, RouterId)],
-    ) -> BTreeMap<RouterId, (Distance, Way)> {
-        let mut by_border: BTreeMap<RouterId, (Distance, FirstHopSet)> = BTreeMap::new();
-        for (border, metric, router) in announced {
-            let Some((vertex, distance)) = self.border(*border) else { continue };
-            let distance = distance.plus(*metric);
-            let known = by_border.entry(*router).or_insert((Distance::INFINITY, FirstHopSet::default()));
-            if distance < known.0 {
-                *known = (distance, FirstHopSet::default());
-            }
-            if distance == known.0 {
-                known.1.extend(self.paths.hop_bits(vertex));
-            }
-        }
-        let mut boundary: BTreeMap<RouterId, (Distance, Way)> = by_border
-            .into_iter()
-            .map(|(router, (distance, hops))| (router, (distance, Way::By(hops))))
-            .collect();
-        for (index, vertex) in self.paths.graph().vertices() {
-            let VertexId::Router(router) = vertex.id else { continue };
-            if self.paths.is_local(index) {
-                boundary.remove(&router);
-            } else if vertex.external
-                && let Some(distance) = self.paths.distance(index)
-            {
-                boundary.insert(router, (distance, Way::To(index)));
-            }
-        }
-        boundary
-    }
-
-    /// Returns the way an external prefix is sent: to the forwarding address if there is one, else to the boundary router
-    /// (RFC 2328 section 16.4, step 3). A forwarding address on the root's own link is reached by the boundary router
-    /// too, because a next hop here is always an OSPF neighbor.
-    fn external_way(&self, external: &AsExternalLsa, boundary: &(Distance, Way)) -> Option<(Distance, Way)> {
-        let Some(address) = external.forwarding_address.filter(|address| !address.is_unspecified()) else {
-            return Some(boundary.clone());
+    /// Gives so many prefixes a route in place of the one that they had.
+    pub(super) fn set_route(&mut self, id: RouteId, route: Option<Arc<Route>>, prefixes: usize) {
+        let is_there = route.is_some();
+        let before = match route {
+            Some(route) => self.routes.insert(id, route),
+            None => self.routes.remove(&id),
         };
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let found = (0..=longest).rev().find_map(|length| {
-            let offers = self.best(IpNet::new(address, length).ok()?.trunc());
-            Some((offers.first()?.rank.2, self.join(offers)))
-        });
-        match found? {
-            (_, None) => Some(boundary.clone()),
-            (distance, Some(hops)) => Some((distance, Way::By(hops))),
+        match (before.is_some(), is_there) {
+            (false, true) => self.len += prefixes,
+            (true, false) => self.len -= prefixes,
+            (true, true) | (false, false) => {}
         }
-    }
-
-    /// Returns the best paths to a prefix, which are equally good.
-    fn best(&self, prefix: IpNet) -> &[Offer] {
-        let start = self.sorted.partition_point(|offer| order(offer.prefix) < order(prefix));
-        let rest = self.sorted.get(start..).unwrap_or_default();
-        let Some(rank) = rest.first().filter(|offer| offer.prefix == prefix).map(|offer| offer.rank) else {
-            return &[];
-        };
-        let count = rest.iter().take_while(|offer| offer.prefix == prefix && offer.rank == rank).count();
-        rest.get(..count).unwrap_or_default()
-    }
-
-    /// Returns the first hops of all of these paths, or nothing when one ends at the root itself.
-    fn join(&self, offers: &[Offer]) -> Option<FirstHopSet> {
-        let mut hops = FirstHopSet::default();
-        for offer in offers {
-            match &offer.way {
-                Way::To(vertex) if self.paths.is_local(*vertex) => return None,
-                Way::To(vertex) => hops.extend(self.paths.hop_bits(*vertex)),
-                Way::By(set) => hops.extend(set.bits()),
-            }
-        }
-        Some(hops)
-    }
-
-    /// Returns where an area border router other than the root is.
-    fn border(&self, router: RouterId) -> Option<(VertexIndex, Distance)> {
-        let (index, distance) = self.reach(VertexId::Router(router))?;
-        let is_border = self.paths.graph().vertex(index).is_some_and(|vertex| vertex.border);
-        (is_border && !self.paths.is_local(index)).then_some((index, distance))
-    }
-
-    /// Returns where a vertex is, if it can be reached.
-    fn reach(&self, id: VertexId) -> Option<(VertexIndex, Distance)> {
-        let index = self.paths.graph().find(id)?;
-        Some((index, self.paths.distance(index)?))
-    }
-
-    /// Returns the route to each prefix.
-    fn routes(&self, resolved: &[Option<NextHop>], equal_cost_max: usize) -> RouteTable {
-        let groups = self.sorted.chunk_by(|one, other| one.prefix == other.prefix);
-        let routes = groups.filter_map(|group| {
-            let first = group.first()?;
-            let best = group.get(..group.partition_point(|offer| offer.rank == first.rank))?;
-            let mut next_hops = Vec::new();
-            if let Some(hops) = self.join(best) {
-                let known = hops.places().filter_map(|place| resolved.get(place).copied().flatten());
-                next_hops.extend(known.take(equal_cost_max));
-                if next_hops.is_empty() {
-                    return None;
-                }
-            }
-            let mut advertising: Vec<RouterId> = best.iter().map(|offer| offer.router).collect();
-            advertising.dedup();
-            let (kind, external_metric, distance) = first.rank;
-            let prefix = first.prefix;
-            let alternate = None;
-            Some((
-                prefix,
-                Route { prefix, kind, distance, external_metric, advertising, next_hops, alternate },
-            ))
-        });
-        routes.collect()
     }
 }
 
-/// Returns the place of a prefix among those of its family, as numbers, which are compared faster than addresses.
-fn order(prefix: IpNet) -> (u128, u8) {
-    let address = match prefix {
-        IpNet::V4(net) => u128::from(u32::from(net.addr())),
-        IpNet::V6(net) => u128::from(net.addr()),
-    };
-    (address, prefix.prefix_len())
+impl FromIterator<(IpNet, Route)> for RouteTable {
+    /// Gives each prefix a route of its own.
+    fn from_iter<I: IntoIterator<Item = (IpNet, Route)>>(all: I) -> Self {
+        let mut table = Self::default();
+        for (id, (prefix, route)) in (0..).map(RouteId).zip(all) {
+            table.set_place(prefix, Some(id));
+            table.set_route(id, Some(Arc::new(route)), 1);
+        }
+        table
+    }
 }
+
+impl PartialEq for RouteTable {
+    /// Whether the routes to all prefixes are the same, whichever of them share one.
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for RouteTable {}

@@ -3,6 +3,7 @@
 //! The entries lie in chunks; a copy takes the chunks over and makes one its own when it changes something in it. Alone it
 //! is an ordinary map: nothing is copied then.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// How many entries a chunk has at most.
@@ -115,6 +116,43 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         self.chunks.iter().flat_map(|chunk| chunk.iter()).map(|(key, value)| (key, value))
     }
 
+    /// Returns the keys that have another value in the other map, or are in one of both only: without a look at what the two
+    /// share.
+    pub fn apart<'a>(&'a self, other: &'a Self) -> Vec<&'a K>
+    where
+        V: PartialEq,
+    {
+        let (mut ones, mut others) = (Cursor::new(&self.chunks), Cursor::new(&other.chunks));
+        let mut apart = Vec::new();
+        loop {
+            match (ones.chunk(), others.chunk()) {
+                (Some(one), Some(other)) if Arc::ptr_eq(one, other) => {
+                    ones.next_chunk();
+                    others.next_chunk();
+                    continue;
+                }
+                _ => {}
+            }
+            let order = match (ones.entry(), others.entry()) {
+                (None, None) => return apart,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((one, _)), Some((other, _))) => one.cmp(other),
+            };
+            let (one, other) = (ones.entry(), others.entry());
+            if one != other {
+                let first = if order == Ordering::Greater { other } else { one };
+                apart.extend(first.map(|(key, _)| key));
+            }
+            if order != Ordering::Greater {
+                ones.next();
+            }
+            if order != Ordering::Less {
+                others.next();
+            }
+        }
+    }
+
     /// Returns the entries from a key on, in order.
     pub fn from<'a>(&'a self, key: &K) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
         let at = self.chunk_of(key);
@@ -124,9 +162,42 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     }
 }
 
+/// A place in a list of chunks.
+struct Cursor<'a, K, V> {
+    chunks: &'a [Arc<Vec<(K, V)>>],
+    at: usize,
+}
+
+impl<'a, K, V> Cursor<'a, K, V> {
+    fn new(chunks: &'a [Arc<Vec<(K, V)>>]) -> Self {
+        Self { chunks, at: 0 }
+    }
+
+    /// Returns the chunk that begins here.
+    fn chunk(&self) -> Option<&'a Arc<Vec<(K, V)>>> {
+        self.chunks.first().filter(|_| self.at == 0)
+    }
+
+    fn entry(&self) -> Option<&'a (K, V)> {
+        self.chunks.first()?.get(self.at)
+    }
+
+    fn next(&mut self) {
+        self.at += 1;
+        if self.chunks.first().is_some_and(|chunk| self.at == chunk.len()) {
+            self.next_chunk();
+        }
+    }
+
+    fn next_chunk(&mut self) {
+        self.chunks = self.chunks.get(1..).unwrap_or_default();
+        self.at = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -160,8 +231,12 @@ mod tests {
                 prop_assert!(map.from(&key).eq(model.range(key..)));
             }
             prop_assert!(map.iter().eq(model.iter()));
-            if let Some((map, model)) = copies {
-                prop_assert!(map.iter().eq(model.iter()), "a copy stays as it is");
+            if let Some((copy, before)) = copies {
+                prop_assert!(copy.iter().eq(before.iter()), "a copy stays as it is");
+                let keys: BTreeSet<&u16> = before.keys().chain(model.keys()).collect();
+                let apart: Vec<&u16> = keys.into_iter().filter(|key| before.get(key) != model.get(key)).collect();
+                prop_assert_eq!(&copy.apart(&map), &apart);
+                prop_assert_eq!(&map.apart(&copy), &apart);
             }
         }
     }

@@ -251,11 +251,11 @@ fn check_routes(engine: &Engine, node: usize, truth: &Truth) -> Result<(), Viola
             }
             (Some(_), None) => return Err(Violation::Unreachable { router, prefix: *prefix }),
             (Some((_, route)), Some(distance)) => {
-                check_route(router, route, Distance(distance))?;
+                check_route(router, (*prefix, route), Distance(distance))?;
                 let is_own = owners.iter().any(|(owner, metric)| *owner == node && *metric == distance);
                 let mut wanted = truth.first_steps(node, owners, distance);
                 wanted.truncate(if is_own { 0 } else { engine.config().equal_cost_max });
-                check_next_hops(router, route, wanted)?;
+                check_next_hops(router, (*prefix, route), wanted)?;
             }
             (None, Some(distance)) => {
                 return Err(Violation::Missing { router, prefix: *prefix, distance: Distance(distance) });
@@ -269,28 +269,32 @@ fn check_routes(engine: &Engine, node: usize, truth: &Truth) -> Result<(), Viola
     }
 }
 
-fn check_route(router: RouterId, route: &Route, distance: Distance) -> Result<(), Violation> {
+fn check_route(
+    router: RouterId,
+    (prefix, route): (IpNet, &Route),
+    distance: Distance,
+) -> Result<(), Violation> {
     if route.distance == distance {
         return Ok(());
     }
-    Err(Violation::WrongDistance { router, prefix: route.prefix, found: route.distance, distance })
+    Err(Violation::WrongDistance { router, prefix, found: route.distance, distance })
 }
 
 fn check_next_hops(
     router: RouterId,
-    route: &Route,
+    (prefix, route): (IpNet, &Route),
     wanted: Vec<(InterfaceId, RouterId)>,
 ) -> Result<(), Violation> {
     let steps = route.next_hops.iter().map(|hop| (hop.interface, hop.neighbor));
     if steps.clone().eq(wanted.iter().copied()) {
         return Ok(());
     }
-    Err(Violation::WrongNextHops { router, prefix: route.prefix, found: steps.collect(), wanted })
+    Err(Violation::WrongNextHops { router, prefix, found: steps.collect(), wanted })
 }
 
 /// Follows each route one step: the next router must have the prefix, and be nearer to it.
 fn check_progress(world: &World, engine: &Engine, node: usize) -> Result<(), Violation> {
-    for (prefix, route) in engine.routes() {
+    for (prefix, route) in engine.routes().iter() {
         for hop in &route.next_hops {
             let Some(next) = node_of(hop.neighbor).filter(|next| is_checked(world, *next)) else { continue };
             let nearer = routes_of(world, next).and_then(|next| next.get(prefix)).map(|next| next.distance);

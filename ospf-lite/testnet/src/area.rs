@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use ospf_lite::ids::{Family, InterfaceId, LinkStateId, RouterId};
 use ospf_lite::io::{NextHop, PathKind, Route};
+use ospf_lite::ospf::calculation::{Calculation, Terms};
 use ospf_lite::ospf::graph::{Graph, VertexId};
 use ospf_lite::ospf::lsa::{
     IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, NetworkLsa, Prefix, PrefixOptions, RouterLink,
     RouterLinkKind, RouterLsa, SequenceNumber,
 };
 use ospf_lite::ospf::packet::Options;
-use ospf_lite::ospf::route::{RouteTable, routes};
+use ospf_lite::ospf::route::RouteTable;
 use ospf_lite::ospf::spf::{FirstHop, shortest_paths};
 
 /// Options of a router that forwards both families.
@@ -155,8 +157,22 @@ pub fn way(graph: &Graph, router: u32) -> Option<(u32, Vec<(u32, u32)>)> {
 }
 
 pub fn table_of(lsas: &[Lsa]) -> RouteTable {
+    table_with(lsas, (1, 16), resolve)
+}
+
+/// The route table of a router with so many next hops for a route at most, which have these addresses.
+pub fn table_with(
+    lsas: &[Lsa],
+    (root, equal_cost_max): (u32, usize),
+    resolve: impl Fn(FirstHop) -> Option<NextHop>,
+) -> RouteTable {
     let graph = Graph::from_lsas(lsas, Family::Ipv6);
-    routes(&shortest_paths(&graph, RouterId(1)), lsas, 16, resolve)
+    let root = RouterId(root);
+    let next_hops = shortest_paths(&graph, root).hops().iter().filter_map(|hop| resolve(*hop)).collect();
+    let mut calculation = Calculation::new(Family::Ipv6);
+    let changes = lsas.iter().map(|lsa| (lsa.header.key, Some(Arc::new(lsa.clone()))));
+    calculation.update(changes, Terms { root, equal_cost_max, next_hops, alternates: true });
+    calculation.table().clone()
 }
 
 /// The route table of router 1.

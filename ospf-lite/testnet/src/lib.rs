@@ -6,6 +6,7 @@ pub mod area;
 mod make;
 mod neighbor;
 mod net;
+pub mod whole;
 
 pub use make::{
     ALL, PRIVATE, STRANGE, altered, description, foreign, hello, interface, key, link_local, packet_of_two,

@@ -106,7 +106,7 @@ fn s16_4_type_2_metrics_decide_before_the_distance() {
     assert_eq!(outside(&area), Some((PathKind::External2, 20, vec![(3, 3)])));
     external(&mut area, 2, true, 5);
     assert_eq!(outside(&area), Some((PathKind::External2, 10, vec![(2, 2)])));
-    assert_eq!(table(&area)[&net(OUTSIDE)].external_metric, 5);
+    assert_eq!(table(&area).get(&net(OUTSIDE)).unwrap().external_metric, 5);
 }
 
 #[test]

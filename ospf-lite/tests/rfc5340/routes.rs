@@ -16,7 +16,7 @@ fn s4_8_1_nu_bit_keeps_a_prefix_out() {
     let mut area = Area::row();
     area.prefix_with(2, "fd00:2::/64", 0, PrefixOptions::NU);
     area.prefix_with(2, "fd00:2::1/128", 0, PrefixOptions::LA);
-    assert_eq!(table(&area).into_keys().collect::<Vec<_>>(), [net("fd00:2::1/128")]);
+    assert_eq!(table(&area).keys().copied().collect::<Vec<_>>(), [net("fd00:2::1/128")]);
 }
 
 #[test]

@@ -3,17 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::ids::InterfaceId;
 use ospf_lite::io::NextHop;
-use ospf_lite::ospf::graph::Graph;
-use ospf_lite::ospf::lfa::alternates;
 use ospf_lite::ospf::lsa::{AsExternalLsa, InterAreaPrefixLsa, LsaBody, Prefix};
 use ospf_lite::ospf::packet::Options;
-use ospf_lite::ospf::route::routes;
-use ospf_lite::ospf::spf::shortest_paths;
 use proptest::prelude::*;
 
-use crate::area::{Area, net, resolve};
+use crate::area::{Area, net, resolve, table, table_with};
 use crate::random::{ROUTERS, World, world};
 
 /// The routers that have one prefix in common.
@@ -22,13 +18,10 @@ const FAR: &str = "fd00:9::/64";
 
 /// Router 1's next hop and alternate for a prefix, as the neighbors' ids.
 fn ways(area: &Area, prefix: &str) -> (Vec<u32>, Option<u32>) {
-    let (lsas, ids) = (area.lsas(), |hop: &NextHop| hop.neighbor.0);
-    let graph = Graph::from_lsas(&lsas, Family::Ipv6);
-    let paths = shortest_paths(&graph, RouterId(1));
-    let table = routes(&paths, &lsas, 16, resolve);
-    let found = alternates(&paths, &table, &lsas, resolve);
-    let next_hops = table.get(&net(prefix)).map(|route| route.next_hops.iter().map(ids).collect());
-    (next_hops.unwrap_or_default(), found.get(&net(prefix)).map(ids))
+    let ids = |hop: &NextHop| hop.neighbor.0;
+    let table = table(area);
+    let Some(route) = table.get(&net(prefix)) else { return (Vec::new(), None) };
+    (route.next_hops.iter().map(ids).collect(), route.alternate.as_ref().map(ids))
 }
 
 fn area(links: &[(u32, u32, u16)], at: &[u32]) -> Area {
@@ -167,12 +160,8 @@ proptest! {
         world.prefixes = (1..=ROUTERS).map(|router| (router, u8::try_from(router).unwrap(), 0)).collect();
         world.prefixes.extend(SHARED.map(|router| (router, 0, 0)));
         let lsas = world.area().lsas();
-        let graph = Graph::from_lsas(&lsas, Family::Ipv6);
-        let paths = shortest_paths(&graph, RouterId(root));
-        let table = routes(&paths, &lsas, usize::MAX, resolve);
-        let found = alternates(&paths, &table, &lsas, resolve);
-        for (prefix, route) in &table {
-            let alternate = found.get(prefix);
+        for (prefix, route) in table_with(&lsas, (root, usize::MAX), resolve).iter() {
+            let alternate = route.alternate;
             let [primary] = route.next_hops.as_slice() else {
                 prop_assert_eq!(alternate, None);
                 continue;

@@ -9,4 +9,4 @@ mod table;
 mod tree;
 mod work;
 
-use ospf_testnet::area;
+use ospf_testnet::{area, whole};

@@ -6,12 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ospf_lite::ids::{Family, RouterId};
 use ospf_lite::ospf::graph::{Graph, VertexId};
 use ospf_lite::ospf::packet::Options;
-use ospf_lite::ospf::route::routes;
 use ospf_lite::ospf::spf::shortest_paths;
 use petgraph::graph::{DiGraph, NodeIndex};
 use proptest::prelude::*;
 
-use crate::area::{Area, net, resolve};
+use crate::area::{Area, net, resolve, table_with};
 
 pub const ROUTERS: u32 = 9;
 
@@ -135,8 +134,7 @@ proptest! {
     #[test]
     fn a_prefix_goes_to_all_its_closest_routers(world in world(), root in 1..=ROUTERS) {
         let lsas = world.area().lsas();
-        let graph = Graph::from_lsas(&lsas, Family::Ipv6);
-        let table = routes(&shortest_paths(&graph, RouterId(root)), &lsas, usize::MAX, resolve);
+        let table = table_with(&lsas, (root, usize::MAX), resolve);
         let distances = world.distances(root, true);
         for which in 0..3u8 {
             let ways: BTreeSet<(u32, u32)> = world

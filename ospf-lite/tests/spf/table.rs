@@ -1,12 +1,9 @@
 //! Prefixes of the area: which are in the route table, how far, and where to.
 
-use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::ids::{InterfaceId, RouterId};
 use ospf_lite::io::PathKind;
-use ospf_lite::ospf::graph::Graph;
-use ospf_lite::ospf::route::routes;
-use ospf_lite::ospf::spf::shortest_paths;
 
-use crate::area::{Area, brief, brief_of, net, resolve, table};
+use crate::area::{Area, brief, brief_of, net, resolve, table, table_with};
 
 #[test]
 fn a_prefix_adds_its_metric_to_the_distance() {
@@ -73,11 +70,9 @@ fn next_hops_without_an_address_are_left_out() {
     area.prefix(3, "fd00:3::/64", 0);
     area.prefix(1, "fd00:1::/64", 0);
     let lsas = area.lsas();
-    let graph = Graph::from_lsas(&lsas, Family::Ipv6);
-    let paths = shortest_paths(&graph, RouterId(1));
     let some =
         |hop: ospf_lite::ospf::spf::FirstHop| resolve(hop).filter(|hop| hop.interface != InterfaceId(2));
-    let table = routes(&paths, &lsas, 16, some);
+    let table = table_with(&lsas, (1, 16), some);
     assert_eq!(brief(table.get(&net("fd00:9::/64"))), Some((PathKind::IntraArea, 10, vec![(4, 4)])));
     assert_eq!(table.get(&net("fd00:3::/64")), None);
     assert!(table.contains_key(&net("fd00:1::/64")));
@@ -91,8 +86,7 @@ fn no_more_next_hops_than_wanted_are_kept_and_the_first_stay() {
         area.prefix(router, "fd00:9::/64", 0);
     }
     let lsas = area.lsas();
-    let graph = Graph::from_lsas(&lsas, Family::Ipv6);
-    let table = routes(&shortest_paths(&graph, RouterId(1)), &lsas, 2, resolve);
+    let table = table_with(&lsas, (1, 2), resolve);
     let route = brief(table.get(&net("fd00:9::/64")));
     assert_eq!(route, Some((PathKind::IntraArea, 10, vec![(2, 2), (4, 4)])));
 }

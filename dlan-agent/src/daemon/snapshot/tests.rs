@@ -7,6 +7,7 @@ use ospf_lite::driver::SocketCounters;
 use ospf_lite::ids::Distance;
 use ospf_lite::io::{NextHop, PathKind, Route};
 use ospf_lite::ospf::neighbor::NeighborState;
+use ospf_lite::ospf::route::RouteTable;
 
 use super::*;
 use crate::config::{Source, parse};
@@ -74,7 +75,6 @@ fn engine() -> EngineView {
         ipv4: Some(Ipv4Addr::new(10, 0, 4, 18)),
     };
     let route = Route {
-        prefix: "10.3.0.0/24".parse().unwrap(),
         kind: PathKind::IntraArea,
         distance: Distance(30),
         external_metric: 0,
@@ -90,7 +90,7 @@ fn engine() -> EngineView {
         counters: BTreeMap::from([(InterfaceId(4), (SocketCounters::default(), refused))]),
         declared: vec![(Ipv4Addr::new(0, 0, 0, 4), BTreeSet::from([1]))],
         zones: Default::default(),
-        routes: vec![route],
+        tables: [RouteTable::default(), [("10.3.0.0/24".parse().unwrap(), route)].into_iter().collect()],
         dlan_routers: BTreeSet::from([RouterId(4)]),
         restart_left: None,
     }

@@ -51,8 +51,6 @@ pub struct Graph {
     free_edges: usize,
     /// How many links [`Graph::update`] has looked at so far.
     links_read: u64,
-    /// How often a vertex has come or gone, or been given another place.
-    generation: u64,
 }
 
 impl PartialEq for Graph {
@@ -85,7 +83,6 @@ impl Graph {
             free: Vec::new(),
             free_edges: 0,
             links_read: 0,
-            generation: 0,
         }
     }
 
@@ -114,11 +111,6 @@ impl Graph {
     /// Returns whether a router offers a way that costs nothing, so that there may be a circle that does.
     pub const fn has_free_edges(&self) -> bool {
         self.free_edges > 0
-    }
-
-    /// Returns a number that is another one when vertices are elsewhere than before.
-    pub const fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// Returns how many links have been looked at so far to take changes in, whatever the machine: the measure of their cost.

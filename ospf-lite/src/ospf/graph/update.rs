@@ -36,7 +36,6 @@ impl Graph {
 
     /// Makes a vertex that says nothing yet.
     fn insert(&mut self, id: VertexId) -> VertexIndex {
-        self.generation += 1;
         let at = self.free.pop().unwrap_or_else(|| index(self.vertices.len()));
         let vertex = Vertex::new(id, &[], self.family);
         match self.vertices.get_mut(at.get()) {
@@ -53,7 +52,6 @@ impl Graph {
     }
 
     fn remove(&mut self, id: VertexId, at: VertexIndex) {
-        self.generation += 1;
         if let Ok(place) = self.search(id) {
             match id {
                 VertexId::Router(_) => _ = self.routers.remove(place),

@@ -32,7 +32,7 @@ impl Graph {
         let kept = kept.filter(|lsa| !told.contains(&lsa.header.key));
         let other = changes.iter().filter_map(|(_, lsa)| lsa.clone());
         let whole = Self::from_shared(kept.chain(other), self.family);
-        *self = Self { generation: self.generation + 1, links_read: self.links_read, ..whole };
+        *self = Self { links_read: self.links_read, ..whole };
     }
 
     /// Keeps the edges that have an edge back.
