@@ -71,7 +71,7 @@ impl Disk {
     /// Does what an apply in a window does to the disk, up to the first thing that fails; returns whether all went well.
     fn apply(&self) -> bool {
         let before = FileSnapshot::take(&self.path("config")).unwrap();
-        let content = Some(FileContent { text: "after".to_owned(), mode: 0o600 });
+        let content = Some(FileContent { text: "after".to_owned(), mode: 0o600, owner: None });
         let after = FileSnapshot { path: before.path.clone(), content };
         let window = Window {
             token: "abcd-efgh".to_owned(),

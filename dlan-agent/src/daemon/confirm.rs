@@ -199,11 +199,12 @@ impl Daemon {
     }
 
     /// Returns the configuration as it comes back with this text.
-    fn as_kept(&self, text: String) -> FileSnapshot {
+    pub(super) fn as_kept(&self, text: String) -> FileSnapshot {
         // Who may read the configuration does not change with it.
-        let mode = FileSnapshot::take(&self.paths.config).ok().and_then(|file| Some(file.content?.mode));
-        let content = Some(FileContent { text, mode: mode.unwrap_or(file::PRIVATE) });
-        FileSnapshot { path: self.paths.config.clone(), content }
+        let present = FileSnapshot::take(&self.paths.config).ok().and_then(|file| file.content);
+        let unread = || FileContent { text: String::new(), mode: file::PRIVATE, owner: None };
+        let content = FileContent { text, ..present.unwrap_or_else(unread) };
+        FileSnapshot { path: self.paths.config.clone(), content: Some(content) }
     }
 
     /// Returns the files that say that there is no configuration: what was staged gives way to a file without a section, if

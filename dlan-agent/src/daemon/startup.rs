@@ -172,7 +172,7 @@ pub fn recover(paths: &AgentPaths) -> Result<bool, StoreError> {
         Recovered::Unknown => {
             match durable::read(&paths.checkpoint)? {
                 Some(text) => {
-                    let content = Some(FileContent { text, mode: file::PRIVATE });
+                    let content = Some(FileContent { text, mode: file::PRIVATE, owner: None });
                     FileSnapshot { path: paths.config.clone(), content }.put()?;
                 }
                 None => give_up_first(paths)?,

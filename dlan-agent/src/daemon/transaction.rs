@@ -21,9 +21,8 @@ use crate::routing::{self, WantedInterfaces};
 use crate::store::durable;
 use crate::store::history::{ApplyOutcome, History, ReturnReason};
 use crate::store::recovery::{self, Attempt};
-use crate::store::snapshot::{FileContent, FileSnapshot};
+use crate::store::snapshot::FileSnapshot;
 use crate::store::stage;
-use crate::system::file;
 
 /// An apply, or a return, that a client waits for.
 #[derive(Debug)]
@@ -249,8 +248,7 @@ impl Daemon {
         let loaded = self
             .parse(&entry.config)
             .map_err(|errors| refusal(RefusalKind::ConfigRejected, errors.to_string()))?;
-        let content = Some(FileContent { text: entry.config.clone(), mode: file::PRIVATE });
-        let staged = vec![FileSnapshot { path: self.paths.config.clone(), content }];
+        let staged = vec![self.as_kept(entry.config.clone())];
         Ok(Candidate { loaded, staged, orders: ApplyOrders::default() })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -22,13 +22,23 @@ pub struct FileSnapshot {
     pub content: Option<FileContent>,
 }
 
-/// What is in a file, and who may read it.
+/// What is in a file, whose it is, and who may read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileContent {
     /// The text.
     pub text: String,
     /// The permission bits.
     pub mode: u32,
+    /// The user and the group whose it is; none leaves it to those who have what is in its place, or to the agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<(u32, u32)>,
+}
+
+impl FileContent {
+    /// Returns it without saying whose it is.
+    pub fn of_nobody(self) -> Self {
+        Self { owner: None, ..self }
+    }
 }
 
 impl FileSnapshot {
@@ -45,7 +55,9 @@ impl FileSnapshot {
 
     /// Returns whether the file is like this.
     pub fn holds(&self) -> bool {
-        Self::take(&self.path).is_ok_and(|seen| seen == *self)
+        let asks_whose = self.content.as_ref().is_some_and(|content| content.owner.is_some());
+        let told = |content: FileContent| if asks_whose { content } else { content.of_nobody() };
+        Self::take(&self.path).is_ok_and(|seen| seen.content.map(told) == self.content)
     }
 
     /// Returns whether this is a configuration that nobody has written: no file, or one without a section.
@@ -62,8 +74,11 @@ impl FileSnapshot {
         let put = match &self.content {
             Some(content) => {
                 let directory = self.path.parent().unwrap_or(Path::new("/"));
-                file::make_directory(directory)
-                    .and_then(|()| file::write_whole(&self.path, content.text.as_bytes(), content.mode))
+                let present = || std::fs::metadata(&self.path).ok().map(|found| (found.uid(), found.gid()));
+                let owner = content.owner.or_else(present);
+                file::make_directory(directory).and_then(|()| {
+                    file::write_whole_of(&self.path, content.text.as_bytes(), content.mode, owner)
+                })
             }
             None => file::remove(&self.path).and_then(|()| file::sync_directory(&self.path)),
         };
@@ -82,7 +97,8 @@ fn read(file: &File) -> io::Result<FileContent> {
     }
     let mut text = String::new();
     file.take(OCTETS_MAX).read_to_string(&mut text)?;
-    Ok(FileContent { text, mode: metadata.permissions().mode() & 0o7777 })
+    let owner = Some((metadata.uid(), metadata.gid()));
+    Ok(FileContent { text, mode: metadata.permissions().mode() & 0o7777, owner })
 }
 
 #[cfg(test)]
@@ -110,6 +126,27 @@ mod tests {
         assert_eq!(fs::read_to_string(&kept).unwrap(), "as it was");
         assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(!absent.exists());
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_stays_theirs_when_it_is_replaced_and_when_it_is_put_back() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("theirs");
+        fs::write(&path, "as it was").unwrap();
+        let theirs = (4711, 4712);
+        let is_theirs = |path: &Path| fs::metadata(path).is_ok_and(|it| (it.uid(), it.gid()) == theirs);
+        if std::os::unix::fs::chown(&path, Some(theirs.0), Some(theirs.1)).is_err() {
+            // Only root gives files away.
+            return;
+        }
+        let before = FileSnapshot::take(&path).unwrap();
+        let content = Some(FileContent { text: "staged".to_owned(), mode: 0o640, owner: None });
+        let staged = FileSnapshot { path: path.clone(), content };
+        assert!(staged.put().unwrap() && staged.holds() && is_theirs(&path));
+        // An editor makes it root's.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "as it was").unwrap();
+        assert!(!before.holds() && before.put().unwrap() && is_theirs(&path));
     }
 
     #[test]

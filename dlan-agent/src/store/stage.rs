@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::durable::StoreError;
-use super::snapshot::FileSnapshot;
+use super::snapshot::{FileContent, FileSnapshot};
 
 /// How many files one apply puts in place, at most.
 const FILES_MAX: usize = 64;
@@ -39,7 +39,9 @@ pub fn read(directory: &Path) -> Result<Vec<FileSnapshot>, StoreError> {
                 format!("files are put below {ALLOWED}, and not in place of the agent's notes"),
             ));
         }
-        staged.push(FileSnapshot { path: target, ..FileSnapshot::take(&source)? });
+        // Whoever has staged it need not own what it becomes.
+        let content = FileSnapshot::take(&source)?.content.map(FileContent::of_nobody);
+        staged.push(FileSnapshot { path: target, content });
     }
     Ok(staged)
 }

@@ -10,7 +10,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 #[cfg(not(test))]
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// The mode of files that only we may read.
@@ -53,7 +53,12 @@ use faults::{step, write_octets};
 
 /// Writes a file that is to outlive a power cut, by way of a neighbor that takes its place.
 pub fn write_whole(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    write(path, text, mode, File::sync_all)?;
+    write_whole_of(path, text, mode, None)
+}
+
+/// Does the same with a file that belongs to this user and group, in place of the agent's.
+pub fn write_whole_of(path: &Path, text: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+    write((path, owner), text, mode, File::sync_all)?;
     sync_directory(path)
 }
 
@@ -65,13 +70,21 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Writes a file of the run directory, which does not outlive the kernel anyway.
 pub fn write_volatile(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    write(path, text, mode, |_| Ok(()))
+    write((path, None), text, mode, |_| Ok(()))
 }
 
-fn write(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+fn write(
+    (path, owner): (&Path, Option<(u32, u32)>),
+    text: &[u8],
+    mode: u32,
+    sync: fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let aside = aside(path);
     let mut file = step(DiskAct::Create, &aside, None, || {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
+        if let Some((user, group)) = owner {
+            fchown(&file, Some(user), Some(group))?;
+        }
         // A file left behind keeps its mode when it is opened again.
         file.set_permissions(Permissions::from_mode(mode))?;
         Ok(file)

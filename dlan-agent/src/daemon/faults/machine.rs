@@ -309,6 +309,7 @@ impl Machine {
                 content: Some(FileContent {
                     text: if *name == "dlan" { text.clone() } else { "after".to_owned() },
                     mode: 0o644,
+                    owner: None,
                 }),
             }));
         } else {
