@@ -262,11 +262,14 @@ pub enum Bench {
         #[arg(long, default_value_t = 5)]
         runs: usize,
     },
-    /// How long a change takes on a router with many links, planned and applied.
+    /// How long a change takes on a router with many links and services, planned and applied.
     Apply {
-        /// How many.
+        /// How many links.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=250))]
         links: u16,
+        /// How many services.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=1000))]
+        services: u16,
     },
     /// Names answered in a second by the agent's name server, beside dnsmasq alone.
     Names {

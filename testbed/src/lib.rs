@@ -36,6 +36,7 @@ pub mod run;
 pub mod runner;
 pub mod scan;
 pub mod scenarios;
+pub mod serving;
 pub mod signals;
 pub mod snapshot;
 pub mod speaker;

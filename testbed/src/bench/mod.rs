@@ -42,7 +42,7 @@ pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
         }
         Bench::Names { seconds } => names::measure(console, std::time::Duration::from_secs(seconds)),
         Bench::Proxy { seconds } => proxy::measure(console, std::time::Duration::from_secs(seconds)),
-        Bench::Apply { links } => apply::measure(console, links),
+        Bench::Apply { links, services } => apply::measure(console, links, services),
         Bench::Rest { seconds, links, subjects, situations } => {
             let window = std::time::Duration::from_secs(seconds);
             rest::measure(console, &rest::Orders { window, links: usize::from(links), subjects, situations })

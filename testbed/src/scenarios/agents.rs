@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::hosts::{put_back, serve};
+use super::many::{leases, programs};
+use super::services::{expose, wait_for};
 use crate::agent::dlan_program;
+use crate::dhcp::Guest;
 use crate::error::LabError;
 use crate::foreign::{Maker, bird};
 use crate::lab::read_file;
 use crate::ping::PingRun;
 use crate::scenarios::{Scenario, Stage, claim, family};
+use crate::serving::{Line, Server, any};
 use crate::transfer::Transfer;
 use crate::wait;
 
@@ -29,7 +34,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "upgraded",
-        claim: "An agent that gives way to another version, and this one to the former again after it was killed, cost transfers and pings through the router nothing, and WireGuard's process stays.",
+        claim: "An agent that gives way to another version, and this one to the former again after it was killed, cost transfers and pings through the router nothing, nor a host its lease and its proxied connection; WireGuard's, nginx's and dnsmasq's processes stay.",
         topology: "reference",
         run: upgraded,
     },
@@ -111,13 +116,9 @@ fn upgraded(stage: &mut Stage) -> Result<(), LabError> {
     let before = wireguard();
     // Not both at once: transfers fill queues, in which pings are lost whatever the agent does.
     let pings = start_pings(stage, from, to)?;
-    change_versions(stage, router, &next, &[])?;
+    change_versions(stage, router, &next, || Ok(()))?;
     stop_pings(stage, "another version and back", pings)?;
-    let mut transfers = Vec::new();
-    for is_ipv6 in [true, false] {
-        transfers.push(Transfer::start(&stage.lab, from, to, is_ipv6, u64::MAX)?);
-    }
-    change_versions(stage, router, &next, &transfers)?;
+    let kept = upgraded_beside_guest(stage, router, &next, (from, to))?;
     let log = read_file(&stage.lab.log(router))?;
     claim(log.contains(&format!("version=\"{OTHER_VERSION}\"")), || {
         "the other version never ran".to_owned()
@@ -125,20 +126,77 @@ fn upgraded(stage: &mut Stage) -> Result<(), LabError> {
     claim(wireguard() == before, || {
         format!("WireGuard's processes were {before:?} and are {:?}", wireguard())
     })?;
-    for transfer in transfers {
-        let done = transfer.stop()?;
-        stage.saw(format!(
-            "{} octets checked, {:.1} s between two at most",
-            done.octets,
-            done.longest_pause.as_secs_f64()
-        ));
-    }
+    kept.into_iter().for_each(|what| stage.saw(what));
     Ok(())
 }
 
-/// Has another version take over from an agent that ends, and the former from that one when it is killed; transfers must go on
-/// after each.
-fn change_versions(stage: &Stage, router: &str, next: &Path, transfers: &[Transfer]) -> Result<(), LabError> {
+/// The service through which a host of the upgraded router speaks.
+const PORT: u16 = 9001;
+
+/// Changes versions while transfers cross the router, a host of its LAN has a lease, and a connection through its proxy;
+/// returns what was kept.
+fn upgraded_beside_guest(
+    stage: &Stage,
+    router: &str,
+    next: &Path,
+    (from, to): (&str, &str),
+) -> Result<Vec<String>, LabError> {
+    let lab = &stage.lab;
+    let guest = Guest::unplug(lab, "s4")?;
+    let good = serve(lab, router, &format!("\toption dhcp '1'\n\tlist lease '{} 77 s4'\n", guest.mac()?))?;
+    let service = format!(
+        "\nconfig service 'web'\n\tlist listen '0.0.0.0:{PORT}'\n\tlist upstream '{}:8080'\n",
+        lab.address_of(from, false)?
+    );
+    expose(lab, router, &service)?;
+    let _server = Server::tcp(lab, from, any(8080))?;
+    guest.plug()?;
+    wait::until(LIMIT, "the leased address", || guest.ask_ipv4())?;
+    wait_for(lab, "s4", ("10.2.2.1", PORT), from)?;
+    let mut line = Line::open(lab, "s4", ("10.2.2.1", PORT))?;
+    line.exchange(1)?;
+    let node = lab.node(router)?;
+    let (leased, running) = (leases(node)?, programs(node));
+    let mut transfers = Vec::new();
+    for is_ipv6 in [true, false] {
+        transfers.push(Transfer::start(lab, from, to, is_ipv6, u64::MAX)?);
+    }
+    change_versions(stage, router, next, || {
+        line.exchange(1)?;
+        let (lease, run) = (leases(node)?, programs(node));
+        claim(lease == leased, || format!("the leases were {leased:?} and are {lease:?}"))?;
+        claim(run == running, || format!("the programs were {running:?} and are {run:?}"))?;
+        transfers.iter().try_for_each(goes_on)
+    })?;
+    let mut kept =
+        vec![format!("a lease with its time, and a proxied connection with {} octets", line.octets)];
+    for transfer in transfers {
+        let (done, pause) = transfer.stop().map(|done| (done.octets, done.longest_pause.as_secs_f64()))?;
+        kept.push(format!("{done} octets checked, {pause:.1} s between two at most"));
+    }
+    drop(line);
+    guest.restore()?;
+    put_back(lab, router, &good)?;
+    Ok(kept)
+}
+
+/// Waits until a transfer has gone on for more than any buffer holds.
+fn goes_on(transfer: &Transfer) -> Result<(), LabError> {
+    let goal = transfer.received() + 20_000_000;
+    wait::until(TRANSFER_LIMIT, "the transfer to go on", || {
+        let received = transfer.received();
+        let is_over = received >= goal || transfer.has_ended();
+        if is_over { Ok(()) } else { Err(format!("{received} of {goal} octets")) }
+    })
+}
+
+/// Has another version take over from an agent that ends, and the former from that one when it is killed; looks after each.
+fn change_versions(
+    stage: &Stage,
+    router: &str,
+    next: &Path,
+    mut look: impl FnMut() -> Result<(), LabError>,
+) -> Result<(), LabError> {
     for (end, program) in [(End::Stopped, next.to_owned()), (End::Killed, dlan_program()?)] {
         match end {
             End::Killed => stage.lab.kill_agent(router)?,
@@ -147,15 +205,7 @@ fn change_versions(stage: &Stage, router: &str, next: &Path, transfers: &[Transf
         stage.lab.start_agent_of(router, &program)?;
         stage.lab.wait_for_adjacencies(LIMIT)?;
         stage.lab.wait_for_routes(LIMIT)?;
-        for transfer in transfers {
-            // More than any buffer holds.
-            let goal = transfer.received() + 20_000_000;
-            wait::until(TRANSFER_LIMIT, "the transfer to go on", || {
-                let received = transfer.received();
-                let is_over = received >= goal || transfer.has_ended();
-                if is_over { Ok(()) } else { Err(format!("{received} of {goal} octets")) }
-            })?;
-        }
+        look()?;
         // What was put off comes, and a change of topology would end the grace of the next one.
         sleep(AFTERWARDS);
     }

@@ -33,7 +33,7 @@ mod services;
 mod wan;
 mod zones;
 
-pub use self::many::many_links;
+pub use self::many::{many_links, many_services};
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

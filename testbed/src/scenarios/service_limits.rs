@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::services::{HOLD, LIMIT, OUTSIDE, Server, any, expose, get, restore, wait_for};
+use super::services::{LIMIT, OUTSIDE, expose, get, restore, wait_for};
 use crate::error::LabError;
 use crate::lab::{Lab, write_file};
 use crate::scenarios::{Scenario, Stage, claim};
+use crate::serving::{HOLD, Server, any};
 use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[

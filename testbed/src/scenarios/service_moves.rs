@@ -4,12 +4,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::services::{LIMIT, OUTSIDE, Server, any, expose, restore, wait_for};
+use super::services::{LIMIT, OUTSIDE, expose, restore, wait_for};
 use crate::dhcp::Guest;
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::scenarios::hosts::{put_back, serve};
 use crate::scenarios::{Scenario, Stage, claim};
+use crate::serving::{Server, any, octet};
 use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -156,7 +157,7 @@ impl Download {
             let length = u64::try_from(heard.len()).unwrap_or_default().min(end - self.read);
             claim(length > 0, || format!("the transfer ended after {} octets", self.read))?;
             let used = usize::try_from(length).unwrap_or_default();
-            let expected = (self.read..).map(super::services::octet);
+            let expected = (self.read..).map(octet);
             let is_same = heard.iter().take(used).copied().zip(expected).all(|(one, other)| one == other);
             claim(is_same, || format!("after octet {} something else came", self.read))?;
             self.from.consume(used);

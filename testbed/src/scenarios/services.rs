@@ -1,9 +1,6 @@
 //! What runs inside is reached through routers' addresses outside, by an nginx of dlan's own.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +10,7 @@ use serde_json::Value;
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::scenarios::{Scenario, Stage, claim};
+use crate::serving::{Line, Server, any};
 use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -48,116 +46,6 @@ pub(super) const OUTSIDE: [(&str, [&str; 2]); 2] =
     [("r4", ["203.0.113.2", "2001:db8:f4::2"]), ("r5", ["203.0.113.6", "2001:db8:f5::2"])];
 /// Whom a stranger in the home h1 is seen as: the home's router translates IPv4.
 const STRANGER_SEEN: [&str; 2] = ["198.51.100.2", "2001:db8:1::66"];
-/// What a stranger says to a server that shall hold the line.
-pub(super) const HOLD: &str = "hold";
-
-/// A server in a node, until it is dropped: it answers each connection with the first line that it heard.
-pub(super) struct Server {
-    end: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.end.store(true, Ordering::SeqCst);
-        let _ = self.thread.take().map(std::thread::JoinHandle::join);
-    }
-}
-
-impl Server {
-    /// Serves TCP: what a connection says first is said back with the server's name, and then everything as it is.
-    pub(super) fn tcp(lab: &Lab, host: &str, at: SocketAddr) -> Result<Self, LabError> {
-        let broken = |why: std::io::Error| LabError::Asked(format!("server on {host}: {why}"));
-        let listener = lab.node(host)?.inside(|| TcpListener::bind(at))?.map_err(broken)?;
-        listener.set_nonblocking(true).map_err(broken)?;
-        let (end, name) = (Arc::new(AtomicBool::new(false)), host.to_owned());
-        let is_over = Arc::clone(&end);
-        let thread = std::thread::spawn(move || {
-            while !is_over.load(Ordering::SeqCst) {
-                match listener.accept() {
-                    Ok((stream, _)) => {
-                        let name = name.clone();
-                        std::thread::spawn(move || answer(stream, &name));
-                    }
-                    Err(_) => std::thread::sleep(Duration::from_millis(2)),
-                }
-            }
-        });
-        Ok(Self { end, thread: Some(thread) })
-    }
-
-    /// Serves UDP: every packet is sent back with the server's name before it.
-    fn udp(lab: &Lab, host: &str, at: SocketAddr) -> Result<Self, LabError> {
-        let broken = |why: std::io::Error| LabError::Asked(format!("server on {host}: {why}"));
-        let socket = lab.node(host)?.inside(|| UdpSocket::bind(at))?.map_err(broken)?;
-        socket.set_read_timeout(Some(Duration::from_millis(20))).map_err(broken)?;
-        let (end, name) = (Arc::new(AtomicBool::new(false)), host.to_owned());
-        let is_over = Arc::clone(&end);
-        let thread = std::thread::spawn(move || {
-            let mut packet = [0; 2048];
-            while !is_over.load(Ordering::SeqCst) {
-                let Ok((length, from)) = socket.recv_from(&mut packet) else { continue };
-                let said = packet.get(..length).unwrap_or_default();
-                // A client that is gone needs no answer.
-                let _ = socket.send_to(&[name.as_bytes(), b" ", said].concat(), from);
-            }
-        });
-        Ok(Self { end, thread: Some(thread) })
-    }
-}
-
-/// Answers HTTP by a page with who was said to ask, anything else by what it says.
-fn answer(stream: TcpStream, name: &str) {
-    let _ = stream.set_nonblocking(false);
-    let Ok(mut out) = stream.try_clone() else { return };
-    let mut lines = BufReader::new(stream);
-    let mut first = String::new();
-    if lines.read_line(&mut first).unwrap_or(0) == 0 {
-        return;
-    }
-    let who = first.trim().to_owned();
-    let mut line = if first.starts_with("PROXY ") { String::new() } else { first };
-    if line.is_empty() && lines.read_line(&mut line).unwrap_or(0) == 0 {
-        return;
-    }
-    if line.trim() == HOLD {
-        let mut octets = [0; 16 * 1024];
-        while let Ok(length @ 1..) = lines.read(&mut octets) {
-            if out.write_all(octets.get(..length).unwrap_or_default()).is_err() {
-                return;
-            }
-        }
-        return;
-    }
-    if let Some(octets) = line.trim().strip_prefix("give ").and_then(|text| text.parse().ok()) {
-        // A client that goes away is the scenario's affair.
-        let _ = give(&mut out, octets);
-        return;
-    }
-    let body = format!("{name} hears {who}\n");
-    let _ = write!(out, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-}
-
-/// Sends so many octets.
-fn give(out: &mut TcpStream, octets: u64) -> std::io::Result<()> {
-    let block: Vec<u8> = (0..PERIOD * 1024).map(octet).collect();
-    let mut sent = 0;
-    while sent < octets {
-        let left = usize::try_from(octets - sent).unwrap_or(usize::MAX).min(block.len());
-        out.write_all(block.get(..left).unwrap_or_default())?;
-        sent += u64::try_from(left).unwrap_or_default();
-    }
-    Ok(())
-}
-
-/// After how many octets those that a server gives begin again: no length of a packet or buffer goes into it.
-const PERIOD: u64 = 251;
-
-/// Returns the octet at a place of what a server gives.
-pub(super) fn octet(at: u64) -> u8 {
-    u8::try_from(at % PERIOD).unwrap_or_default()
-}
-
 /// Adds services to a router's configuration, has it applied, and returns the configuration of before.
 pub(super) fn expose(lab: &Lab, router: &str, services: &str) -> Result<String, LabError> {
     let before = lab.read_config(router)?;
@@ -197,10 +85,6 @@ pub(super) fn wait_for(
             Err(error) => Err(error),
         }
     })
-}
-
-pub(super) fn any(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
 fn exposed(stage: &mut Stage) -> Result<(), LabError> {
@@ -420,6 +304,9 @@ fn certificate(lab: &Lab, address: &str, name: &str) -> Result<String, LabError>
     Ok(text.lines().find(|line| line.starts_with("subject=")).unwrap_or("no certificate").to_owned())
 }
 
+/// A megabyte, in blocks of a line.
+const MEGABYTE: u8 = 64;
+
 fn changes(stage: &mut Stage) -> Result<(), LabError> {
     let _server = Server::tcp(&stage.lab, "s1", any(8080))?;
     let upstream = stage.lab.address_of("s1", false)?;
@@ -433,14 +320,14 @@ fn changes(stage: &mut Stage) -> Result<(), LabError> {
     let before = expose(&stage.lab, "r4", &service("*", 1))?;
     wait_for(&stage.lab, "x1", (address, 80), "s1")?;
     let master = nginx(&stage.lab, "r4")?;
-    let mut line = Line::open(&stage.lab, address)?;
+    let mut line = Line::open(&stage.lab, "x1", (address, 80))?;
     for round in 1..=10 {
         // Each has nginx read its configuration again, and every other moves the listening socket.
         let listen = if round % 2 == 0 { "*" } else { address };
         stage.lab.write_config("r4", &format!("{before}\n{}", service(listen, 1 + round)))?;
         stage.lab.dlan("r4", &["apply"])?;
         wait_for(&stage.lab, "x1", (address, 80), "s1")?;
-        line.exchange()?;
+        line.exchange(MEGABYTE)?;
         claim(stage.lab.plans_nothing("r4")?, || format!("apply {round} leaves something to do"))?;
     }
     claim(nginx(&stage.lab, "r4")? == master, || "nginx was started again".to_owned())?;
@@ -460,7 +347,7 @@ fn changes(stage: &mut Stage) -> Result<(), LabError> {
     })?;
     wait_for(&stage.lab, "x1", (address, 80), "s1")?;
     stage.saw(format!("nginx killed: another one answers after {:.1} s", begun.elapsed().as_secs_f64()));
-    line.exchange()?;
+    line.exchange(MEGABYTE)?;
     stage.saw("the connection through the killed one lives, until there are no services");
     restore(&stage.lab, "r4", &before)?;
     let left =
@@ -471,35 +358,4 @@ fn changes(stage: &mut Stage) -> Result<(), LabError> {
 /// Returns the process ids of a router's nginx: its first process, without workers.
 fn nginx(lab: &Lab, router: &str) -> Result<Vec<i32>, LabError> {
     Ok(lab.node(router)?.processes(|line| line.first().is_some_and(|name| name.starts_with("nginx: master"))))
-}
-
-/// A connection through the proxy that stays.
-struct Line {
-    stream: TcpStream,
-    octets: usize,
-}
-
-impl Line {
-    fn open(lab: &Lab, address: &str) -> Result<Self, LabError> {
-        let broken = |why: std::io::Error| LabError::Asked(format!("connection to {address}: {why}"));
-        let to = format!("{address}:80");
-        let mut stream = lab.node("x1")?.inside(|| TcpStream::connect(to))?.map_err(broken)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(broken)?;
-        stream.write_all(format!("{HOLD}\n").as_bytes()).map_err(broken)?;
-        Ok(Self { stream, octets: 0 })
-    }
-
-    /// Sends a megabyte there and back, and compares.
-    fn exchange(&mut self) -> Result<(), LabError> {
-        let broken = |why: std::io::Error| LabError::Asked(format!("the connection broke: {why}"));
-        for round in 0..64_u8 {
-            let sent = vec![round; 16 * 1024];
-            self.stream.write_all(&sent).map_err(broken)?;
-            let mut heard = vec![0; sent.len()];
-            self.stream.read_exact(&mut heard).map_err(broken)?;
-            claim(heard == sent, || "what came back is something else".to_owned())?;
-            self.octets += sent.len();
-        }
-        Ok(())
-    }
 }
