@@ -207,7 +207,7 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
     problems.extend(facts.occupied.iter().next().map(|first| taken_place(first, facts.occupied.len() - 1)));
     if facts.embedded_wireguard {
         problems.push(note(
-            "an embedded WireGuard in user space carries the links, slower than the kernel's would".to_owned(),
+            "WireGuard is not the kernel's: an embedded one in user space carries the links, slower".to_owned(),
             "install the kernel module (OpenWrt: kmod-wireguard) if there is none yet, then `dlan down` and start the agent again",
         ));
     }

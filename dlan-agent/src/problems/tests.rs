@@ -94,7 +94,7 @@ const ROWS: [Row; 33] = [
         "rejected, the last good one runs: /etc/config/dlan:3: bad (and 1 more)",
         "dlan config check",
     ),
-    (|facts| facts.embedded_wireguard = true, Severity::Note, "an embedded WireGuard", "kernel module"),
+    (|facts| facts.embedded_wireguard = true, Severity::Note, "an embedded one", "kernel module"),
     (
         |facts| facts.repaired = Some(Repaired { seconds: 7, what: vec!["route 10.3.0.0/24".to_owned()] }),
         Severity::Warning,
