@@ -100,6 +100,16 @@ class Packages(Case):
         second = self.made(dict(reversed(scripts.items())), "second.apk", info=dict(reversed(INFO.items())))
         self.assertEqual(first, second)
 
+    def test_a_squeezer_changes_the_compression_alone(self):
+        scripts = sample(self.top)
+        write(self.top / "squeezer", b"#!/bin/sh\nexec gzip -1n\n", 0o755)
+        plain, squeezed = self.made(scripts), self.made(scripts, "squeezed.apk", more=["--squeezer", str(self.top / "squeezer")])
+        self.assertNotEqual(plain, squeezed)
+        self.assertEqual(mkapk.zlib.decompress(plain[4:], -15), mkapk.zlib.decompress(squeezed[4:], -15))
+        write(self.top / "squeezer", b"#!/bin/sh\necho nonsense\n", 0o755)
+        done = make([str(MKAPK)], self.top, scripts, self.top / "bad.apk", more=["--squeezer", str(self.top / "squeezer")])
+        self.assertIn("makes no plain gzip", done.stderr)
+
     def test_every_file_is_there_with_the_hash_of_its_content(self):
         octets = mkapk.zlib.decompress(self.made(sample(self.top))[4:], -15)
         for path in (self.top / "files").rglob("*"):
