@@ -177,6 +177,23 @@ fn a_configuration_that_is_rejected_opens_nothing() {
     assert_eq!(opened(&format!("{WAN}config service 'web'\n\tlist listen '*:x'\n")), "");
 }
 
+#[test]
+fn every_script_on_a_router_can_be_read_by_a_shell_that_is_no_bash() {
+    let shell = if Path::new("/bin/dash").exists() { "dash" } else { "sh" };
+    let scripts = [
+        "init.d/dlan",
+        "init.d/dlan-boot",
+        "hotplug.d/iface/95-dlan",
+        "uci-defaults/30-dlan",
+        "profile.d/dlan.sh",
+    ];
+    let scripts = scripts.map(|script| openwrt("etc").join(script));
+    for script in scripts.into_iter().chain([openwrt("usr/libexec/rpcd/dlan"), openwrt("../test.sh")]) {
+        let read = Command::new(shell).arg("-n").arg(&script).output().unwrap();
+        assert!(read.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&read.stderr));
+    }
+}
+
 /// Runs the hotplug script; returns what ubus is told.
 fn hotplug(action: &str, network: &str, device: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
