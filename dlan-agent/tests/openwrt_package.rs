@@ -24,6 +24,12 @@ uci() {
 }
 "#;
 
+/// The program, which cannot be asked for a moment, and time that passes at once.
+const DLAN: &str = r#"
+dlan() { echo "$1" >> "$STORE.dlan"; [ "$(wc -l < "$STORE.dlan")" -gt 2 ]; }
+sleep() { :; }
+"#;
+
 /// What is there before the package is.
 const BEFORE: &str =
     "firewall.lan=zone\nfirewall.lan.name=lan\nfirewall.dlan_x0=rule\nfirewall.dlan_x0.name=mine\n";
@@ -57,8 +63,8 @@ impl Store {
         let script = script.replace("/sbin/reload_config", &told);
         std::fs::write(&told, "#!/bin/sh\necho told >> $0.log\n").unwrap();
         std::fs::set_permissions(&told, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let script = script.replace("/etc/init.d/", "/nonexistent/").replace("/usr/bin/dlan", "true");
-        let run = format!("STORE={}\n{UCI}\n{script}", store.display());
+        let script = script.replace("/etc/init.d/", "/nonexistent/").replace("/usr/bin/dlan", "dlan");
+        let run = format!("STORE={}\n{UCI}\n{DLAN}\n{script}", store.display());
         let output = Command::new("sh").args(["-c", &run]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         std::fs::read_to_string(store).unwrap()
@@ -76,6 +82,14 @@ fn what_the_package_adds_to_the_firewall_goes_with_it_and_nothing_else_does() {
     assert!(with.starts_with(BEFORE) && with.contains("firewall.dlan=zone\n"), "{with}");
     assert!(with.contains("firewall.dlan_nat64=zone\n"), "{with}");
     assert_eq!(store.run(&block("prerm")), BEFORE);
+}
+
+#[test]
+fn a_removal_waits_for_an_agent_that_is_ending() {
+    let store = Store::new();
+    store.run(&block("prerm"));
+    let asked = std::fs::read_to_string(store.0.path().join("store.dlan")).unwrap();
+    assert_eq!(asked, "down\n".repeat(3));
 }
 
 #[test]
