@@ -10,7 +10,7 @@ use crate::topology::Topology;
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 h1{margin-bottom:.2rem}h2{margin:2rem 0 .2rem;font-size:1.15rem}.claim{margin:0;color:#555}svg{display:block;max-width:30rem;height:auto;margin:1rem auto}
 table{border-collapse:collapse;width:100%;margin:.8rem 0}th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #e4e4e4;vertical-align:top}
-th{color:#777;font-weight:normal}td.n{text-align:right;white-space:nowrap}.good{color:#1e8449}.bad{color:#c0392b;font-weight:bold}
+th{color:#777;font-weight:normal}th.n,td.n{text-align:right;white-space:nowrap}.good{color:#1e8449}.bad{color:#c0392b;font-weight:bold}
 .line{position:relative;height:1.7rem;margin:1.5rem 4.5rem .3rem 0;background:#f0f0f0;border-radius:3px}
 .took{position:absolute;top:0;bottom:0;left:0;background:#a9cbe8;border-radius:3px}.fails .took{background:#e6a19c}
 .at{position:absolute;top:0;bottom:0;width:2px;margin-left:-2px;background:#234}.at span{position:absolute;top:-1.25rem;left:-.7rem;width:1.5rem;text-align:center;font-size:.75rem;color:#234}
@@ -45,7 +45,7 @@ fn verdict(outcome: &Outcome) -> (&'static str, &'static str) {
 }
 
 fn write_overview(text: &mut String, outcomes: &[Outcome]) {
-    text.push_str("<table><tr><th>scenario</th><th></th><th>took</th></tr>\n");
+    text.push_str("<table><tr><th>scenario</th><th></th><th class=\"n\">took</th></tr>\n");
     for outcome in outcomes {
         let (class, verdict) = verdict(outcome);
         // Writing to a String cannot fail.

@@ -136,7 +136,10 @@ mod tests {
             earlier_failures: vec!["s1 is silent".to_owned()],
             failure: None,
         };
-        assert_eq!(complaints(&[late.clone()]), ["held at a later try only: ping-all: s1 is silent"]);
+        assert_eq!(
+            complaints(std::slice::from_ref(&late)),
+            ["held at a later try only: ping-all: s1 is silent"]
+        );
         assert_eq!(summary(&[late]), "1 passed (1 of them not at the first try), 0 failed");
     }
 }

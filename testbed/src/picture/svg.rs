@@ -69,12 +69,15 @@ fn draw_homes(svg: &mut String, topology: &Topology, centres: &BTreeMap<&str, (i
             svg,
             "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"14\" fill=\"#f4f1ea\" stroke=\"#b9ad94\" stroke-dasharray=\"6 4\"/>"
         );
+        let words = format!("home {}, behind NAT", home.name);
         let _ = writeln!(
             names,
-            "<text x=\"{}\" y=\"{}\" fill=\"#7a6c4f\" stroke=\"#f4f1ea\" stroke-width=\"6\" paint-order=\"stroke\">home {}, behind NAT</text>",
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"18\" fill=\"#f4f1ea\"/>\n<text x=\"{}\" y=\"{}\" fill=\"#7a6c4f\">{words}</text>",
+            x + 12,
+            y + height - 23,
+            whole(words.chars().count()) * 7 + 4,
             x + 14,
             y + height - 9,
-            home.name
         );
     }
     names
