@@ -12,7 +12,7 @@ use crate::command;
 use crate::error::LabError;
 use crate::files::{failed, read_file, write_file};
 use crate::machine::image::{self, Image};
-use crate::machine::{MEMORY, PORTS};
+use crate::machine::{MEMORY, PORTS, Port};
 use crate::node::{Node, end_process};
 use crate::{tools, wait};
 
@@ -102,11 +102,9 @@ impl Fleet {
             command.args(["-device", &format!("virtio-blk-pci,drive={id}")]);
         }
         for port in PORTS {
-            let (tap, number) = (port.tap, port.number);
+            let tap = port.tap;
             command.args(["-netdev", &format!("tap,id={tap},ifname={tap},script=no,downscript=no")]);
-            let [high, low] = host_id.to_be_bytes();
-            let address = format!("52:54:00:{high:02x}:{low:02x}:{number:02x}");
-            command.args(["-device", &format!("virtio-net-pci,netdev={tap},mac={address},romfile=")]);
+            command.args(["-device", &interface(host_id, port)]);
         }
         for (what, extra) in
             [("console", format!(",logfile={},logappend=on", log.display())), ("monitor", String::new())]
@@ -127,6 +125,21 @@ impl Fleet {
         }
     }
 
+    /// Pulls an interface out of a machine that runs; its port stays.
+    pub fn unplug(&self, name: &str, port: Port) -> Result<(), LabError> {
+        tell_monitor(&self.file(name, "monitor"), &format!("device_del i{}", port.number)).map(drop)
+    }
+
+    /// Plugs an interface into the port of a machine that runs; refused while the machine has not let go of the one before.
+    pub fn plug(&self, name: &str, host_id: u16, port: Port) -> Result<(), LabError> {
+        let said =
+            tell_monitor(&self.file(name, "monitor"), &format!("device_add {}", interface(host_id, port)))?;
+        match said.lines().find(|line| line.starts_with("Error:")) {
+            Some(error) => Err(LabError::Asked(error.to_owned())),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until the machine of a cabinet has booted.
     pub fn wait(&self, machine: &Node, log: &Path) -> Result<(), LabError> {
         wait::until(BOOT_LIMIT, &format!("{} to boot", machine.name), || {
@@ -143,6 +156,15 @@ impl Fleet {
             ))
         })
     }
+}
+
+/// Returns what the emulator is told of a machine's interface.
+fn interface(host_id: u16, port: Port) -> String {
+    let (tap, number) = (port.tap, port.number);
+    let [high, low] = host_id.to_be_bytes();
+    format!(
+        "virtio-net-pci,id=i{number},netdev={tap},mac=52:54:00:{high:02x}:{low:02x}:{number:02x},romfile="
+    )
 }
 
 /// Returns the host's process ids of a cabinet's emulator: none or one.
