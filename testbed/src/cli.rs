@@ -129,6 +129,9 @@ pub enum Command {
         /// Only list them.
         #[arg(long)]
         list: bool,
+        /// Where none is named, also those on machines that take long.
+        #[arg(long)]
+        all: bool,
         /// Write a report: JSON, or a page for a browser, if the name ends so (.json, .html), else Markdown.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,

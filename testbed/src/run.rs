@@ -73,13 +73,14 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::Demo { once, svg } => return demo::run(console, once, &svg),
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console, backend),
-        Command::Test { scenarios, report, traces, strict, .. } => {
+        Command::Test { scenarios, report, traces, all, strict, .. } => {
             let orders = runner::Orders {
                 names: scenarios,
                 report,
                 traces,
                 is_strict: strict,
                 backend,
+                all,
                 prefix: lab.map(str::to_owned),
             };
             return runner::run(console, &orders);

@@ -31,6 +31,8 @@ pub struct Orders {
     pub is_strict: bool,
     /// What the routers are.
     pub backend: Backend,
+    /// Also those scenarios that take long, where none is named.
+    pub all: bool,
     /// What goes before the names of the labs, so that two runs do not meet.
     pub prefix: Option<String>,
 }
@@ -51,6 +53,9 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
     if !signals::is_working_process()? {
         let mut labs: Vec<String> = chosen.iter().map(|scenario| orders.lab_of(scenario)).collect();
         labs.dedup();
+        if orders.backend == Backend::Machines {
+            labs.extend(labs.clone().iter().map(|lab| scenarios::machines::beside(lab)));
+        }
         return signals::supervise(&labs);
     }
     let begun = Instant::now();
@@ -98,6 +103,9 @@ fn known(backend: Backend) -> Vec<Scenario> {
 fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
     let all = known(orders.backend);
     for name in &orders.names {
+        if let (Backend::Machines, Some(why)) = (orders.backend, scenarios::machines::refusal(name)) {
+            return Err(LabError::Asked(format!("{name} does not run with machines: {why}")));
+        }
         if !all.iter().any(|scenario| scenario.name == name) {
             let known: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
             return Err(LabError::Asked(format!(
@@ -106,8 +114,11 @@ fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
             )));
         }
     }
-    let names = &orders.names;
-    Ok(all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect())
+    let is_chosen = |name: &str| match orders.names.as_slice() {
+        [] => orders.all || !scenarios::machines::is_long(name),
+        names => names.iter().any(|chosen| chosen == name),
+    };
+    Ok(all.into_iter().filter(|scenario| is_chosen(scenario.name)).collect())
 }
 
 /// Runs a scenario; again, on a lab made anew, when it fails: what a busy machine broke holds then.

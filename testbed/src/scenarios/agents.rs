@@ -47,7 +47,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A version that never was, as long as the program's own.
-const OTHER_VERSION: &str = "9.9.9";
+pub(super) const OTHER_VERSION: &str = "9.9.9";
 /// A TCP sender on a busy machine may take its time.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(150);
 const LIMIT: Duration = Duration::from_secs(60);
@@ -213,7 +213,7 @@ fn change_versions(
 }
 
 /// Makes a program that is this one but for its version, in a directory beside it, and returns where.
-fn another_version() -> Result<PathBuf, LabError> {
+pub(super) fn another_version() -> Result<PathBuf, LabError> {
     let own = dlan_program()?;
     let directory = own.with_file_name("another-version");
     let path = directory.join("dlan");

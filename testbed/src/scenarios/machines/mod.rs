@@ -1,29 +1,51 @@
 //! What only routers with kernels of their own can show: boot, power cuts, modules, clocks, disks.
 
+mod clock;
+mod level;
 mod power;
+mod shared;
 mod start;
+mod throughput;
+mod upgrade;
+mod wan;
+
+pub use self::level::beside;
+pub use self::shared::refusal;
 
 use std::time::Duration;
 
+use crate::agent_config::with_mesh_option;
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::machine::qemu::Start;
-use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel, reach};
+use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel};
 use crate::wait;
 
 /// The topology that they are tried on.
 const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
-/// Returns every scenario for machines, in the order in which they run; of those that hold on namespaces as well, the ones that tell
-/// something about the kernel.
+/// Of those that only machines can show, the ones that take minutes or measure.
+const LONG: [&str; 4] = ["failover", "memory-level", "power-cuts-in-apply", "throughput"];
+
+/// Returns every scenario for machines, in the order in which they run.
 pub fn all() -> Vec<Scenario> {
-    let shared = reach::SCENARIOS
-        .iter()
-        .copied()
-        .filter(|scenario| scenario.name == "ping-all")
-        .map(|scenario| Scenario { topology: TOPOLOGY, ..scenario });
-    start::SCENARIOS.iter().chain(power::SCENARIOS).copied().chain(shared).collect()
+    [
+        start::SCENARIOS,
+        shared::on_the_triangle().as_slice(),
+        power::SCENARIOS,
+        wan::SCENARIOS,
+        clock::SCENARIOS,
+        upgrade::SCENARIOS,
+        throughput::SCENARIOS,
+        level::SCENARIOS,
+    ]
+    .concat()
+}
+
+/// Returns whether a scenario runs only when it is named, or when all are asked for.
+pub fn is_long(name: &str) -> bool {
+    LONG.contains(&name)
 }
 
 /// Waits until a mesh is whole: every neighbor Full, every host reached by every other in both families.
@@ -73,6 +95,15 @@ fn wait_for_agent(lab: &Lab, router: &str) -> Result<i32, LabError> {
             None => Err(format!("none runs: {status}")),
         }
     })
+}
+
+/// Has a router do without BFD, whose intervals are shorter than the pauses of a processor that is translated and carries a transfer; returns
+/// its configuration of before.
+fn without_bfd(lab: &Lab, router: &str) -> Result<String, LabError> {
+    let before = lab.read_config(router)?;
+    lab.write_config(router, &with_mesh_option(&before, "bfd", Some("0")))?;
+    lab.dlan(router, &["apply"])?;
+    Ok(before)
 }
 
 /// Leaves a mesh as every scenario finds it: machines that were started in some other way are started as usual.

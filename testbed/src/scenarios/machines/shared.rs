@@ -1,0 +1,118 @@
+//! Which scenarios of the namespaces run with machines as routers, and why the others do not.
+
+use super::TOPOLOGY;
+use crate::scenarios::{self, Scenario};
+
+/// Those that are tried on three machines, and run when none is named.
+const ON_THE_TRIANGLE: [&str; 2] = ["ping-all", "cut-any-link"];
+
+/// Those that do not run, with the reason.
+const REFUSED: &[(&str, &[&str])] = &[
+    (
+        "its timers are those of five routers in namespaces: on machines it has not been tried",
+        &[
+            "agent-killed",
+            "agent-away",
+            "another-host-id",
+            "apply-twice",
+            "asymmetric-transit",
+            "confirmed",
+            "costs",
+            "costs-automatic",
+            "floods",
+            "forged",
+            "home-direct",
+            "host-plugged-in",
+            "kill-r4",
+            "lan-families",
+            "masquerade",
+            "names",
+            "names-owner-away",
+            "one-way-peering",
+            "services",
+            "service-moves",
+            "transfer-all",
+            "unreadable",
+            "vxlan-filter",
+            "zones",
+        ],
+    ),
+    (
+        "others' routing programs run in namespaces alone",
+        &[
+            "bfd-bird",
+            "bfd-frr",
+            "bird",
+            "mixed-causes",
+            "mixed-foreign-lsas",
+            "mixed-loss",
+            "mixed-mesh",
+            "mixed-restarts",
+            "names-mixed",
+            "plain-cables",
+            "restart-beside-bird",
+        ],
+    ),
+    (
+        "it looks into a router's files, processes or sockets from outside, where a machine shows none",
+        &[
+            "bad-config",
+            "confirmed-by-login",
+            "down-leaves-nothing",
+            "drift",
+            "first-apply",
+            "key-rollover",
+            "lease-holds",
+            "nat64",
+            "network-boot",
+            "playbook",
+            "service-changes",
+            "service-counts",
+            "service-health",
+            "service-limits",
+            "service-names",
+            "service-port-taken",
+            "wan-closed",
+        ],
+    ),
+    ("it listens on a router's own devices, and machines have no tcpdump", &["drain", "no-leak"]),
+    (
+        "its intervals are shorter than the pauses of a processor that is translated",
+        &["bfd-agent-killed", "bfd-silent-loss", "bfd-under-load"],
+    ),
+    (
+        "it carries more than machines do in reasonable time",
+        &["fifty-links", "service-transfer", "transfer-large"],
+    ),
+    ("machines have a form of it: `upgrade`", &["upgraded"]),
+    ("machines have a form of it: `power-cut-in-window`", &["unconfirmed", "window-and-crash"]),
+];
+
+/// Returns those that are tried on three machines.
+pub fn on_the_triangle() -> Vec<Scenario> {
+    let chosen = scenarios::all().into_iter().filter(|scenario| ON_THE_TRIANGLE.contains(&scenario.name));
+    chosen.map(|scenario| Scenario { topology: TOPOLOGY, ..scenario }).collect()
+}
+
+/// Returns why a scenario of the namespaces does not run with machines; none where it does, or there is none of that name.
+pub fn refusal(name: &str) -> Option<&'static str> {
+    REFUSED.iter().find(|(_, names)| names.contains(&name)).map(|(why, _)| *why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_of_the_namespaces_runs_with_machines_or_is_refused_for_a_reason() {
+        for scenario in scenarios::all() {
+            let runs = ON_THE_TRIANGLE.contains(&scenario.name);
+            assert_ne!(runs, refusal(scenario.name).is_some(), "{}", scenario.name);
+        }
+        let known: Vec<_> = scenarios::all().iter().map(|scenario| scenario.name).collect();
+        let named = REFUSED.iter().flat_map(|(_, names)| names.iter()).chain(&ON_THE_TRIANGLE);
+        for name in named {
+            assert!(known.contains(name), "there is no {name}");
+        }
+    }
+}
