@@ -123,7 +123,7 @@ fn narrow_path(stage: &mut Stage) -> Result<(), LabError> {
     let line = format!("to-{REPLACED}");
     let good = call_by_ipv6(stage)?;
     // What the far end of the line would say of packets that are too large.
-    let silence = "table inet narrow {
+    let silence = "table inet silence {
 	chain output {
 		type filter hook output priority 0;
 		icmp type destination-unreachable drop
@@ -155,7 +155,9 @@ fn narrow_path(stage: &mut Stage) -> Result<(), LabError> {
         if follow { Ok(()) } else { Err(format!("{mtus:?}")) }
     })?;
     transfers_pass(stage)?;
-    internet.run("nft", &["delete", "table", "inet", "narrow"])?;
+    for table in [["inet", "silence"], ["ip", "ipv6_only"]] {
+        internet.run("nft", &[&["delete", "table"], table.as_slice()].concat())?;
+    }
     for (node, device) in [(&internet, line.as_str()), (&node, WAN)] {
         node.run("ip", &["link", "set", device, "mtu", "1500"])?;
     }
@@ -168,6 +170,18 @@ fn narrow_path(stage: &mut Stage) -> Result<(), LabError> {
 
 /// Has the routers call each other by IPv6, whose packets nobody on the way cuts into pieces; returns their configurations of before.
 fn call_by_ipv6(stage: &Stage) -> Result<Vec<(&'static str, String)>, LabError> {
+    // One that hears its neighbor by IPv4 would go back to that.
+    let only = format!(
+        "table ip ipv6_only {{
+	chain forward {{
+		type filter hook forward priority 0;
+		iifname \"to-{REPLACED}\" meta l4proto udp drop
+		oifname \"to-{REPLACED}\" meta l4proto udp drop
+	}}
+}}
+"
+    );
+    stage.lab.node(INTERNET)?.feed("nft", &["-f", "-"], &only)?;
     let mut before = Vec::new();
     for (router, neighbor, endpoint) in [
         ("r1", "r2", "[2001:db8:f2::2]:51820"),
