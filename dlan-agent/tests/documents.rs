@@ -20,11 +20,11 @@ use dlan_agent::config::{Source, parse};
 /// What is not run here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("ansible-playbook", "ansible/tests/test_docs.py has ansible itself read them"),
-    ("apt", "Debian's own, of the package that packaging/test installs"),
+    ("apt", "Debian's own; packaging/test looks at the package"),
     ("apt-get", "as apt"),
-    ("dlan-lab", "the lab's program: testbed/tests has its parser read them"),
+    ("dlan-lab", "the lab's program, whose parser reads them in testbed/src/cli.rs"),
     ("export", "the shell's own"),
-    ("opkg", "OpenWrt's own; openwrt/test runs the package's scripts"),
+    ("opkg", "OpenWrt's own"),
     ("pip", "from PyPI"),
     ("scp", "needs a router"),
     ("ssh", "needs a router"),
@@ -98,9 +98,10 @@ fn commands(text: &str) -> Vec<String> {
     let lines = lines.map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned());
     let mut found: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
     let spans = rest.split('`').skip(1).step_by(2).map(|span| span.replace("\\|", "|").replace('\n', " "));
-    let programs = ["dlan", "make", "cargo", "testbed/run", "testbed/setup", "testbed/bench"];
+    let ours = ["dlan", "make", "cargo", "testbed/run", "testbed/setup"];
+    let programs: BTreeSet<&str> = ours.into_iter().chain(ELSEWHERE.iter().map(|(name, _)| *name)).collect();
     found.extend(
-        spans.filter(|span| span.split_once(' ').is_some_and(|(program, _)| programs.contains(&program))),
+        spans.filter(|span| span.split_once(' ').is_some_and(|(program, _)| programs.contains(program))),
     );
     found
 }

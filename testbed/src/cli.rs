@@ -348,3 +348,31 @@ pub enum Bench {
         address: std::net::Ipv6Addr,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_of_the_lab_that_the_documents_show_is_understood() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut names = vec![root.join("README.md")];
+        names.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+        let mut count = 0;
+        for name in names.into_iter().filter(|name| name.extension().is_some_and(|end| end == "md")) {
+            let text = std::fs::read_to_string(&name).unwrap();
+            let spans = text.split('`').filter(|span| !span.contains('\n'));
+            for line in text.lines().chain(spans) {
+                let line = line.trim().split(" #").next().unwrap().trim();
+                // What may be left out is.
+                let line = line.split(" [").next().unwrap();
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let [program @ ("testbed/run" | "dlan-lab"), _, ..] = words[..] else { continue };
+                let parsed = Cli::try_parse_from(words);
+                assert!(parsed.is_ok(), "{}: `{line}`: {program}: {}", name.display(), parsed.unwrap_err());
+                count += 1;
+            }
+        }
+        assert!(count > 8, "only {count} commands were found");
+    }
+}
