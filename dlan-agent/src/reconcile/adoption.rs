@@ -55,7 +55,7 @@ pub struct Adoption {
 impl Adoption {
     /// Takes the engine's routes and returns whether there is a difference.
     pub fn handle_routes(&mut self, _now: Instant, routing: RoutingInput) -> bool {
-        let is_changed = !routing.routes.is_placed_as(&self.engine.routes) || self.engine != routing;
+        let is_changed = !routing.routes.apart(&self.engine.routes).is_empty() || self.engine != routing;
         self.learn(routing.routes.apart_from(&self.engine.routes));
         self.learn(routing.learned.iter().copied());
         if routing.settled && self.has_any_adopted() {
