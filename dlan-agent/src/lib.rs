@@ -32,6 +32,7 @@ pub mod openings;
 pub mod path;
 pub mod ping;
 pub mod plan;
+pub mod pref64;
 pub mod probe;
 pub mod problems;
 pub mod reconcile;

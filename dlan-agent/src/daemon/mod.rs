@@ -12,6 +12,7 @@ mod idle;
 mod measured;
 mod names;
 mod ospf;
+mod pref64;
 mod requests;
 mod services;
 pub mod snapshot;
@@ -49,6 +50,7 @@ use crate::endpoints::{EndpointAction, Endpoints};
 use crate::lock::{AgentLock, LockError};
 use crate::mtu::MtuFollower;
 use crate::openings::Openings;
+use crate::pref64::server::Advertisements;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
 use crate::round_trips::RoundTrips;
@@ -178,6 +180,7 @@ struct Daemon {
     round_trips: RoundTrips,
     refusals: RefusalWatch,
     names: Names,
+    advertisements: Advertisements,
     peers: BTreeMap<HostId, vxlan::wireguard::PeerStatus>,
     repaired: Option<(Instant, Vec<String>)>,
     /// What a firewall of the system's own was told to let in, or asks by itself when the service is started.
@@ -274,6 +277,7 @@ impl Daemon {
             round_trips: RoundTrips::adopt(&start.round_trips),
             refusals: RefusalWatch::default(),
             names: Names::default(),
+            advertisements: Advertisements::new(clock),
             peers: BTreeMap::new(),
             repaired: None,
             zones_told: None,
@@ -316,6 +320,7 @@ impl Daemon {
                     // The client may have gone away; the agent ends all the same.
                     let _ = answer.send(Reply::Stopping);
                     let_answers_out().await;
+                    self.advertisements.take_back();
                     self.end(Some(Leaving::ForGood)).await?;
                     return Ok(None);
                 }
@@ -326,6 +331,7 @@ impl Daemon {
                 Wake::Timeout => self.handle_timeout().await?,
             }
         }
+        self.advertisements.take_back();
         self.end(Some(Leaving::ForGood)).await?;
         Ok(Some(Box::new(Idle::after(*self))))
     }

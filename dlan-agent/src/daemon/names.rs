@@ -77,6 +77,11 @@ impl Names {
         Some((self.server.as_ref()?.asker(), self.is_complete))
     }
 
+    /// Returns the prefixes of the mesh's routes.
+    pub(super) const fn prefixes(&self) -> &BTreeSet<IpNet> {
+        &self.prefixes
+    }
+
     /// Returns where the server cannot listen.
     pub(super) fn refused(&self) -> BTreeMap<SocketAddr, String> {
         self.server.as_ref().map(NameServer::refused).unwrap_or_default()
@@ -104,6 +109,7 @@ impl Daemon {
         }
         self.serve_names();
         self.hand_on_foreign_names();
+        self.tell_hosts();
         Ok(())
     }
 
@@ -121,6 +127,7 @@ impl Daemon {
         if !are_same {
             self.names.lsas = lsas;
             self.serve_names();
+            self.tell_hosts();
         }
         self.hand_on_foreign_names();
     }
