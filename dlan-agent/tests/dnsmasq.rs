@@ -19,6 +19,7 @@ use std::process::Command;
 
 use dlan_agent::addressing;
 use dlan_agent::config::{Config, Source, parse};
+use dlan_agent::names::own;
 use dlan_agent::render::dnsmasq;
 use dlan_agent::state::facts::Facts;
 use dlan_agent::state::managed_file::FILE_HEADER;
@@ -270,4 +271,21 @@ proptest! {
             prop_assert!(name.starts_with("dhcp_option"), "{words}\n{shown}");
         }
     }
+}
+
+#[test]
+fn of_the_systems_name_servers_those_that_are_this_router_itself_are_not_asked() {
+    let config = fixture::config();
+    let with = |servers: &[&str]| {
+        let resolvers = servers.iter().map(|server| server.parse().unwrap()).collect();
+        own::settings(&config, &Facts { resolvers, ..fixture::facts(&config) }).upstreams
+    };
+    let [identity, lan, other] = ["10.1.1.1", "fd79:1::1", "192.0.2.53"];
+    assert_eq!(with(&[identity, lan, other]), ["192.0.2.53".parse::<std::net::IpAddr>().unwrap()]);
+    let named = fixture::config_of(&format!(
+        "{}config names 'names'\n\tlist upstream '192.0.2.1'\n",
+        fixture::CONFIG
+    ));
+    let facts = Facts { resolvers: vec![other.parse().unwrap()], ..fixture::facts(&named) };
+    assert_eq!(own::settings(&named, &facts).upstreams, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
 }

@@ -98,6 +98,18 @@ fn until_the_database_is_whole_the_sets_of_before_hold_but_for_own_lans() {
     assert!(!sets["internal"].contains(&net("10.2.77.0/24")), "heard of before its zone is");
 }
 
+#[test]
+fn what_stood_for_a_part_of_an_own_lan_holds_no_more_but_a_route_within_it_does() {
+    let before = BTreeMap::from([("internal".to_owned(), nets(&["10.2.9.128/25"]))]);
+    let far = FarZones { standing: Some(before), ..FarZones::default() };
+    let sets = sets_of(&[], &far, &["internal", "isolated"]);
+    assert_eq!(sets["isolated"], nets(&["10.2.9.0/24"]), "the LAN is here, and isolated as a whole");
+    assert!(!sets["internal"].contains(&net("10.2.9.128/25")));
+    let sets = sets_of(&["10.2.9.128/25"], &claims(&[]), &["internal", "isolated"]);
+    assert!(sets["internal"].contains(&net("10.2.9.128/25")), "another router announces it");
+    assert_eq!(sets["isolated"], nets(&["10.2.9.0/25"]));
+}
+
 fn route(prefix: &str, advertising: &[u32]) -> (IpNet, Route) {
     let route = Route {
         kind: PathKind::IntraArea,

@@ -219,6 +219,21 @@ fn aliases_are_followed_through_zones_and_their_circles_end() {
 }
 
 #[test]
+fn seven_aliases_are_followed_and_an_eighth_is_not() {
+    let steps: Vec<[String; 2]> =
+        (0..8).map(|step| [format!("n{step}.lan"), format!("n{}.lan", step + 1)]).collect();
+    let aliases = |count: usize| -> Vec<(&str, &str)> {
+        let last = &steps[count - 1][1];
+        let chain = steps[..count].iter().map(|[from, to]| (from.as_str(), to.as_str()));
+        chain.chain([(last.as_str(), "10.9.9.9")]).collect()
+    };
+    let (answer, _) = ask(&mut resolver(&aliases(7)), 0, "n0.lan", &silence);
+    assert_eq!((answer.code, addresses(&answer)), (ResponseCode::NoError, vec!["10.9.9.9".to_owned()]));
+    let (answer, _) = ask(&mut resolver(&aliases(8)), 0, "n0.lan", &silence);
+    assert_eq!((answer.code, addresses(&answer)), (ResponseCode::ServFail, Vec::new()));
+}
+
+#[test]
 fn names_of_the_world_are_refused_and_so_is_asking_for_those_who_did_not_ask_for_it() {
     let mut resolver = resolver(&[]);
     assert_eq!(ask(&mut resolver, 0, "example.org.", &silence).0.code, ResponseCode::Refused);

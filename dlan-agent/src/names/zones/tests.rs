@@ -108,6 +108,18 @@ fn nobody_takes_the_domain_or_all_addresses_or_names_of_another_s_zone() {
 }
 
 #[test]
+fn records_of_a_name_without_a_dot_are_not_taken_and_told_but_for_the_domain_itself() {
+    let (host, mut told) = router(1, "r1.lan", "10.2.0.0/24");
+    told.records.extend([record("wpad", "10.2.0.9"), record("lan", "10.2.0.8"), record("a.lan", "10.2.0.7")]);
+    let table = table([(host, told)]);
+    assert_eq!(table.find(&named("wpad"), A), Found::Elsewhere);
+    assert_eq!(table.find(&named("lan"), A), Found::Records(vec![RecordData::A([10, 2, 0, 8].into())]));
+    assert_eq!(table.find(&named("a.lan"), A), Found::Records(vec![RecordData::A([10, 2, 0, 7].into())]));
+    let told = Conflict::Outside { what: "name wpad".to_owned(), by: host };
+    assert_eq!(table.conflicts, BTreeSet::from([told]));
+}
+
+#[test]
 fn a_zone_outside_the_meshs_domain_is_granted_to_nobody() {
     let table = table([router(2, "example.org", "10.2.0.0/24")]);
     assert_eq!(table.find(&named("www.example.org"), A), Found::Elsewhere);
