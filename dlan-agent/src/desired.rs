@@ -44,6 +44,8 @@ pub struct RoutingInput {
     pub complete: bool,
     /// Whether both families' engines have settled: before that, what stands in the kernel is kept.
     pub settled: bool,
+    /// Whether nothing was heard of the mesh since boot, so that nobody knows which private addresses are its own.
+    pub is_unheard: bool,
 }
 
 /// The kernel's main routing table.
@@ -88,6 +90,7 @@ pub fn desired(
             sides: facts.sides(),
             links: &links,
             guarded: &guarded,
+            holds_private: holds_private(config, routing),
             members: &zones::members(config, facts.sides(), routing.routes.keys(), &routing.zones),
         })),
         files: files(mesh),
@@ -121,13 +124,14 @@ pub fn boot_ruleset(config: &Config) -> Result<Ruleset, AddressingError> {
     let lans = config.lans.iter().map(lan).collect();
     let sides = Sides { wans: &wans, lans: &lans };
     let links = links(config)?;
-    let routing = RoutingInput::default();
+    let routing = RoutingInput { is_unheard: true, ..RoutingInput::default() };
     let far = FarZones { standing: Some(ZoneSets::new()), ..FarZones::default() };
     Ok(nftables::render(&nftables::Inputs {
         config,
         sides,
         links: &links,
         guarded: &guarded_prefixes(config, sides, &routing),
+        holds_private: holds_private(config, &routing),
         members: &zones::members(config, sides, [], &far),
     }))
 }
@@ -204,8 +208,14 @@ fn addresses(config: &Config, facts: &Facts) -> Result<BTreeSet<DeviceAddress>, 
     Ok(addresses)
 }
 
-/// Returns every prefix that must never be reached by the WAN: the mesh's pools, this router's LANs, and what was
-/// ever learned; but no default route, or the internet would go with it.
+/// Returns whether no private address is to be reached by a WAN: while any of them may be the mesh's. Without links there is no
+/// mesh, and who says what is inside has said what is not.
+fn holds_private(config: &Config, routing: &RoutingInput) -> bool {
+    routing.is_unheard && config.mesh.inside.is_empty() && !config.links.is_empty()
+}
+
+/// Returns every prefix that must never be reached by the WAN: the mesh's pools, this router's LANs, what the operator says is
+/// inside, and what was ever learned; but no default route, or the internet would go with it.
 fn guarded_prefixes(config: &Config, sides: Sides<'_>, routing: &RoutingInput) -> BTreeSet<IpNet> {
     let mesh = &config.mesh;
     let pools = [mesh.loopback_ipv4, mesh.wg_ipv4].into_iter().chain(mesh.link_pool_ipv4).map(IpNet::V4);
@@ -214,6 +224,7 @@ fn guarded_prefixes(config: &Config, sides: Sides<'_>, routing: &RoutingInput) -
         config.nat64.iter().flat_map(|nat64| [nat64.pool.into(), config.names.dns64_prefix.into()]);
     pools
         .chain(translated)
+        .chain(mesh.inside.iter().copied())
         .chain(config.lans.iter().flat_map(|lan| sides.lan_prefixes(lan)).map(|(_, prefix)| prefix))
         .chain(routing.learned.iter().copied())
         .chain(routing.routes.keys().copied())

@@ -334,6 +334,7 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
         zones: FarZones { claimed, standing: None },
         complete: engine.complete,
         settled: engine.settled,
+        is_unheard: false,
     }
 }
 

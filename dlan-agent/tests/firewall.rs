@@ -17,11 +17,13 @@ use std::process::{Command, Stdio};
 
 use dlan_agent::config::{Source, parse};
 use dlan_agent::desired::{RoutingInput, boot_ruleset, desired};
-use dlan_agent::render::nftables::sets_of;
+use dlan_agent::render::nftables::{self, holds_private, sets_of};
 use dlan_agent::state::State;
+use dlan_agent::state::facts::Facts;
+use dlan_agent::state::route::RouteAction;
 use dlan_agent::state::ruleset::Ruleset;
 use dlan_agent::zones::FarZones;
-use fixture::{CONFIG, config_of, facts, routing};
+use fixture::{CONFIG, config, config_of, facts, routing};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -72,11 +74,16 @@ fn with_wan(options: &str) -> String {
 
 /// Router 1's table, where the prefixes with an 8 in them are said to be of the zone `cameras`.
 fn table(text: &str) -> Ruleset {
+    table_after(text, false)
+}
+
+/// The same while nothing was heard of the mesh, or after that.
+fn table_after(text: &str, is_unheard: bool) -> Ruleset {
     let config = config_of(text);
     let cameras = || BTreeSet::from(["cameras".to_owned()]);
     let claimed = ["10.2.8.0/24", "fd79:8::/64"].map(|prefix| (prefix.parse().unwrap(), cameras()));
     let zones = FarZones { claimed: claimed.into(), standing: None };
-    let routing = RoutingInput { zones, ..routing(ROUTES) };
+    let routing = RoutingInput { zones, is_unheard, ..routing(ROUTES) };
     desired(&config, &facts(&config), &routing, &State::default()).unwrap().ruleset.unwrap()
 }
 
@@ -129,6 +136,53 @@ fn zones_here_and_elsewhere() {
 }
 
 #[test]
+fn while_nothing_was_heard_of_the_mesh_nothing_private_is_forwarded_to_a_wan_but_to_what_is_on_it() {
+    let on_wan = |facts: &mut Facts| {
+        let wan = facts.wans.get_mut("wan0").unwrap();
+        wan.prefixes.insert("10.64.3.0/24".parse().unwrap());
+    };
+    let config = config();
+    let mut facts = facts(&config);
+    on_wan(&mut facts);
+    let unheard = RoutingInput { is_unheard: true, ..RoutingInput::default() };
+    let table = desired(&config, &facts, &unheard, &State::default()).unwrap().ruleset.unwrap();
+    let loaded = loaded(&[table]);
+    let chain = loaded.split("chain unheard {").nth(1).unwrap().split('}').next().unwrap();
+    insta::assert_snapshot!(chain);
+    assert!(loaded.contains("oifname \"wan0\" jump unheard"), "{loaded}");
+}
+
+#[test]
+fn nothing_private_is_held_back_once_the_mesh_was_heard_or_where_there_is_none_or_where_it_is_said_what_is_inside()
+ {
+    assert!(holds_private(&table_after(CONFIG, true)));
+    assert!(!holds_private(&table_after(CONFIG, false)));
+    let alone = CONFIG.split("config link").next().unwrap();
+    assert!(!holds_private(&table_after(alone, true)));
+    let said = CONFIG.replace("\toption name 'r1'\n", "\toption name 'r1'\n\tlist inside '10.2.0.0/16'\n");
+    assert!(!holds_private(&table_after(&said, true)));
+}
+
+#[test]
+fn what_is_said_to_be_inside_is_kept_off_the_wan_from_boot_on_but_for_what_is_on_the_wan() {
+    let inside = "\tlist inside '10.64.0.0/14'\n\tlist inside 'fd79::/16'\n";
+    let config = config_of(&CONFIG.replace("\toption name 'r1'\n", &format!("\toption name 'r1'\n{inside}")));
+    let inside_of = |ruleset: &Ruleset| -> BTreeSet<String> {
+        nftables::inside_of(ruleset).iter().map(ToString::to_string).collect()
+    };
+    let boot = inside_of(&boot_ruleset(&config).unwrap());
+    assert!(boot.contains("10.64.0.0/14") && boot.contains("fd79::/16"), "{boot:?}");
+    let mut facts = facts(&config);
+    facts.wans.get_mut("wan0").unwrap().prefixes.insert("10.65.0.0/16".parse().unwrap());
+    let state = desired(&config, &facts, &RoutingInput::default(), &State::default()).unwrap();
+    let inside = inside_of(state.ruleset.as_ref().unwrap());
+    assert!(inside.contains("10.64.0.0/16") && inside.contains("10.66.0.0/15"), "{inside:?}");
+    assert!(!inside.iter().any(|net| net.starts_with("10.65.")), "{inside:?}");
+    let guard = state.routes.iter().find(|(key, _)| key.prefix.to_string() == "10.64.0.0/14").unwrap();
+    assert_eq!(guard.1.action, RouteAction::Unreachable);
+}
+
+#[test]
 fn no_chain_holds_anything_up_by_its_policy() {
     // A policy of a new chain holds before its rules do: with any but accept a replacement would cost packets.
     let text = format!("{}{ZONES}", with_wan(CLOSED));
@@ -171,8 +225,9 @@ fn the_filter_of_the_boot_knows_what_the_configuration_says_and_no_more() {
         rules.filter(|rule| rule["chain"] == chain).cloned().collect()
     };
     for chain in ["prerouting", "input", "forward", "wan_input", "zone_isolated", "masquerade"] {
-        assert_eq!(of(&boot, chain), of(&table(&text), chain), "{chain}");
+        assert_eq!(of(&boot, chain), of(&table_after(&text, true), chain), "{chain}");
     }
+    assert!(holds_private(&boot), "what is the mesh's is not known yet");
     assert!(!sets_of(&boot)["internal"].contains(&"10.2.4.0/24".parse().unwrap()));
     loaded(&[boot]);
 }

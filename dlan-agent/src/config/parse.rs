@@ -226,6 +226,7 @@ fn mesh_config(view: &View<'_>, hostname: &str) -> Option<MeshConfig> {
         wg_ipv4: view.value(&mesh::WG_IPV4)?,
         wg_ipv6: view.value(&mesh::WG_IPV6)?,
         link_pool_ipv4: view.value(&mesh::LINK_POOL_IPV4)?,
+        inside: view.list(&mesh::INSIDE)?,
         wg_device: view.value(&mesh::WG_DEVICE)?,
         wg_mtu: view.value(&mesh::WG_MTU)?,
         link_mtu: view.value(&mesh::LINK_MTU)?,

@@ -122,6 +122,8 @@ pub struct MeshConfig {
     pub wg_ipv6: Ipv6Net,
     /// The pool that is cut into a /30 per link; `None` leaves the links unnumbered.
     pub link_pool_ipv4: Option<Ipv4Net>,
+    /// The networks that LANs of the mesh lie in, as the operator says; none when that is left to be learned.
+    pub inside: Vec<IpNet>,
     /// WireGuard's device, `dlan-wg`.
     pub wg_device: LinkName,
     /// MTU of the WireGuard device.

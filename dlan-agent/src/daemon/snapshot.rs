@@ -23,7 +23,7 @@ use crate::control::service_report::ServicesReport;
 use crate::names::zones::Conflict;
 use crate::plan::Plan;
 use crate::problems::{self, LinkFacts, NeighborFacts, Repaired, refusals};
-use crate::render::uci;
+use crate::render::{nftables, uci};
 use crate::round_trips::LinkQuality;
 use crate::routing::{family_of, gateway};
 use crate::state::State;
@@ -338,6 +338,7 @@ fn problem_facts(agent: &AgentView, engine: &EngineView) -> problems::Facts {
         router_id: dotted(addressing::router_id(mesh.host_id)),
         uptime_seconds: agent.uptime_seconds.unwrap_or_default(),
         config_errors: agent.config_errors.clone(),
+        holds_private: agent.known.ruleset.as_ref().is_some_and(nftables::holds_private),
         embedded_wireguard: facts.is_some_and(|facts| facts.wireguard == WireGuardKind::Embedded),
         repaired: agent.repaired.clone(),
         apply_failure: agent.apply_failure.clone(),

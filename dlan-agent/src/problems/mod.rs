@@ -39,6 +39,8 @@ pub struct Facts {
     pub config_errors: Vec<String>,
     /// Whether WireGuard runs embedded because the kernel has none.
     pub embedded_wireguard: bool,
+    /// Whether nothing for private addresses is forwarded to a WAN, because nothing was heard of the mesh since boot.
+    pub holds_private: bool,
     /// What somebody else changed and was repaired, and how many seconds ago the last time was.
     pub repaired: Option<Repaired>,
     /// Why the last plan could not be made or applied.
@@ -202,6 +204,13 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
                 repaired.seconds
             ),
             "find out which program does that; a network manager may have to be told to leave `dlan-*` alone",
+        ));
+    }
+    let patience = facts.links.iter().map(|link| link.dead_seconds).max().unwrap_or_default();
+    if facts.holds_private && facts.uptime_seconds > patience {
+        problems.push(note(
+            "no neighbor was heard since this router booted: until one is, nothing for private addresses beyond the WANs is forwarded".to_owned(),
+            "reach a neighbor; or say with `list inside` in config mesh which networks are the mesh's, and all others are reached",
         ));
     }
     problems.extend(facts.occupied.iter().next().map(|first| taken_place(first, facts.occupied.len() - 1)));

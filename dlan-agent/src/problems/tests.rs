@@ -43,6 +43,7 @@ fn healthy() -> Facts {
         uptime_seconds: 600,
         config_errors: Vec::new(),
         embedded_wireguard: false,
+        holds_private: false,
         repaired: None,
         apply_failure: None,
         programs_missing: BTreeSet::new(),
@@ -75,7 +76,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 33] = [
+const ROWS: [Row; 34] = [
     (
         |facts| facts.window = Some("unconfirmed, 63 s left: `dlan confirm abcd-efgh` keeps it".to_owned()),
         Severity::Error,
@@ -93,6 +94,12 @@ const ROWS: [Row; 33] = [
         Severity::Error,
         "rejected, the last good one runs: /etc/config/dlan:3: bad (and 1 more)",
         "dlan config check",
+    ),
+    (
+        |facts| facts.holds_private = true,
+        Severity::Note,
+        "no neighbor was heard since this router booted",
+        "list inside",
     ),
     (|facts| facts.embedded_wireguard = true, Severity::Note, "an embedded one", "kernel module"),
     (
@@ -362,6 +369,7 @@ fn the_gravest_comes_first() {
 fn silence_is_no_problem_before_a_dead_interval_is_over() {
     let facts = with(|facts| {
         facts.uptime_seconds = 20;
+        facts.holds_private = true;
         facts.links[0].neighbors.clear();
         facts.links[0].handshake_seconds = None;
     });

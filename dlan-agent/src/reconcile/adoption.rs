@@ -50,6 +50,8 @@ pub struct Adoption {
     zones: ZoneSets,
     /// Whether the engine once had a whole database.
     was_complete: bool,
+    /// Whether the mesh was heard since boot: routes were learned, now or by an earlier start.
+    was_heard: bool,
 }
 
 impl Adoption {
@@ -65,6 +67,8 @@ impl Adoption {
             self.until = None;
         }
         self.was_complete |= routing.complete;
+        // A database that is whole because no neighbor answers says nothing.
+        self.was_heard |= routing.complete && !routing.routes.is_empty();
         self.engine = routing;
         is_changed
     }
@@ -110,6 +114,9 @@ impl Adoption {
         once_learned
             .extend(observed.ruleset.iter().flat_map(nftables::inside_of).filter(|net| !is_guarded(net)));
         self.learn(once_learned);
+        // What an earlier start let go by a WAN is not held back again.
+        self.was_heard |=
+            observed.ruleset.as_ref().is_some_and(|standing| !nftables::holds_private(standing));
         self.zones = observed.ruleset.as_ref().map(nftables::sets_of).unwrap_or_default();
         if !adopted.is_empty() {
             info!(count = adopted.len(), "routes adopted");
@@ -141,6 +148,7 @@ impl Adoption {
     pub fn routing(&self) -> RoutingInput {
         let mut routing = self.engine.clone();
         routing.learned.clone_from(&self.learned);
+        routing.is_unheard = !self.was_heard;
         routing.zones.standing = (!self.was_complete).then(|| self.zones.clone());
         for family in [Family::Ipv6, Family::Ipv4].into_iter().filter(|family| self.has_adopted(*family)) {
             routing.routes.of_mut(family).clone_from(self.adopted.of(family));

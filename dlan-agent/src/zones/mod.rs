@@ -1,7 +1,7 @@
 //! Which zone each prefix of the mesh lies in, and which addresses a zone therefore is; pure.
 
 pub mod announcement;
-mod prefixes;
+pub mod prefixes;
 
 use std::collections::{BTreeMap, BTreeSet};
 

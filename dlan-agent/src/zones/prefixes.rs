@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 /// Returns prefixes that cover `net` but nothing of `holes`.
-pub(super) fn without(net: IpNet, holes: &[IpNet]) -> Vec<IpNet> {
+pub fn without(net: IpNet, holes: &[IpNet]) -> Vec<IpNet> {
     let inner: Vec<IpNet> = holes.iter().copied().filter(|hole| net.contains(hole)).collect();
     if inner.is_empty() {
         return vec![net];

@@ -6,11 +6,12 @@ pub mod mesh {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use ipnet::{Ipv4Net, Ipv6Net};
+    use ipnet::{IpNet, Ipv4Net, Ipv6Net};
     use ospf_lite::config::HmacAlgorithm;
     use ospf_lite::ids::Cost;
     use vxlan::link::LinkName;
 
+    use crate::config::names;
     use crate::config::schema::{Default, Kind, Occurrence, SectionSchema, TypedOption};
     use crate::config::types::{HOST_ID_LIMIT, HostId, LinkCost};
     use crate::config::value;
@@ -35,6 +36,7 @@ pub mod mesh {
             &WG_IPV4,
             &WG_IPV6,
             &LINK_POOL_IPV4,
+            &INSIDE,
             &WG_DEVICE,
             &WG_MTU,
             &LINK_MTU,
@@ -135,6 +137,12 @@ pub mod mesh {
         TypedOption::new("link_pool_ipv4", Kind::Ipv4PoolOrNone, value::ipv4_pool_or_none)
             .default(Default::Value("10.0.0.0/16"))
             .summary("The network that is cut into one /30 per link, the same on every router; `none` gives links no IPv4 addresses, which only dlan routers can do.");
+
+    /// The networks of the mesh.
+    pub static INSIDE: TypedOption<IpNet> = TypedOption::new("inside", Kind::Prefix, names::prefix)
+        .list()
+        .default(Default::Unset("learned from the other routers; until then nothing private is forwarded to a WAN"))
+        .summary("A network that LANs of the mesh lie in, wherever they are: what is for it never leaves by a WAN, from boot on.");
 
     /// WireGuard's device.
     pub static WG_DEVICE: TypedOption<LinkName> = TypedOption::new("wg_device", Kind::Device, value::device)

@@ -29,8 +29,9 @@ use crate::config::service::openings;
 use crate::config::{Config, LinkConfig, MeshConfig, WanConfig};
 use crate::state::facts::{Sides, is_private};
 use crate::state::ruleset::{Ruleset, TABLE_FAMILY, TABLE_NAME};
-use crate::zones::Members;
+use crate::zones::{Members, prefixes};
 
+pub use self::wan::holds_private;
 pub use self::zones::sets_of;
 
 /// The set of the IPv4 prefixes that must never meet a WAN.
@@ -63,6 +64,8 @@ pub struct Inputs<'a> {
     pub links: &'a [(&'a LinkConfig, LinkAddressing)],
     /// The prefixes that must never meet a WAN.
     pub guarded: &'a BTreeSet<IpNet>,
+    /// Whether any private address may be the mesh's, so that none is reached by a WAN but those on it.
+    pub holds_private: bool,
     /// The zone of each prefix.
     pub members: &'a Members,
 }
@@ -83,6 +86,9 @@ pub fn render(inputs: &Inputs<'_>) -> Ruleset {
     objects.extend(clamp_rules());
     objects.extend(services::rules(&openings(config)));
     objects.extend(wan::rules(config, &names));
+    if inputs.holds_private {
+        objects.extend(wan::private_rules(sides, &names));
+    }
     objects.extend(sources::rules(config, &names));
     objects.extend(zones::rules(config, sides, &names));
     objects.extend(self::names::rules(config, sides));
@@ -121,18 +127,21 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns the private guarded prefixes, joined where they touch, without those that lie on a WAN themselves.
+/// Returns the private guarded prefixes, joined where they touch, without what lies on a WAN itself.
 fn inside(sides: Sides<'_>, guarded: &BTreeSet<IpNet>) -> (Vec<IpNet>, Vec<IpNet>) {
-    let outside: Vec<&IpNet> = sides.wans.values().flat_map(|wan| &wan.prefixes).collect();
-    let overlaps = |one: &IpNet, other: &IpNet| one.contains(other) || other.contains(one);
-    let kept = guarded
-        .iter()
-        .filter(|prefix| is_private(prefix) && !outside.iter().any(|wan| overlaps(wan, prefix)));
+    let outside: BTreeSet<IpNet> =
+        sides.wans.values().flat_map(|wan| &wan.prefixes).map(IpNet::trunc).collect();
+    let is_outside = |prefix: &IpNet| outside.iter().any(|wan| wan.contains(prefix));
+    let within = |prefix: &IpNet| -> Vec<IpNet> {
+        outside.iter().filter(|wan| prefix.contains(*wan)).copied().collect()
+    };
+    let kept = guarded.iter().filter(|prefix| is_private(prefix) && !is_outside(prefix));
+    let kept = kept.flat_map(|prefix| prefixes::without(*prefix, &within(prefix)));
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for prefix in kept {
         match prefix {
-            IpNet::V4(net) => ipv4.push(*net),
-            IpNet::V6(net) => ipv6.push(*net),
+            IpNet::V4(net) => ipv4.push(net),
+            IpNet::V6(net) => ipv6.push(net),
         }
     }
     let (ipv4, ipv6) = (Ipv4Net::aggregate(&ipv4), Ipv6Net::aggregate(&ipv6));

@@ -2,14 +2,16 @@
 //! the configuration opens, and on request the inside leaves under this router's address.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::Names;
 use super::counters::{COUNTER_FROM_WAN, COUNTER_TO_WAN, COUNTER_WAN_INPUT};
 use super::json::{
-    chain, count, differs, dropped, equals, is_established, is_one_of, is_to, jump, leaves, meta, passes,
-    payload, rule,
+    chain, count, differs, dropped, equals, family, is_established, is_one_of, is_to, jump, leaves, meta,
+    passes, payload, prefix, rule,
 };
 use super::services::is_for;
 use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
@@ -17,12 +19,23 @@ use crate::addressing::{LINK_DEVICE_PREFIX, NAT64_DEVICE};
 use crate::config::service::{self, Opening};
 use crate::config::zone::{Ports, Protocol, WanInput};
 use crate::config::{Config, WanConfig};
-use crate::state::ruleset::{TABLE_FAMILY, TABLE_NAME};
+use crate::state::facts::Sides;
+use crate::state::ruleset::{Ruleset, TABLE_FAMILY, TABLE_NAME};
 
 /// The chain of what a closed WAN brings for this router.
 const CHAIN_INPUT: &str = "wan_input";
 /// The chain in which addresses are translated; no hook has this name.
 const CHAIN_MASQUERADE: &str = "masquerade";
+/// The chain of what would be forwarded to a WAN while nobody knows which private addresses are the mesh's.
+const CHAIN_UNHEARD: &str = "unheard";
+/// The networks of private addresses, and how long their lengths are: RFC 1918, RFC 6598, RFC 4193.
+const PRIVATE: [(IpAddr, u8); 5] = [
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+    (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+    (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+];
 /// Where source addresses are translated.
 const PRIORITY_SRCNAT: i32 = 100;
 /// How many echoes a second are answered by a closed WAN, of all senders together.
@@ -58,6 +71,30 @@ pub(super) fn rules(config: &Config, names: &Names<'_>) -> Vec<Value> {
     }
     rules.extend(masquerade_rules(names));
     rules
+}
+
+/// Nothing for a private address is forwarded to a WAN, but to what is on it. What the router itself sends is left alone: it asks
+/// its name servers, and renews its addresses, before it can hear of the mesh.
+pub(super) fn private_rules(sides: Sides<'_>, names: &Names<'_>) -> Vec<Value> {
+    if names.wans.is_empty() {
+        return Vec::new();
+    }
+    let on_wan: BTreeSet<IpNet> =
+        sides.wans.values().flat_map(|wan| &wan.prefixes).map(IpNet::trunc).collect();
+    let to = |net: &IpNet| equals(payload(family(net), "daddr"), prefix(net));
+    let mut rules = vec![chain(CHAIN_UNHEARD)];
+    rules.extend(on_wan.iter().map(|net| rule(CHAIN_UNHEARD, vec![to(net), passes()])));
+    let private = PRIVATE.iter().filter_map(|(address, length)| IpNet::new(*address, *length).ok());
+    let held = |net| rule(CHAIN_UNHEARD, vec![to(&net), count(COUNTER_TO_WAN), dropped()]);
+    rules.extend(private.map(held));
+    rules.push(rule("forward", vec![is_one_of("oifname", &names.wans), jump(CHAIN_UNHEARD)]));
+    rules
+}
+
+/// Returns whether a table holds back what is for private addresses.
+pub fn holds_private(ruleset: &Ruleset) -> bool {
+    let chains = ruleset.objects.iter().filter_map(|object| object.get("chain")?.get("name")?.as_str());
+    chains.into_iter().any(|name| name == CHAIN_UNHEARD)
 }
 
 fn is_closed(wan: &WanConfig) -> bool {
