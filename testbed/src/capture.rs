@@ -86,13 +86,15 @@ impl Capture {
             let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
             std::thread::sleep(Duration::from_millis(20));
         }
-        let octets = std::fs::read(&self.file).map_err(|source| LabError::File {
-            act: "read",
-            path: self.file.clone(),
-            source,
-        })?;
+        let seen = self.so_far();
         let _ = std::fs::remove_file(&self.file);
-        Ok(Seen { octets })
+        seen
+    }
+
+    /// Returns what it has seen until now.
+    pub fn so_far(&self) -> Result<Seen, LabError> {
+        let unread = |source| LabError::File { act: "read", path: self.file.clone(), source };
+        Ok(Seen { octets: std::fs::read(&self.file).map_err(unread)? })
     }
 }
 

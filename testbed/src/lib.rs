@@ -3,6 +3,7 @@
 //! `topology` is the file as types, `layout` and `impairment` say what that means for each node (pure), `node` and
 //! `lab` make it so, `machine` puts machines in the place of routers, `run` carries out the command line.
 
+pub mod advertisement;
 pub mod agent;
 pub mod agent_config;
 pub mod bench;

@@ -2,19 +2,39 @@
 
 use std::time::Duration;
 
+use crate::agent::dlan_program;
+use crate::agent_config::with_section_options;
 use crate::capture::Capture;
 use crate::error::LabError;
+use crate::lab::read_file;
+use crate::layout::HOME_LAN;
 use crate::scenarios::{Scenario, Stage, claim, family};
 use crate::wait;
 
-pub const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "no-leak",
-    claim: "When a route goes away, nothing for the hosts it led to leaves by the WAN.",
-    topology: "reference",
-    run: no_leak,
-}];
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "no-leak",
+        claim: "When a route goes away, nothing for the hosts it led to leaves by the WAN.",
+        topology: "reference",
+        run: no_leak,
+    },
+    Scenario {
+        name: "no-leak-at-boot",
+        claim: "A router that boots while the mesh cannot be reached sends nothing for it out by its WAN, though it was told of no \
+                other LAN; where it is said what is inside, private networks beyond the WAN are reached all the same.",
+        topology: "reference",
+        run: no_leak_at_boot,
+    },
+];
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What the LANs of the reference mesh lie in.
+const INSIDE: [&str; 2] = ["10.2.0.0/16", "fd79:2de7:db86::/48"];
+/// A private network somewhere beyond the WAN of r1, which is nothing of the mesh's.
+const FOREIGN: &str = "10.99.0.1";
+/// What an engine says when it knows all that it can know without its neighbors.
+const SETTLED: &str = "the first routes are in";
 
 fn no_leak(stage: &mut Stage) -> Result<(), LabError> {
     let internal = "dst net 10.0.0.0/8 or dst net fc00::/7";
@@ -60,4 +80,93 @@ fn no_leak(stage: &mut Stage) -> Result<(), LabError> {
     stage.lab.set_cut("r2", "r3", false)?;
     stage.lab.wait_for_adjacencies(LIMIT)?;
     stage.lab.wait_for_routes(LIMIT)
+}
+
+fn no_leak_at_boot(stage: &mut Stage) -> Result<(), LabError> {
+    let good = stage.lab.read_config("r1")?;
+    let everything_private = "dst net 10.0.0.0/8 or dst net fc00::/7";
+    let private = boot_alone(stage, everything_private)?;
+    stage.saw("r1 boots without a neighbor: not one packet to 10.0.0.0/8 or fc00::/7 on its home's network");
+    claim(private == 0, || format!("{private} packets to private addresses left r1 by its WAN"))?;
+    wait::until(LIMIT, "r1 to let go of what is not the mesh's", || {
+        arrives(stage, ("h1", HOME_LAN), FOREIGN)
+    })?;
+
+    let inside: String = INSIDE.iter().map(|net| format!("\tlist inside '{net}'\n")).collect();
+    stage.lab.write_config("r1", &with_section_options(&good, "config mesh 'mesh'", &inside))?;
+    let [ipv4, ipv6] = INSIDE;
+    let leaked = boot_alone(stage, &format!("dst net {ipv4} or dst net {ipv6}"));
+    stage.lab.write_config("r1", &good)?;
+    stage.lab.dlan("r1", &["apply"])?;
+    let leaked = leaked?;
+    claim(leaked == 0, || format!("{leaked} packets to what is inside left r1 by its WAN"))?;
+    stage.lab.wait_for_routes(LIMIT)
+}
+
+/// Boots r1 while none of its neighbors can be reached, lets s1 speak to everybody until r1 has given up waiting for them, and
+/// lets r1 into the mesh. Returns how many packets of a kind went out to r1's home.
+fn boot_alone(stage: &mut Stage, kind: &str) -> Result<usize, LabError> {
+    let is_told = stage.lab.read_config("r1")?.contains("list inside");
+    for neighbor in ["r4", "r5"] {
+        stage.lab.set_cut("r1", neighbor, true)?;
+    }
+    stage.lab.power_off("r1")?;
+    let leaks = Capture::start(&stage.lab, "h1", HOME_LAN, kind)?;
+    let begun = read_file(&stage.lab.log("r1"))?.len();
+    let program = dlan_program()?;
+    stage.lab.power_on_after("r1", |node| {
+        node.run(&program.to_string_lossy(), &["firewall", "--load"])?;
+        Ok(())
+    })?;
+    speak(stage)?;
+    stage.lab.start_agent("r1")?;
+    wait::until(LIMIT, "r1 to know all that it can know alone", || {
+        speak(stage).map_err(|error| error.with_causes())?;
+        let said = read_file(&stage.lab.log("r1")).map_err(|error| error.with_causes())?;
+        let settled = said.get(begun..).unwrap_or_default().matches(SETTLED).count();
+        if settled >= 2 { Ok(()) } else { Err(format!("{settled} of two engines have")) }
+    })?;
+    speak(stage)?;
+    // What is not private does leave, and so does what is on the WAN itself: a leak would be seen.
+    let beyond = [("x1", "eth0", "192.168.178.66"), ("h1", HOME_LAN, "203.0.113.6")].into_iter();
+    for (node, device, address) in beyond.chain(is_told.then_some(("h1", HOME_LAN, FOREIGN))) {
+        wait::until(LIMIT, &format!("r1 to send on what is for {address}"), || {
+            arrives(stage, (node, device), address)
+        })?;
+    }
+    for neighbor in ["r4", "r5"] {
+        stage.lab.set_cut("r1", neighbor, false)?;
+    }
+    stage.lab.wait_for_adjacencies(LIMIT)?;
+    stage.lab.wait_for_routes(LIMIT)?;
+    for is_ipv6 in [false, true] {
+        wait::until(LIMIT, "s1 to reach s6", || match stage.lab.pings("s1", "s6", is_ipv6) {
+            Ok(true) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })?;
+    }
+    Ok(leaks.stop()?.packets())
+}
+
+/// s1 sends something to a host of another LAN, in both families.
+fn speak(stage: &Stage) -> Result<(), LabError> {
+    for is_ipv6 in [false, true] {
+        let address = stage.lab.address_of("s6", is_ipv6)?.to_string();
+        let _ = stage.lab.node("s1")?.succeeds("ping", &["-n", "-c", "3", "-i", "0.05", "-W", "1", &address]);
+    }
+    Ok(())
+}
+
+/// Looks for what s1 sends to an address on a node's device.
+fn arrives(stage: &Stage, (node, device): (&str, &str), address: &str) -> Result<(), String> {
+    let seen = || -> Result<usize, LabError> {
+        let capture = Capture::start(&stage.lab, node, device, &format!("icmp and dst host {address}"))?;
+        let _ = stage.lab.node("s1")?.succeeds("ping", &["-n", "-c", "3", "-i", "0.05", "-W", "1", address]);
+        Ok(capture.stop()?.packets())
+    };
+    match seen() {
+        Ok(0) => Err(format!("nothing of it is seen on {node}'s {device}")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.with_causes()),
+    }
 }

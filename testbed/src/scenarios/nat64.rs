@@ -1,11 +1,13 @@
 //! Hosts without IPv4 reach those without IPv6, and the other way round.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::advertisement::{self, Advertisement};
+use crate::capture::{Capture, Seen};
 use crate::dhcp::Guest;
 use crate::error::LabError;
 use crate::lab::Lab;
@@ -16,7 +18,8 @@ use crate::wait;
 pub const SCENARIOS: &[Scenario] = &[Scenario {
     name: "nat64",
     claim: "A host without IPv4 reaches an IPv4 server by its name through its router, one behind another router by the same \
-            translator, and an IPv4 client an IPv6-only host by a service; a killed tayga comes back, and all goes with its section.",
+            translator, and an IPv4 client an IPv6-only host by a service; hosts hear of the prefix in router advertisements that \
+            say nothing else than dnsmasq's; a killed tayga comes back, and all goes with its section.",
     topology: "reference",
     run: nat64,
 }];
@@ -30,6 +33,11 @@ const OLD_TRANSLATED: &str = "fd64:64:64::a02:20d";
 const INTERNET_TRANSLATED: &str = "fd64:64:64::cb00:7106";
 const LAN: &str = "\toption ra '1'\n\toption dhcpv6 '1'\n\toption dns64 '1'\n";
 const PREFIX: &str = "\nconfig names 'names'\n\toption dns64_prefix 'fd64:64:64::/96'\n";
+const SECTION: &str = "\nconfig nat64 'nat64'\n";
+/// The network of the prefix.
+const PREFIX_NETWORK: &str = "fd64:64:64::";
+/// Router Advertisements, as tcpdump's filters say it.
+const ADVERTISEMENTS: &str = "icmp6 and ip6[40] = 134";
 const RECORD: &str = "\nconfig record 'old'\n\toption name 'old.lan'\n\tlist address '10.2.2.13'\n";
 const DEVICE: &str = "nat64-dlan";
 
@@ -94,10 +102,11 @@ fn nat64(stage: &mut Stage) -> Result<(), LabError> {
     lab.write_config("r2", &format!("{}{RECORD}", before.1))?;
     lab.dlan("r2", &["apply"])?;
     let service = "\nconfig service 'six'\n\toption protocol 'tcp'\n\tlist listen '0.0.0.0:8080'\n\tlist upstream '[fd79:2de7:db86:4::16]:8000'\n";
-    let with = format!("{}{PREFIX}\nconfig nat64 'nat64'\n{service}", lab.read_config("r4")?);
+    let with = format!("{}{PREFIX}{SECTION}{service}", lab.read_config("r4")?);
     lab.write_config("r4", &with)?;
     lab.dlan("r4", &["apply"])?;
     let guest = Guest::unplug(lab, "s6")?;
+    let heard = Capture::start(lab, "s6", "eth0", ADVERTISEMENTS)?;
     guest.plug()?;
     wait::until(LIMIT, "an IPv6 address and a name server", || match guest.ask_ipv6()? {
         found if found.len() >= 2 => Ok(found),
@@ -107,6 +116,7 @@ fn nat64(stage: &mut Stage) -> Result<(), LabError> {
     claim(ipv4.trim().is_empty(), || format!("s6 has IPv4: {ipv4}"))?;
 
     names(lab)?;
+    advertised(&heard)?;
     let begun = Instant::now();
     let server = Mirror::start(lab, "s3", socket(OLD)?)?;
     let old = socket(&format!("[{OLD_TRANSLATED}]:8000"))?;
@@ -122,6 +132,9 @@ fn nat64(stage: &mut Stage) -> Result<(), LabError> {
     killed(lab, old)?;
     four_to_six(lab)?;
     drop(server);
+    lab.write_config("r4", &with.replace(SECTION, ""))?;
+    lab.dlan("r4", &["apply"])?;
+    taken_back(heard)?;
     guest.restore()?;
     put_back(lab, "r4", &before.0)?;
     lab.write_config("r2", &before.1)?;
@@ -137,6 +150,41 @@ fn nat64(stage: &mut Stage) -> Result<(), LabError> {
         first.as_secs_f64()
     ));
     Ok(())
+}
+
+/// Returns the advertisements that s6 has heard.
+fn advertisements(seen: &Seen) -> Vec<Advertisement> {
+    seen.records().filter_map(|(_, frame)| advertisement::read(frame)).collect()
+}
+
+/// s6 hears of the prefix, from the router that it hears of everything else, and on the same terms.
+fn advertised(heard: &Capture) -> Result<(), LabError> {
+    let told = wait::until(LIMIT, "s6 to hear of the prefix for IPv4", || {
+        let all = advertisements(&heard.so_far().map_err(|error| error.with_causes())?);
+        let one = |holds: fn(&Advertisement) -> bool| all.iter().find(|it| holds(it)).cloned();
+        one(|it| !it.pref64.is_empty()).zip(one(|it| it.has_prefixes)).ok_or(format!("{all:?}"))
+    })?;
+    let (own, dnsmasq) = told;
+    claim(own.pref64 == [(prefix()?, 1800)], || format!("s6 hears of {:?}", own.pref64))?;
+    claim((own.source, own.terms) == (dnsmasq.source, dnsmasq.terms), || {
+        format!("two advertisements contradict each other: {own:?} and dnsmasq's {dnsmasq:?}")
+    })?;
+    claim(!own.has_prefixes, || format!("dlan advertises what dnsmasq does: {own:?}"))
+}
+
+/// The prefix that nobody translates any more is taken back.
+fn taken_back(heard: Capture) -> Result<(), LabError> {
+    let gone = [(prefix()?, 0)];
+    wait::until(LIMIT, "the prefix for IPv4 to be taken back", || {
+        let all = advertisements(&heard.so_far().map_err(|error| error.with_causes())?);
+        let last = all.into_iter().rfind(|it| !it.pref64.is_empty()).map(|it| it.pref64).unwrap_or_default();
+        if last == gone { Ok(()) } else { Err(format!("the last was {last:?}")) }
+    })?;
+    heard.stop().map(drop)
+}
+
+fn prefix() -> Result<Ipv6Addr, LabError> {
+    PREFIX_NETWORK.parse().map_err(|_| LabError::Asked(format!("{PREFIX_NETWORK} is no address")))
 }
 
 /// What s6 is told of the server by names.
