@@ -132,9 +132,12 @@ fn nat64(stage: &mut Stage) -> Result<(), LabError> {
     killed(lab, old)?;
     four_to_six(lab)?;
     drop(server);
-    lab.write_config("r4", &with.replace(SECTION, ""))?;
+    // Hosts of a zone that reaches nothing ask their router for names all the same.
+    let isolated = format!("{LAN}\toption zone 'isolated'\n");
+    lab.write_config("r4", &with.replace(SECTION, "").replace(LAN, &isolated))?;
     lab.dlan("r4", &["apply"])?;
     taken_back(heard)?;
+    names(lab)?;
     guest.restore()?;
     put_back(lab, "r4", &before.0)?;
     lab.write_config("r2", &before.1)?;
@@ -197,6 +200,8 @@ fn names(lab: &Lab) -> Result<(), LabError> {
         }
     })?;
     claim(found == [OLD_TRANSLATED], || format!("old.lan is {found:?}"))?;
+    let by_tcp = lab.dig("s6", &[at, "+tcp", "old.lan", "AAAA"])?.data("AAAA");
+    claim(by_tcp == [OLD_TRANSLATED], || format!("old.lan is {by_tcp:?} over TCP"))?;
     let unchanged = lab.dig("s6", &[at, "+cd", "old.lan", "AAAA"])?;
     claim(unchanged.status == "NOERROR" && unchanged.data("AAAA").is_empty(), || {
         format!("who checks signatures itself is told {unchanged:?}")
