@@ -15,6 +15,7 @@ mod reconciled;
 use std::time::Duration;
 
 use dlan_agent::config::HostId;
+use dlan_agent::desired::RoutingInput;
 use dlan_agent::plan::OnError;
 use dlan_agent::plan::change::Change;
 use dlan_agent::plan::diff::diff;
@@ -32,7 +33,8 @@ fn a_configuration_is_brought_about_and_verified() {
     let mut router = Router::new(State::default());
     let generation = router.reconciler.handle_config(router.now, config());
     router.run();
-    assert_eq!(router.system.state, router.wanted(&config(), &routing(&[])));
+    let unheard = RoutingInput { is_unheard: true, ..routing(&[]) };
+    assert_eq!(router.system.state, router.wanted(&config(), &unheard));
     let kinds: Vec<&str> = router
         .done
         .iter()
@@ -110,7 +112,8 @@ fn one_route_that_fails_does_not_hold_up_the_others_and_is_tried_again() {
     router.reconciler.handle_routes(router.now, routing(&many));
     router.run();
     router.wait(Duration::from_secs(3));
-    let rest = diff(&router.system.state, &router.wanted(&config(), &routing(&many)));
+    let unheard = RoutingInput { is_unheard: true, ..routing(&many) };
+    let rest = diff(&router.system.state, &router.wanted(&config(), &unheard));
     assert_eq!(rest, []);
     assert!(
         !router.reports.iter().any(|report| matches!(report, Report::Drift { .. })),

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use dlan_agent::desired::RoutingInput;
 use dlan_agent::reconcile::Report;
+use dlan_agent::render::nftables;
 use dlan_agent::state::State;
 use dlan_agent::state::route::{RouteAction, RouteKey};
 use fixture::{config, routing};
@@ -54,6 +55,53 @@ fn routing_that_starts_again_leaves_the_routes_until_it_has_settled() {
     assert!(!router.system.state.routes.keys().any(|key| key.is_learned()));
     let left = router.system.state.routes.keys().filter(|key| key.prefix.to_string() == "10.2.4.0/24");
     assert_eq!(left.count(), 1, "what was once learned stays unreachable");
+}
+
+/// Returns whether the filter that stands holds back what is for private addresses.
+fn holds_private(router: &Router) -> bool {
+    nftables::holds_private(router.system.state.ruleset.as_ref().unwrap())
+}
+
+/// A way of either family.
+const BOTH: &[(&str, &[(&str, &str)])] =
+    &[("10.2.4.0/24", &[("dlan-vx4", "fe80::4:1")]), ("fd79:4::/64", &[("dlan-vx4", "fe80::4:1")])];
+
+#[test]
+fn what_is_for_private_addresses_stays_off_the_wan_until_the_mesh_was_heard() {
+    let mut router = Router::new(State::default());
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    let hear = |router: &mut Router, routing: RoutingInput| {
+        router.reconciler.handle_routes(router.now, routing);
+        router.run();
+        router.wait(Duration::from_secs(30));
+        holds_private(router)
+    };
+    // No neighbor answers: the database is as whole as it can be, and says nothing.
+    assert!(hear(&mut router, routing(&[])));
+    assert!(hear(&mut router, RoutingInput { complete: false, ..routing(BOTH) }), "half a database");
+    assert!(hear(&mut router, routing(WAY)), "one family alone");
+    assert!(hear(&mut router, routing(BOTH)), "others may follow for RouterDeadInterval, 40 s");
+    router.wait(Duration::from_secs(20));
+    assert!(!holds_private(&router));
+    assert!(!hear(&mut router, routing(&[])), "what was learned is known by now");
+    router.reconciler.handle_routing_restarted(router.now);
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert!(!holds_private(&router), "an engine that starts again forgets nothing of this");
+}
+
+#[test]
+fn a_restarted_agent_holds_back_no_more_than_the_one_before() {
+    let restarted = |mut router: Router| {
+        router.wait(Duration::from_secs(60));
+        let mut router = Router::new(router.system.state);
+        router.reconciler.handle_config(router.now, config());
+        router.run();
+        holds_private(&router)
+    };
+    assert!(!restarted(Router::settled(&routing(BOTH))));
+    assert!(restarted(Router::settled(&routing(&[]))), "the one before had heard nothing");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::desired::RoutingInput;
 use crate::learned::Learned;
 use crate::next_hops::Ways;
 use crate::render::nftables;
+use crate::routing::family_of;
 use crate::state::State;
 use crate::state::route::{METRIC_UNREACHABLE, RouteAction, RouteHop};
 use crate::zones::ZoneSets;
@@ -50,13 +51,26 @@ pub struct Adoption {
     zones: ZoneSets,
     /// Whether the engine once had a whole database.
     was_complete: bool,
-    /// Whether the mesh was heard since boot: routes were learned, now or by an earlier start.
-    was_heard: bool,
+    /// What is known of the mesh since boot.
+    heard: Heard,
+    /// How long the routers of the mesh may take to hear of each other.
+    patience: Duration,
+}
+
+/// What was heard of the mesh since boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Heard {
+    #[default]
+    Nothing,
+    /// Routes of both families, first at this time: where many routers boot together, those of others follow.
+    Since(Instant),
+    /// Whatever routers there are, now or by an earlier start.
+    Mesh,
 }
 
 impl Adoption {
     /// Takes the engine's routes and returns whether there is a difference.
-    pub fn handle_routes(&mut self, _now: Instant, routing: RoutingInput) -> bool {
+    pub fn handle_routes(&mut self, now: Instant, routing: RoutingInput) -> bool {
         let is_changed = !routing.routes.apart(&self.engine.routes).is_empty() || self.engine != routing;
         self.learn(routing.routes.apart_from(&self.engine.routes));
         self.learn(routing.learned.iter().copied());
@@ -68,7 +82,10 @@ impl Adoption {
         }
         self.was_complete |= routing.complete;
         // A database that is whole because no neighbor answers says nothing.
-        self.was_heard |= routing.complete && !routing.routes.is_empty();
+        let has = |family| routing.routes.keys().any(|prefix| family_of(prefix) == family);
+        if self.heard == Heard::Nothing && routing.complete && has(Family::Ipv6) && has(Family::Ipv4) {
+            self.heard = Heard::Since(now);
+        }
         self.engine = routing;
         is_changed
     }
@@ -115,8 +132,10 @@ impl Adoption {
             .extend(observed.ruleset.iter().flat_map(nftables::inside_of).filter(|net| !is_guarded(net)));
         self.learn(once_learned);
         // What an earlier start let go by a WAN is not held back again.
-        self.was_heard |=
-            observed.ruleset.as_ref().is_some_and(|standing| !nftables::holds_private(standing));
+        self.patience = config.mesh.dead_interval;
+        if observed.ruleset.as_ref().is_some_and(|standing| !nftables::holds_private(standing)) {
+            self.heard = Heard::Mesh;
+        }
         self.zones = observed.ruleset.as_ref().map(nftables::sets_of).unwrap_or_default();
         if !adopted.is_empty() {
             info!(count = adopted.len(), "routes adopted");
@@ -148,12 +167,22 @@ impl Adoption {
     pub fn routing(&self) -> RoutingInput {
         let mut routing = self.engine.clone();
         routing.learned.clone_from(&self.learned);
-        routing.is_unheard = !self.was_heard;
+        routing.is_unheard = self.heard != Heard::Mesh;
         routing.zones.standing = (!self.was_complete).then(|| self.zones.clone());
         for family in [Family::Ipv6, Family::Ipv4].into_iter().filter(|family| self.has_adopted(*family)) {
             routing.routes.of_mut(family).clone_from(self.adopted.of(family));
         }
         routing
+    }
+
+    /// Lets go of what may be the mesh's, once every router has been heard; returns whether it did.
+    pub fn handle_heard(&mut self, now: Instant) -> bool {
+        let is_heard = self.known_at().is_some_and(|at| at <= now);
+        if is_heard {
+            info!("the mesh is known: other private addresses are none of its own");
+            self.heard = Heard::Mesh;
+        }
+        is_heard
     }
 
     /// Lets go of adopted routes when their time is over, and returns whether it did.
@@ -169,9 +198,17 @@ impl Adoption {
         is_over
     }
 
-    /// Returns when the adopted routes' time is over.
+    /// Returns when [`Adoption::handle_timeout`] or [`Adoption::handle_heard`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.until
+        self.until.into_iter().chain(self.known_at()).min()
+    }
+
+    /// Returns when every router of the mesh has been heard, if any was.
+    fn known_at(&self) -> Option<Instant> {
+        match self.heard {
+            Heard::Since(first) => Some(first + self.patience),
+            Heard::Nothing | Heard::Mesh => None,
+        }
     }
 
     fn learn(&mut self, prefixes: impl IntoIterator<Item = IpNet>) {

@@ -106,8 +106,8 @@ fn nat64(stage: &mut Stage) -> Result<(), LabError> {
     lab.write_config("r4", &with)?;
     lab.dlan("r4", &["apply"])?;
     let guest = Guest::unplug(lab, "s6")?;
-    let heard = Capture::start(lab, "s6", "eth0", ADVERTISEMENTS)?;
     guest.plug()?;
+    let heard = Capture::start(lab, "s6", "eth0", ADVERTISEMENTS)?;
     wait::until(LIMIT, "an IPv6 address and a name server", || match guest.ask_ipv6()? {
         found if found.len() >= 2 => Ok(found),
         found => Err(format!("{found:?}")),
