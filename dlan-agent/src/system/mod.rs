@@ -333,7 +333,7 @@ impl Executor for Hands<'_> {
             }
             Change::Ruleset(edit) => {
                 self.record.ruleset = nftables::apply(edit.to.as_ref()).await?;
-                system.persist(&self.record)?;
+                self.record.write_ruleset(&system.config.run_dir).map_err(SystemError::Record)?;
             }
             Change::File(edit) => managed_files::apply(&system.config.root, edit)?,
             Change::Uci(edit) => uci::apply(&system.config.root, edit).await?,

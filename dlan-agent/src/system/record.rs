@@ -19,12 +19,15 @@ use crate::state::setting::{Setting, SettingValue};
 const FORMAT: u32 = 1;
 /// The record's file in the run directory.
 const FILE_NAME: &str = "record.json";
+/// The ruleset's: it may have half a megabyte, and is not to be written again with each setting of a plan.
+const RULESET_FILE_NAME: &str = "ruleset.json";
 
 /// The record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// The format, in the file.
+    /// The format that was read; what is written says its own.
+    #[serde(skip_serializing)]
     format: u32,
     /// Every mark under which something was made.
     pub marks: BTreeSet<Marks>,
@@ -33,7 +36,8 @@ pub struct Record {
     pub settings: BTreeMap<Setting, Remembered>,
     /// The addresses that we set.
     pub addresses: BTreeSet<DeviceAddress>,
-    /// What stands in nftables.
+    /// What stands in nftables; in a file of its own, and in this one as earlier versions wrote it.
+    #[serde(skip_serializing)]
     pub ruleset: Option<AppliedRuleset>,
     /// The programs that were started.
     pub programs: BTreeMap<ProgramName, Recorded>,
@@ -81,6 +85,14 @@ pub struct LaterRecord {
     format: u32,
 }
 
+/// The record as it is written.
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    format: u32,
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
 /// What every format has.
 #[derive(Debug, Deserialize)]
 struct Numbered {
@@ -101,22 +113,42 @@ impl Record {
             tracing::warn!(%error, "the record of what was changed is not readable: starting a fresh one");
             Self::default()
         });
-        Ok(Self { format: 0, ..record })
+        let mut record = Self { format: 0, ..record };
+        match std::fs::read(run_dir.join(RULESET_FILE_NAME)) {
+            Ok(text) => record.ruleset = serde_json::from_slice(&text).ok(),
+            Err(_) if record.ruleset.is_none() => {}
+            Err(_) => {
+                if let Err(error) = record.write_ruleset(run_dir) {
+                    tracing::warn!(%error, "the ruleset is set afresh by the next start");
+                }
+            }
+        }
+        Ok(record)
     }
 
-    /// Writes the record; the directory goes with `down` and comes with the first thing to remember.
+    /// Writes the record, but for the ruleset; the directory goes with `down` and comes with the first thing to remember.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
-        let text = serde_json::to_vec(&Self { format: FORMAT, ..self.clone() }).map_err(io::Error::other)?;
-        if !run_dir.exists() {
-            file::make_private_directory(run_dir)?;
-        }
-        file::write_volatile(&run_dir.join(FILE_NAME), &text, file::PRIVATE)
+        write(run_dir, FILE_NAME, &Written { format: FORMAT, record: self })
+    }
+
+    /// Writes what stands in nftables.
+    pub fn write_ruleset(&self, run_dir: &Path) -> io::Result<()> {
+        write(run_dir, RULESET_FILE_NAME, &self.ruleset)
     }
 
     /// Removes the record.
     pub fn remove(run_dir: &Path) -> io::Result<()> {
-        file::remove(&run_dir.join(FILE_NAME))
+        file::remove(&run_dir.join(FILE_NAME))?;
+        file::remove(&run_dir.join(RULESET_FILE_NAME))
     }
+}
+
+fn write(run_dir: &Path, name: &str, what: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_vec(what).map_err(io::Error::other)?;
+    if !run_dir.exists() {
+        file::make_private_directory(run_dir)?;
+    }
+    file::write_volatile(&run_dir.join(name), &text, file::PRIVATE)
 }
 
 /// JSON wants text as the keys of a map, so that this one is a list of pairs.
@@ -158,6 +190,23 @@ mod tests {
         record.settings.insert(Setting::ForwardingIpv4, remembered);
         record.write(dir.path()).unwrap();
         assert_eq!(Record::read(dir.path()).unwrap(), record);
+    }
+
+    #[test]
+    fn a_ruleset_is_written_by_itself_and_read_where_earlier_versions_wrote_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let ruleset = AppliedRuleset { given: Vec::new().into(), shown: Vec::new().into() };
+        let record = Record { ruleset: Some(ruleset), ..Record::default() };
+        let whole = serde_json::json!({"format": FORMAT, "ruleset": record.ruleset});
+        std::fs::write(dir.path().join(FILE_NAME), whole.to_string()).unwrap();
+        assert_eq!(Record::read(dir.path()).unwrap(), record, "from the record of an earlier version");
+        record.write(dir.path()).unwrap();
+        assert_eq!(Record::read(dir.path()).unwrap(), record, "kept when the record is written anew");
+        Record::default().write_ruleset(dir.path()).unwrap();
+        assert_eq!(Record::read(dir.path()).unwrap(), Record::default());
+        record.write_ruleset(dir.path()).unwrap();
+        Record::remove(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
