@@ -36,7 +36,20 @@ fn in_namespace<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
     let mounted = Command::new("mount").args(["-t", "tmpfs", "none", "/run"]).status().unwrap();
     assert!(mounted.success());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _ended = NoneLeft;
     runtime.block_on(body());
+}
+
+/// Ends what a test that fails leaves running.
+struct NoneLeft;
+
+impl Drop for NoneLeft {
+    fn drop(&mut self) {
+        for pid in processes() {
+            // It may have ended by itself.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
 }
 
 fn open() -> System {
