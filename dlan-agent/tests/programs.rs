@@ -47,7 +47,8 @@ impl Drop for NoneLeft {
     fn drop(&mut self) {
         for pid in processes() {
             // It may have ended by itself.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

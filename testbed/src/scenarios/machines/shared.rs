@@ -43,6 +43,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "bfd-bird",
             "bfd-frr",
             "bird",
+            "migration",
             "mixed-causes",
             "mixed-foreign-lsas",
             "mixed-loss",
@@ -75,14 +76,17 @@ const REFUSED: &[(&str, &[&str])] = &[
             "wan-closed",
         ],
     ),
-    ("it listens on a router's own devices, and machines have no tcpdump", &["drain", "no-leak"]),
+    (
+        "it listens on a router's own devices, and machines have no tcpdump",
+        &["drain", "no-leak", "no-leak-at-boot"],
+    ),
     (
         "its intervals are shorter than the pauses of a processor that is translated",
         &["bfd-agent-killed", "bfd-silent-loss", "bfd-under-load"],
     ),
     (
         "it carries more than machines do in reasonable time",
-        &["fifty-links", "service-transfer", "transfer-large"],
+        &["fifty-links", "fifty-services", "service-transfer", "transfer-large"],
     ),
     ("machines have a form of it: `upgrade`", &["upgraded"]),
     ("machines have a form of it: `power-cut-in-window`", &["unconfirmed", "window-and-crash"]),
