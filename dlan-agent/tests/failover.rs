@@ -12,11 +12,13 @@ mod fixture;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dlan_agent::desired::{RoutingInput, desired};
 use dlan_agent::next_hops::Ways;
 use dlan_agent::plan::Plan;
 use dlan_agent::plan::change::{Act, Change};
+use dlan_agent::plan::outcome::{Failure, Outcome};
 use dlan_agent::plan::reroute::Loss;
 use dlan_agent::reconcile::{Action, Health, Reconciler, Report};
 use dlan_agent::state::State;
@@ -214,9 +216,25 @@ fn routes_that_the_kernel_dropped_come_back_without_a_look_at_the_others() {
     let targets = router.reconciler.targets();
     assert_eq!(router.lose(4, Loss::Device), []);
     assert_eq!(router.neighbors().len(), 0);
-    router.take(with_other_ways(&before, &[ways(&[2], None)]));
+    let plans = router.take(with_other_ways(&before, &[ways(&[2], None)]));
     assert!(router.all_lead_to(100, &[2]));
     assert_eq!(router.reconciler.targets(), targets);
+    // The kernel may be late: what is there still is replaced.
+    let routes = plans.iter().flat_map(Plan::steps).filter(|step| matches!(step, Change::Route(_)));
+    assert_eq!(routes.filter(|step| step.act() == Act::Change).count(), 100);
+}
+
+#[test]
+fn a_route_that_the_kernel_has_not_dropped_yet_is_no_other_programs() {
+    let mut router = Router::settled(routes(10, &ways(&[4], None)));
+    router.lose(4, Loss::Device);
+    router.reconciler.handle_routes(NOW, routes(12, &ways(&[2], None)));
+    let Some(Action::Apply(plan)) = router.reconciler.poll_action() else { panic!("nothing to do") };
+    let index = plan.steps().iter().position(|step| matches!(step, Change::Route(_))).unwrap();
+    let failure = Failure { index, step: String::new(), error: "it exists".to_owned(), is_taken: true };
+    router.reconciler.handle_applied(NOW, Outcome { failures: vec![failure], ..Outcome::default() });
+    assert!(router.reconciler.occupied().is_empty());
+    assert!(router.reconciler.poll_timeout().unwrap() < NOW + Duration::from_secs(2), "a look is due soon");
 }
 
 #[test]

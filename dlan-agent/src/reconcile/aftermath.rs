@@ -22,7 +22,9 @@ impl Reconciler {
             (Scope::Endpoint, true) => {}
             (Scope::Endpoint, false) => warn!(%outcome, "cannot tell WireGuard a neighbor's endpoint"),
             (Scope::Routes, is_success) => {
-                if !is_success && !self.occupied.handle_failure(now, &plan, &outcome) {
+                // A route that is there though it should be gone is no other program's while the kernel is at it.
+                let is_settling = self.failover.is_settling();
+                if !is_success && (is_settling || !self.occupied.handle_failure(now, &plan, &outcome)) {
                     warn!(failed = outcome.failures.len(), of = plan.steps().len(), %outcome, "routes not set");
                     self.pace.handle_hint(now);
                 }

@@ -88,6 +88,11 @@ impl Failover {
         self.down.contains(device)
     }
 
+    /// Returns whether a device was lost since the last look: the kernel may be about to drop what leads by it.
+    pub fn is_settling(&self) -> bool {
+        !self.down.is_empty()
+    }
+
     /// Returns the steps around what was lost, taken as made in `known`.
     pub fn poll(&mut self, known: &mut State) -> Option<Plan> {
         let mut steps = Vec::new();

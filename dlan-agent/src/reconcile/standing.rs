@@ -125,6 +125,11 @@ impl Standing {
         Some(Moved { objects: assigned.objects, alternates, changed: moved, standing })
     }
 
+    /// Returns whether a learned prefix led anywhere: its route stood, though the kernel may have dropped it since.
+    pub fn leads(&self, key: &RouteKey) -> bool {
+        key.is_learned() && self.routes.get(&key.prefix).is_some()
+    }
+
     /// Returns how the others stand.
     fn without(&self, changed: &[Changed]) -> Option<Groups> {
         let mut groups = self.groups.clone();

@@ -171,7 +171,10 @@ impl FakeSystem {
             let source = route.action.source();
             refuse(source.is_some_and(|source| !self.has_address(source)), "the source is not ours")?;
         }
-        edit_map(&mut self.state.routes, edit)
+        // What is to be replaced and is not there is made.
+        let is_missing = edit.to.is_some() && !self.state.routes.contains_key(&edit.key);
+        let edit = Edit { from: edit.from.clone().filter(|_| !is_missing), ..edit.clone() };
+        edit_map(&mut self.state.routes, &edit)
     }
 
     fn make_next_hop(&mut self, edit: &Edit<NextHopId, NextHop>) -> Result<(), FakeError> {
