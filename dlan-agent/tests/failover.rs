@@ -324,6 +324,22 @@ fn late_word_of_a_device_that_an_apply_made_anew_fails_no_apply() {
 }
 
 #[test]
+fn a_device_that_somebody_deletes_is_told_though_its_routes_are_not() {
+    let mut router = Router::settled(routes(10, &ways(&[4], Some(2))));
+    complaints(&mut router.reconciler);
+    let lost = hop(4).device;
+    router.system.state.links.remove(&lost);
+    router.lose(4, Loss::Device);
+    router.reconciler.handle_config(NOW, config());
+    router.run();
+    let told = complaints(&mut router.reconciler);
+    let [Report::Drift { repairs }] = told.as_slice() else { panic!("{told:?}") };
+    assert!(repairs.iter().any(|repair| repair.contains("link dlan-vx4")), "{repairs:?}");
+    assert!(!repairs.iter().any(|repair| repair.contains("route ")), "{repairs:?}");
+    assert_eq!(router.reconciler.health(), &Health::Settled);
+}
+
+#[test]
 fn nothing_is_begun_beside_a_plan_around_a_loss() {
     let mut router = Router::settled(routes(10, &ways(&[4], Some(2))));
     router.reconciler.handle_lost(NOW, &hop(4).device, Loss::Neighbor);

@@ -117,6 +117,12 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Returns the plan but for its routes and next hops.
+    pub fn without_routes(mut self) -> Self {
+        self.steps.retain(|step| !matches!(step, Change::Route(_) | Change::NextHop(_)));
+        self
+    }
+
     /// Returns the plan that takes back this one.
     pub fn inverse(&self) -> Self {
         Self { steps: self.steps.iter().rev().map(Change::inverse).collect(), on_error: self.on_error }

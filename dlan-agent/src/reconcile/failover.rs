@@ -56,8 +56,8 @@ impl Failover {
         self.down.remove(device);
     }
 
-    /// Takes that the system was looked at, and returns whether what was known of it before was a guess: then a difference is
-    /// nobody's doing.
+    /// Takes that the system was looked at, and returns whether what was known of its routes before was a guess: then a
+    /// difference there is nobody's doing.
     pub fn handle_observed(&mut self) -> bool {
         self.down.clear();
         std::mem::take(&mut self.is_guess)

@@ -261,13 +261,16 @@ impl Reconciler {
         self.note_adopted();
         self.programs.handle_observed(now, self.known.as_ref(), &observed);
         let verifying = std::mem::take(&mut self.verifying);
-        let strayed = match &self.known {
-            Some(known) if !was_guess => Plan::new(&observed, known).unwrap_or_default(),
-            _ => Plan::default(),
+        let mut strayed = match &self.known {
+            Some(known) => Plan::new(&observed, known).unwrap_or_default(),
+            None => Plan::default(),
         };
         self.known = Some(observed);
         if strayed.steps().iter().any(|step| matches!(step, Change::Route(_))) {
             self.standing = None;
+        }
+        if was_guess {
+            strayed = strayed.without_routes();
         }
         self.compare_due = true;
         if strayed.is_empty() {
