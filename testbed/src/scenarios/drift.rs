@@ -168,6 +168,7 @@ fn drift(stage: &mut Stage) -> Result<(), LabError> {
     for line in lines.chain(MORE_FOREIGN.lines().map(str::to_owned)) {
         node.run("sh", &["-c", &line])?;
     }
+    wait_until_heard(stage)?;
     wait_until_whole(stage, &node, "true")?;
     let before = foreign(&node)?;
     claim(before.len() >= 15, || format!("too little of somebody else's: {before:?}"))?;
@@ -246,6 +247,15 @@ fn repaired(stage: &Stage, node: &Node, act: &Act, (told, begun): (usize, Instan
     })?;
     wait_until_whole(stage, node, act.repaired)?;
     Ok(took)
+}
+
+/// Waits until the router no longer holds private addresses back: what it changes for that is no repair.
+fn wait_until_heard(stage: &Stage) -> Result<(), LabError> {
+    let log = stage.lab.log(ROUTER);
+    wait::until(LIMIT, "word that the mesh is known", || {
+        let text = read_file(&log).map_err(|error| error.with_causes())?;
+        if text.contains("the mesh is known") { Ok(()) } else { Err("there is none in the log".to_owned()) }
+    })
 }
 
 /// Waits until the router has nothing to do and routes are in use, so that the next act meets a router at rest.
