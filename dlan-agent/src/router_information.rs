@@ -59,9 +59,9 @@ impl RouterInformation {
 
     /// Reads the information from an LSA; nothing when it is another LSA, or not what a dlan router writes.
     pub fn decode(lsa: &Lsa) -> Option<Self> {
-        match &lsa.body {
+        match lsa.body() {
             LsaBody::Unknown(octets) if lsa.header.key.ls_type == ROUTER_INFORMATION => {
-                Self::from_octets(octets)
+                Self::from_octets(&octets)
             }
             _ => None,
         }

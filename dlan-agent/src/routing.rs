@@ -318,7 +318,7 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
             if hops.is_empty() {
                 continue;
             }
-            let ways = Ways { hops, alternate: route.alternate.as_ref().and_then(way) };
+            let ways = Ways { hops, alternate: route.alternate.as_deref().and_then(way) };
             let ways = known.get(&ways).cloned().unwrap_or_else(|| {
                 let ways = Arc::new(ways);
                 known.insert(Arc::clone(&ways));

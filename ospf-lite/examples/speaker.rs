@@ -101,7 +101,7 @@ fn print_routes(engines: &Engines, family: Family) {
     println!("{family} routes:");
     for (prefix, route) in engines.of(family).routes().iter() {
         print!("  {} distance {}", prefix, route.distance);
-        for hop in &route.next_hops {
+        for hop in route.next_hops.iter() {
             let ipv4 = hop.ipv4.map(|address| format!(" or {address}")).unwrap_or_default();
             print!(", via {}{ipv4} on {} ({})", hop.link_local, hop.interface, hop.neighbor);
         }

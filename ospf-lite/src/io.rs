@@ -1,6 +1,7 @@
 //! The words of the engine's boundary: what goes in, what comes out.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::config::InterfaceConfig;
 use crate::ids::{Distance, InterfaceId, RouterId};
@@ -134,12 +135,13 @@ pub struct Route {
     /// The external metric of [`PathKind::External2`], else 0.
     pub external_metric: u32,
     /// The routers that announce it at this distance, in order.
-    pub advertising: Vec<RouterId>,
-    /// Where to send: in order, without repetition; empty when the prefix is this router's own.
-    pub next_hops: Vec<NextHop>,
+    pub advertising: Arc<[RouterId]>,
+    /// Where to send: in order, without repetition; empty when the prefix is this router's own. Routes that lead alike share
+    /// it.
+    pub next_hops: Arc<[NextHop]>,
     /// Where to send when the only next hop is lost, until the routes are others: a loop-free alternate (RFC 5286).
     /// In large areas it comes a moment after the rest.
-    pub alternate: Option<NextHop>,
+    pub alternate: Option<Arc<NextHop>>,
 }
 
 /// A neighbor to send through.

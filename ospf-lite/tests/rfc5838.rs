@@ -40,7 +40,7 @@ fn s2_2_af_bit_is_set_everywhere_and_the_v6_bit_in_the_ipv6_family() {
 fn s2_5_link_lsa_holds_the_ipv4_address_in_its_first_octets() {
     let net = Net::pair(Family::Ipv4);
     let (_, lsa) = net.lsa(2, key(LsType::LINK, 1, 1)).unwrap();
-    let LsaBody::Link(link) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Link(link) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(link.address, Ipv6Addr::from([192, 168, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
 }
 
@@ -71,7 +71,7 @@ fn s2_2_af_bit_is_set_in_hellos_descriptions_and_lsas_with_options() {
                         LsaBody::Link(link) => Some(link.options),
                         _ => None,
                     };
-                    (2, update.lsas.iter().filter_map(|aged| options(&aged.lsa.body)).collect())
+                    (2, update.lsas.iter().filter_map(|aged| options(&aged.lsa.body())).collect())
                 }
                 _ => continue,
             };
@@ -149,7 +149,7 @@ fn s2_6_forwarding_address_is_ipv4_in_front_of_zeros() {
     let lsa = Lsa::originate(of, SequenceNumber::INITIAL, 1, LsaBody::AsExternal(external));
     assert_eq!(lsa.octets()[lsa.octets().len() - 16..], [10, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(
-        ospf_lite::wire::lsa::decode(lsa.octets(), Family::Ipv4).unwrap().body,
+        ospf_lite::wire::lsa::decode(lsa.octets(), Family::Ipv4).unwrap().body(),
         LsaBody::AsExternal(external)
     );
 }

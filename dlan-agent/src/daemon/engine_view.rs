@@ -295,7 +295,7 @@ fn type_name(ls_type: LsType) -> String {
 /// Says what an LSA says in one line.
 fn content(lsa: &Lsa, names: &BTreeMap<RouterId, String>) -> String {
     let label = |id: RouterId| names.get(&id).cloned().unwrap_or_else(|| id.to_string());
-    match &lsa.body {
+    match lsa.body() {
         LsaBody::Router(body) => {
             let links = body.links.iter();
             joined(links.map(|link| format!("to {} cost {}", label(link.neighbor_router_id), link.metric)))

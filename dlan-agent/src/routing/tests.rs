@@ -160,8 +160,8 @@ fn route(ipv4: Option<Ipv4Addr>) -> Route {
         kind: PathKind::IntraArea,
         distance: Distance(35),
         external_metric: 0,
-        advertising: vec![RouterId(2)],
-        next_hops: vec![hop],
+        advertising: [RouterId(2)].into(),
+        next_hops: [hop].into(),
         alternate: None,
     }
 }
@@ -198,7 +198,7 @@ fn ipv4_goes_to_a_dlan_router_by_its_link_local_address_and_to_another_by_its_ip
 
 #[test]
 fn this_routers_own_prefixes_are_no_kernel_routes() {
-    let own = Route { next_hops: Vec::new(), ..route(None) };
+    let own = Route { next_hops: Default::default(), ..route(None) };
     assert_eq!(gateway_of(&[RouterId(2)], "10.2.0.0/24", own), None);
 }
 

@@ -43,7 +43,7 @@ impl TopologyBuilder {
     /// Takes one LSA of the family's database. Its age is below MaxAge.
     pub fn add(&mut self, family: AddressFamily, lsa: &Lsa) {
         let from = dotted(lsa.header.key.advertising_router);
-        match &lsa.body {
+        match lsa.body() {
             LsaBody::Router(body) => {
                 self.router(from);
                 for link in body.links.iter().filter(|link| link.kind == RouterLinkKind::PointToPoint) {

@@ -116,7 +116,7 @@ fn route(prefix: &str, advertising: &[u32]) -> (IpNet, Route) {
         distance: Distance(10),
         external_metric: 0,
         advertising: advertising.iter().map(|id| RouterId(*id)).collect(),
-        next_hops: Vec::new(),
+        next_hops: Default::default(),
         alternate: None,
     };
     (net(prefix), route)

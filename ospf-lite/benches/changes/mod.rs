@@ -20,7 +20,7 @@ pub fn with_leaf(routers: u32) -> Vec<Lsa> {
         neighbor_router_id,
     };
     for lsa in lsas.iter_mut().filter(|lsa| lsa.header.key.advertising_router == near) {
-        if let LsaBody::Router(body) = &lsa.body {
+        if let LsaBody::Router(body) = &lsa.body() {
             let mut links = body.links.clone();
             links.push(to(RouterId(leaf)));
             *lsa = router(near.0, links);
@@ -33,7 +33,7 @@ pub fn with_leaf(routers: u32) -> Vec<Lsa> {
 /// Returns the Router-LSA that takes a leaf's link away or gives it back, at the near end.
 pub fn leaf_link(lsas: &[Lsa], leaf: RouterId, is_there: bool) -> Vec<Change> {
     let is_near = |links: &[RouterLink]| links.iter().any(|link| link.neighbor_router_id == leaf);
-    let near = lsas.iter().filter_map(|lsa| match &lsa.body {
+    let near = lsas.iter().filter_map(|lsa| match &lsa.body() {
         LsaBody::Router(body) if is_near(&body.links) => {
             let stays = |link: &&RouterLink| is_there || link.neighbor_router_id != leaf;
             let links = body.links.iter().filter(stays).copied().collect();
@@ -47,7 +47,7 @@ pub fn leaf_link(lsas: &[Lsa], leaf: RouterId, is_there: bool) -> Vec<Change> {
 /// Returns the Router-LSA of a router whose links all cost so much more.
 pub fn dearer(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
     let of_it = lsas.iter().filter(|lsa| lsa.header.key.advertising_router == id);
-    let dearer = of_it.filter_map(|lsa| match &lsa.body {
+    let dearer = of_it.filter_map(|lsa| match &lsa.body() {
         LsaBody::Router(body) => {
             let cost = |link: &RouterLink| RouterLink { metric: link.metric + more, ..*link };
             Some(router(id.0, body.links.iter().map(cost).collect()))
@@ -60,7 +60,7 @@ pub fn dearer(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
 /// Returns the Intra-Area-Prefix-LSA of a router whose prefixes are all so much farther.
 pub fn farther(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
     let of_it = lsas.iter().filter(|lsa| lsa.header.key.advertising_router == id);
-    let farther = of_it.filter_map(|lsa| match &lsa.body {
+    let farther = of_it.filter_map(|lsa| match &lsa.body() {
         LsaBody::IntraAreaPrefix(body) => {
             let prefixes = body.prefixes.iter().map(|(prefix, metric)| (*prefix, metric + more)).collect();
             let body = IntraAreaPrefixLsa { prefixes, ..*body };

@@ -100,7 +100,7 @@ impl Announced {
 
     /// Returns the ways to a router of another area: who announces it, and what the way from there costs.
     pub fn ways_to(&self, router: RouterId) -> impl Iterator<Item = (RouterId, u32)> {
-        self.inter_area_routers().filter_map(move |(key, lsa)| match &lsa.body {
+        self.inter_area_routers().filter_map(move |(key, lsa)| match lsa.body() {
             LsaBody::InterAreaRouter(inter) if inter.destination == router => {
                 Some((key.advertising_router, inter.metric))
             }
@@ -128,12 +128,12 @@ impl Announced {
 /// Returns what an LSA says of prefixes, in order: nothing of those with the NU-bit, and nothing of what is another router's
 /// (RFC 5340 section 4.8.1).
 fn sayings(lsa: &Lsa) -> Vec<Saying> {
-    let mut said: Vec<Saying> = match &lsa.body {
-        LsaBody::IntraAreaPrefix(intra) => of_area(lsa.header.key.advertising_router, intra),
+    let mut said: Vec<Saying> = match lsa.body() {
+        LsaBody::IntraAreaPrefix(intra) => of_area(lsa.header.key.advertising_router, &intra),
         LsaBody::InterAreaPrefix(inter) => {
             vec![(inter.prefix, Said::OtherArea { metric: inter.metric })]
         }
-        LsaBody::AsExternal(external) => from_outside(external).into_iter().collect(),
+        LsaBody::AsExternal(external) => from_outside(&external).into_iter().collect(),
         _ => Vec::new(),
     }
     .into_iter()

@@ -17,7 +17,7 @@ use crate::ospf::lfa;
 use crate::ospf::lsa::{LsType, Lsa, LsaKey};
 use crate::ospf::route::{RouteId, RouteTable};
 use crate::ospf::spf::{FirstHop, Paths, Tree};
-use crate::ospf::ways::{Basis, Best};
+use crate::ospf::ways::{Basis, Best, HopLists};
 
 /// The graph is worked out whole when more than this share of it says something else.
 const REBUILD_SHARE: usize = 8;
@@ -67,6 +67,7 @@ pub struct Calculation {
     alike: Alike,
     terms: Option<Terms>,
     table: RouteTable,
+    hop_lists: HopLists,
     owes_alternates: bool,
     /// How many routes were worked out so far, each for all of its prefixes.
     routes_found: u64,
@@ -114,6 +115,7 @@ impl Calculation {
             alike: Alike::new(),
             terms: None,
             table: RouteTable::default(),
+            hop_lists: HopLists::new(),
             owes_alternates: false,
             routes_found: 0,
         }
@@ -250,7 +252,9 @@ impl Calculation {
 
     /// Works these routes out.
     fn find_routes(&mut self, ids: &BTreeSet<RouteId>, before: &mut Before) {
-        let Self { graph, tree, announced, alike, terms: Some(terms), table, .. } = self else { return };
+        let Self { graph, tree, announced, alike, terms: Some(terms), table, hop_lists, .. } = self else {
+            return;
+        };
         let (alike, paths, places) = (&*alike, Paths::new(graph, tree), Arc::clone(table.places()));
         let offers_of = |prefix: &IpNet| places.get(prefix).map(|id| alike.offers(*id)).unwrap_or_default();
         let basis = Basis {
@@ -265,7 +269,7 @@ impl Calculation {
         for id in ids {
             let stands = table.route(*id);
             let next = match best.find(alike.offers(*id), &basis) {
-                true => match best.route(stands.map(|stands| &**stands), &basis) {
+                true => match best.route(stands.map(|stands| &**stands), &basis, hop_lists) {
                     Some(next) => Some(Arc::new(next)),
                     None => continue,
                 },

@@ -362,13 +362,13 @@ fn send_lsas(interface: &Interface, lsas: Vec<AgedLsa>, cx: &mut Cx<'_>) {
 /// sequence numbers are used up is being flushed, and says nothing.
 fn send_back(area: &mut Area, id: InterfaceId, key: LsdbKey, cx: &mut Cx<'_>) {
     let Area { interfaces, lsdb, .. } = area;
-    let Some(entry) = lsdb.get_mut(&key) else {
+    let Some(entry) = lsdb.get(&key) else {
         return;
     };
     if entry.is_flushed() && entry.lsa().header.sequence == SequenceNumber::MAX {
         return;
     }
-    if entry.send_back(cx.now, MIN_LS_ARRIVAL)
+    if lsdb.send_back(&key, cx.now, MIN_LS_ARRIVAL)
         && let Some(interface) = interfaces.get(&id)
     {
         send_update(interface, vec![key], (lsdb, 1), cx);

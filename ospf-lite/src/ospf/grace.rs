@@ -64,7 +64,7 @@ pub fn handle_grace_lsa(area: &mut Area, key: &LsdbKey, cx: &mut Cx<'_>) {
     let Some(entry) = area.lsdb.get(key) else {
         return;
     };
-    let LsaBody::Grace(grace) = &entry.lsa().body else {
+    let LsaBody::Grace(grace) = entry.lsa().body() else {
         return;
     };
     let neighbor = area.interfaces.get(&id).and_then(|interface| interface.neighbor.as_ref());

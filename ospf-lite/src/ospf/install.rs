@@ -22,11 +22,11 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Installs an instance, notes whether the content changed, and takes the one before off every list (RFC 2328 section
 /// 13.2).
 pub fn install(area: &mut Area, key: LsdbKey, (lsa, age, source): (Arc<Lsa>, u16, Source), cx: &mut Cx<'_>) {
-    let deadline = deadline(&key, age, cx);
+    let refresh = refresh(&key, age, cx);
     if let Some(pool) = cx.pool {
         pool.share(&lsa);
     }
-    area.lsdb.install(key, Installation { lsa, age, source, deadline }, cx.now);
+    area.lsdb.install(key, Installation { lsa, age, source, refresh }, cx.now);
     if area.lsdb.get(&key).is_some_and(Entry::is_change) {
         area.note_change(&key.lsa, cx);
     }
@@ -51,14 +51,10 @@ fn drop_from_lists(interface: &mut Interface, key: &LsdbKey) {
     }
 }
 
-/// Returns when an instance that is installed with this age must be looked at again: an own one for its refresh,
-/// another's for its end, a flushed one not at all.
-fn deadline(key: &LsdbKey, age: u16, cx: &mut Cx<'_>) -> Option<Instant> {
-    if age >= MAX_AGE {
+/// Returns when an own instance that is installed with this age must be refreshed, unless it is flushed.
+fn refresh(key: &LsdbKey, age: u16, cx: &mut Cx<'_>) -> Option<Instant> {
+    if age >= MAX_AGE || key.lsa.advertising_router != cx.config.router_id {
         return None;
-    }
-    if key.lsa.advertising_router != cx.config.router_id {
-        return Some(cx.now + seconds(MAX_AGE - age));
     }
     let jitter = cx.random.below(REFRESH_JITTER);
     let left = seconds(LS_REFRESH_TIME.saturating_sub(age)).saturating_sub(jitter);

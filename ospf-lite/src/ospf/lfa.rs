@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::ids::{Cost, Distance, InterfaceId, RouterId};
 use crate::io::{NextHop, Route};
@@ -27,17 +28,17 @@ impl<'g> Neighbors<'g> {
     /// (RFC 5286 section 3.2), else one closer to the destination than this router, which no second failure turns into a
     /// loop; then the shortest way. Routers that do not offer transit (R-bit, RFC 6987) protect nothing but their own
     /// prefixes. An external route by a forwarding address or by a router of another area has no alternate.
-    pub fn alternate(&self, route: &Route, ends: &[End]) -> Option<NextHop> {
-        let [next_hop] = route.next_hops.as_slice() else { return None };
-        let primary = self.0.iter().find(|candidate| candidate.next_hop == *next_hop)?;
-        let ranked = self.0.iter().filter_map(|one| Some((one.rank(route, ends, primary)?, one.next_hop)));
-        ranked.min_by_key(|(rank, _)| *rank).map(|(_, next_hop)| next_hop)
+    pub fn alternate(&self, route: &Route, ends: &[End]) -> Option<Arc<NextHop>> {
+        let [next_hop] = &*route.next_hops else { return None };
+        let primary = self.0.iter().find(|candidate| *candidate.next_hop == *next_hop)?;
+        let ranked = self.0.iter().filter_map(|one| Some((one.rank(route, ends, primary)?, &one.next_hop)));
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, next_hop)| Arc::clone(next_hop))
     }
 }
 
 /// A neighbor over one link, and what is far from it.
 struct Candidate<'g> {
-    next_hop: NextHop,
+    next_hop: Arc<NextHop>,
     vertex: VertexIndex,
     /// What the link to it costs.
     metric: u32,
@@ -61,7 +62,7 @@ fn candidates<'g>(paths: &Paths<'g>, resolve: impl Fn(FirstHop) -> Option<NextHo
         let most = Cost::MAX.get();
         let has_way = graph.edges(edge.to).iter().any(|onward| onward.metric < most);
         Some(Candidate {
-            next_hop,
+            next_hop: Arc::new(next_hop),
             vertex: edge.to,
             metric: edge.metric.into(),
             transits: vertex.transits && has_way,
@@ -88,7 +89,7 @@ impl Candidate<'_> {
     /// by this router the way to that end is no shorter than `back` and the route together.
     fn rank(&self, route: &Route, ends: &[End], primary: &Self) -> Option<Rank> {
         let distance = self.distance(ends)?;
-        let NextHop { interface, neighbor, .. } = self.next_hop;
+        let NextHop { interface, neighbor, .. } = *self.next_hop;
         let is_loop_free = distance < self.back.plus(route.distance.0);
         let is_other_link = interface != primary.next_hop.interface && self.metric < Cost::MAX.get().into();
         if !is_loop_free || !is_other_link {

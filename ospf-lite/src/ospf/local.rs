@@ -26,14 +26,8 @@ impl Local {
     /// Looks at the area as it is.
     pub fn new(area: &Area, cx: &Cx<'_>) -> Self {
         let router_lsas = router_lsas(area, cx);
-        let links: BTreeSet<InterfaceId> = router_lsas
-            .values()
-            .filter_map(|lsa| match &lsa.body {
-                LsaBody::Router(router) => Some(router.links.iter().map(|link| link.interface_id)),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let links: BTreeSet<InterfaceId> =
+            router_lsas.values().flat_map(|lsa| lsa.links()).map(|link| link.interface_id).collect();
         let mut next_hops = next_hops(area, cx.config.family);
         next_hops.retain(|hop| links.contains(&hop.interface));
         Self { router_lsas, next_hops }
@@ -44,7 +38,7 @@ impl Local {
         let mut pairs = self.router_lsas.iter().zip(&other.router_lsas);
         self.next_hops == other.next_hops
             && self.router_lsas.len() == other.router_lsas.len()
-            && pairs.all(|((key, one), (other_key, other))| key == other_key && one.body == other.body)
+            && pairs.all(|((key, one), (other_key, other))| key == other_key && one.says_what(other))
     }
 }
 
@@ -64,14 +58,14 @@ fn router_lsas(area: &Area, cx: &Cx<'_>) -> BTreeMap<LsaKey, Arc<Lsa>> {
         |key, router| Arc::new(Lsa::originate(key, SequenceNumber::INITIAL, 0, LsaBody::Router(router)));
     let mut local: BTreeMap<LsaKey, Arc<Lsa>> = own
         .filter_map(|lsa| {
-            let LsaBody::Router(router) = &lsa.body else { return None };
+            let LsaBody::Router(router) = lsa.body() else { return None };
             let key = lsa.header.key;
             let adjacent = router.links.iter().filter(|link| is_adjacent(area, link));
             let links: Vec<RouterLink> = adjacent.map(|link| with_local_cost(area, *link)).collect();
             if links == router.links {
                 return Some((key, Arc::clone(lsa)));
             }
-            Some((key, make(key, RouterLsa { links, ..router.clone() })))
+            Some((key, make(key, RouterLsa { links, ..router })))
         })
         .collect();
     if local.is_empty() {
@@ -146,7 +140,7 @@ fn ipv4_address(area: &Area, interface: InterfaceId, neighbor: RouterId) -> Opti
         .lsdb
         .live_of(Domain::Link(interface), LsType::LINK)
         .find(|(key, _)| key.lsa.advertising_router == neighbor)?;
-    let LsaBody::Link(link) = &entry.lsa().body else {
+    let LsaBody::Link(link) = entry.lsa().body() else {
         return None;
     };
     let [a, b, c, d, ..] = link.address.octets();

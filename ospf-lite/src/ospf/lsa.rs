@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
 
-use crate::ids::{InterfaceId, LinkStateId, RouterId};
+use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
 use crate::ospf::options::Options;
 
 /// MaxAge: an LSA of this age is being flushed (RFC 2328 appendix B).
@@ -180,14 +180,15 @@ impl LsaHeader {
     }
 }
 
-/// One instance of an LSA. Its octets are kept as they came, so that passing it on changes nothing but the age.
+/// One instance of an LSA. Its octets are kept as they came, so that passing it on changes nothing but the age. What they mean
+/// is read from them where it is asked for: a database holds many LSAs, and looks at few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lsa {
     /// The header; the age is the one at receipt or origination.
     pub header: LsaHeader,
-    /// The meaning.
-    pub body: LsaBody,
-    /// The octets, header included. Built only by the codec, so they always agree with the header and the body.
+    /// The family of the prefixes in it, which tells how they are written; IPv6 where there are none.
+    pub(crate) family: Family,
+    /// The octets, header included. Built only by the codec, so they always agree with the header, and have a body of its type.
     pub(crate) octets: Box<[u8]>,
 }
 
@@ -236,6 +237,38 @@ impl LsaBody {
             Self::Unknown(_) => return None,
         })
     }
+
+    /// Returns the family of its prefixes, IPv6 where it has none.
+    pub(crate) fn family(&self) -> Family {
+        let first = match self {
+            Self::InterAreaPrefix(inter) => Some(&inter.prefix),
+            Self::AsExternal(external) => Some(&external.prefix),
+            Self::Link(link) => link.prefixes.first(),
+            Self::IntraAreaPrefix(intra) => intra.prefixes.first().map(|(prefix, _)| prefix),
+            Self::Router(_)
+            | Self::Network(_)
+            | Self::InterAreaRouter(_)
+            | Self::Grace(_)
+            | Self::Unknown(_) => None,
+        };
+        match first.map(|prefix| prefix.net) {
+            Some(IpNet::V4(_)) => Family::Ipv4,
+            Some(IpNet::V6(_)) | None => Family::Ipv6,
+        }
+    }
+}
+
+/// What a Router-LSA says of the router itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouterFlags {
+    /// B-bit: area border router.
+    pub border: bool,
+    /// E-bit: AS boundary router.
+    pub external: bool,
+    /// V-bit: virtual link endpoint.
+    pub virtual_endpoint: bool,
+    /// Options; without R or V6 the router is not transited.
+    pub options: Options,
 }
 
 /// RFC 5340 appendix A.4.3.

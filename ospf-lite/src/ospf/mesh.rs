@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::ids::{InterfaceId, LinkStateId, RouterId};
 use crate::ospf::area::Area;
 use crate::ospf::interface::Interface;
-use crate::ospf::lsa::{LsType, LsaBody, LsaKey, RouterLinkKind};
+use crate::ospf::lsa::{LsType, LsaKey, RouterLinkKind};
 use crate::ospf::lsdb::{Domain, Lsdb, LsdbKey};
 
 /// With fewer neighbors than this everything is flooded at once.
@@ -49,10 +49,7 @@ fn neighbors(lsdb: &Lsdb, router: RouterId) -> BTreeSet<RouterId> {
             LsaKey { ls_type: LsType::ROUTER, link_state_id: LinkStateId(id), advertising_router: router };
         lsdb.get(&LsdbKey { domain: Domain::Area, lsa }).filter(|entry| !entry.is_flushed())
     };
-    let links = (0..).map_while(part).flat_map(|entry| match &entry.lsa().body {
-        LsaBody::Router(router) => router.links.as_slice(),
-        _ => &[],
-    });
+    let links = (0..).map_while(part).flat_map(|entry| entry.lsa().links());
     links
         .filter(|link| link.kind == RouterLinkKind::PointToPoint)
         .map(|link| link.neighbor_router_id)

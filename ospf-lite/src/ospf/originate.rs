@@ -117,7 +117,7 @@ pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
 /// life, perhaps).
 fn diff(wanted: &BTreeMap<LsdbKey, LsaBody>, lsdb: &Lsdb, refreshes: &BTreeSet<LsdbKey>) -> Vec<Change> {
     let is_installed = |key: &LsdbKey, body: &LsaBody| {
-        lsdb.get(key).is_some_and(|entry| !entry.is_flushed() && entry.lsa().body == *body)
+        lsdb.get(key).is_some_and(|entry| !entry.is_flushed() && entry.lsa().body() == *body)
             && !refreshes.contains(key)
     };
     let flushes = lsdb
@@ -178,11 +178,8 @@ fn find_start(area: &Area, cx: &Cx<'_>) -> Start {
     }
 }
 
-fn links(entry: &Entry) -> &[RouterLink] {
-    match &entry.lsa().body {
-        LsaBody::Router(router) => &router.links,
-        _ => &[],
-    }
+fn links(entry: &Entry) -> impl Iterator<Item = RouterLink> + use<'_> {
+    entry.lsa().links()
 }
 
 /// Takes in that the routes have been put to use: the router offers itself for transit once the first database is in. One

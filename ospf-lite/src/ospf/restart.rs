@@ -8,9 +8,7 @@ use crate::io::Leaving;
 use crate::ospf::area::Area;
 use crate::ospf::flood;
 use crate::ospf::interface::{Announcement, InterfaceState, hello};
-use crate::ospf::lsa::{
-    GraceLsa, LsType, Lsa, LsaBody, LsaHeader, LsaKey, RestartReason, RouterLink, SequenceNumber,
-};
+use crate::ospf::lsa::{GraceLsa, LsType, Lsa, LsaHeader, LsaKey, RestartReason, RouterLink, SequenceNumber};
 use crate::ospf::lsdb::{Domain, LsdbKey, Source};
 use crate::ospf::neighbor::NeighborState;
 use crate::ospf::outbox::Cx;
@@ -240,12 +238,7 @@ fn links(area: &Area, own: RouterId) -> Vec<RouterLink> {
 fn router_links(area: &Area, router: RouterId, counts: impl Fn(Source) -> bool) -> Vec<RouterLink> {
     let lsas = area.lsdb.live_of(Domain::Area, LsType::ROUTER);
     lsas.filter(|(key, entry)| key.lsa.advertising_router == router && counts(entry.source()))
-        .filter_map(|(_, entry)| match &entry.lsa().body {
-            LsaBody::Router(router) => Some(&router.links),
-            _ => None,
-        })
-        .flatten()
-        .copied()
+        .flat_map(|(_, entry)| entry.lsa().links())
         .collect()
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// How many entries a chunk has at most.
 const CHUNK: usize = 32;
+/// For how many more entries a chunk makes room when it is full: more would stay empty in most of them.
+const GROWTH: usize = 8;
 
 /// An ordered map.
 #[derive(Debug, Clone)]
@@ -64,7 +66,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let at = self.chunk_of(&key);
         let Some(chunk) = self.chunks.get_mut(at) else {
-            self.chunks.push(Arc::new(vec![(key, value)]));
+            let mut entries = Vec::with_capacity(GROWTH);
+            entries.push((key, value));
+            self.chunks.push(Arc::new(entries));
             self.len += 1;
             return None;
         };
@@ -74,16 +78,16 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
             Ok(place) => entries.get_mut(place).map(|(_, old)| std::mem::replace(old, value)),
             Err(place) => {
                 self.len += 1;
-                // A full chunk is not let grow: it would keep twice the space.
                 if entries.len() < CHUNK {
-                    entries.insert(place, (key, value));
+                    insert(entries, place, (key, value));
                 } else {
                     // What is entered in order leaves full chunks behind.
                     let kept = if place == CHUNK { CHUNK } else { CHUNK / 2 };
                     let mut rest = entries.split_off(kept);
+                    entries.shrink_to(kept + GROWTH);
                     match place.checked_sub(kept) {
-                        Some(place) => rest.insert(place, (key, value)),
-                        None => entries.insert(place, (key, value)),
+                        Some(place) => insert(&mut rest, place, (key, value)),
+                        None => insert(entries, place, (key, value)),
                     }
                     self.chunks.insert(at + 1, Arc::new(rest));
                 }
@@ -160,6 +164,14 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         let chunks = self.chunks.get(at..).unwrap_or_default().iter();
         chunks.flat_map(|chunk| chunk.iter()).skip(first).map(|(key, value)| (key, value))
     }
+}
+
+/// Enters something into a chunk, which grows by little.
+fn insert<T>(entries: &mut Vec<T>, place: usize, entry: T) {
+    if entries.len() == entries.capacity() {
+        entries.reserve_exact(GROWTH);
+    }
+    entries.insert(place, entry);
 }
 
 /// A place in a list of chunks.
@@ -252,5 +264,13 @@ mod tests {
         assert_eq!((map.get(&500), copy.get(&500)), (Some(&500), Some(&0)));
         assert_eq!(map.chunks.len(), 1_000_usize.div_ceil(CHUNK), "entered in order, chunks are full");
         assert!(map.chunks.iter().all(|chunk| chunk.capacity() <= CHUNK), "and keep no more space than that");
+    }
+
+    #[test]
+    fn in_whatever_order_it_is_filled_little_space_is_empty() {
+        let mut map = SharedMap::new();
+        (0..10_000_u32).for_each(|step| _ = map.insert(step * 7_919 % 10_007, step));
+        let room: usize = map.chunks.iter().map(|chunk| chunk.capacity()).sum();
+        assert!(room * 4 < map.len() * 5, "room for {room}, {} used", map.len());
     }
 }

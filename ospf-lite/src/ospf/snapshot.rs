@@ -15,8 +15,6 @@ use crate::timer::TimerKey;
 
 /// The age of the LSAs that routers find: they have come some way.
 const AGE: u16 = 1;
-/// How long such an LSA is there without a refresh.
-const LIFE: std::time::Duration = std::time::Duration::from_secs(3599);
 
 /// A neighbor that is Full already.
 #[derive(Debug, Clone)]
@@ -36,8 +34,7 @@ pub fn database(lsas: impl IntoIterator<Item = Arc<Lsa>>, now: Instant) -> Lsdb 
     let mut lsdb = Lsdb::new(RouterId(0));
     for lsa in lsas {
         let key = LsdbKey { domain: Domain::Area, lsa: lsa.header.key };
-        let deadline = Some(now + LIFE);
-        lsdb.install(key, Installation { lsa, age: AGE, source: Source::Flooded, deadline }, now);
+        lsdb.install(key, Installation { lsa, age: AGE, source: Source::Flooded, refresh: None }, now);
     }
     lsdb
 }

@@ -37,7 +37,7 @@ impl Places {
         let mut places = Self::default();
         for lsa in lsas {
             let part = lsa.header.key.link_state_id.0;
-            match &lsa.body {
+            match lsa.body() {
                 LsaBody::Router(body) => {
                     places.links.extend(body.links.iter().map(|link| (link.interface_id, part)));
                 }

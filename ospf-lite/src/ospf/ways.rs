@@ -1,6 +1,8 @@
 //! The best of several offers of a prefix (RFC 2328 sections 16.1 to 16.4, RFC 5340 section 4.8), and its alternate.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -101,26 +103,62 @@ impl Best {
     }
 
     /// Returns the route that this is, with the alternate that the prefix had before if it can still be used; nothing where
-    /// it is the one before.
-    pub fn route(&self, before: Option<&Route>, basis: &Basis<'_>) -> Option<Route> {
+    /// it is the one before. What is as it was is shared with that one, and next hops with all routes that have the same.
+    pub fn route(&self, before: Option<&Route>, basis: &Basis<'_>, known: &mut HopLists) -> Option<Route> {
         let (kind, external_metric, distance) = self.rank?;
-        let usable = before.filter(|before| before.next_hops == self.next_hops);
-        let alternate = usable.and_then(|before| before.alternate);
-        let alternate = alternate.filter(|alternate| basis.neighbors.contains(alternate));
+        let usable = before.filter(|before| *before.next_hops == *self.next_hops);
+        let alternate = usable.and_then(|before| before.alternate.as_ref());
+        let alternate = alternate.filter(|alternate| basis.neighbors.contains(alternate)).cloned();
         let is_same = before.is_some_and(|before| {
             (before.kind, before.external_metric, before.distance) == (kind, external_metric, distance)
                 && before.alternate == alternate
-                && before.next_hops == self.next_hops
-                && before.advertising == self.advertising
+                && *before.next_hops == *self.next_hops
+                && *before.advertising == *self.advertising
         });
+        let advertised = before.filter(|before| *before.advertising == *self.advertising);
         (!is_same).then(|| Route {
             kind,
             distance,
             external_metric,
-            advertising: self.advertising.clone(),
-            next_hops: self.next_hops.clone(),
+            advertising: match advertised {
+                Some(before) => Arc::clone(&before.advertising),
+                None => self.advertising.as_slice().into(),
+            },
+            next_hops: known.share(&self.next_hops),
             alternate,
         })
+    }
+}
+
+/// The lists of next hops that routes have, each once.
+#[derive(Debug, Default)]
+pub struct HopLists {
+    held: BTreeSet<Arc<[NextHop]>>,
+    /// How many there may be before they are looked through for those that no route has any more.
+    room: usize,
+}
+
+/// How many lists there may be at least.
+const LISTS_MIN: usize = 16;
+
+impl HopLists {
+    /// Makes one without any.
+    pub const fn new() -> Self {
+        Self { held: BTreeSet::new(), room: LISTS_MIN }
+    }
+
+    /// Returns the one list of these next hops.
+    fn share(&mut self, next_hops: &[NextHop]) -> Arc<[NextHop]> {
+        if let Some(held) = self.held.get(next_hops) {
+            return Arc::clone(held);
+        }
+        if self.held.len() >= self.room {
+            self.held.retain(|list| Arc::strong_count(list) > 1);
+            self.room = LISTS_MIN.max(2 * self.held.len());
+        }
+        let list: Arc<[NextHop]> = next_hops.into();
+        self.held.insert(Arc::clone(&list));
+        list
     }
 }
 

@@ -295,7 +295,7 @@ fn check_next_hops(
 /// Follows each route one step: the next router must have the prefix, and be nearer to it.
 fn check_progress(world: &World, engine: &Engine, node: usize) -> Result<(), Violation> {
     for (prefix, route) in engine.routes().iter() {
-        for hop in &route.next_hops {
+        for hop in route.next_hops.iter() {
             let Some(next) = node_of(hop.neighbor).filter(|next| is_checked(world, *next)) else { continue };
             let nearer = routes_of(world, next).and_then(|next| next.get(prefix)).map(|next| next.distance);
             if nearer.is_none_or(|nearer| nearer >= route.distance) {

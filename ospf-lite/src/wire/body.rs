@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
 use crate::ospf::lsa::{
     AsExternalLsa, InterAreaPrefixLsa, InterAreaRouterLsa, IntraAreaPrefixLsa, LinkLsa, LsType, LsaBody,
-    LsaKey, NetworkLsa, Prefix, PrefixOptions, RouterLink, RouterLinkKind, RouterLsa,
+    LsaKey, NetworkLsa, Prefix, PrefixOptions, RouterFlags, RouterLink, RouterLinkKind, RouterLsa,
 };
 use crate::ospf::packet::Options;
 use crate::wire::error::DecodeError;
@@ -92,18 +92,35 @@ fn read_all<'a, T>(
 }
 
 fn decode_router(reader: &mut Reader<'_>) -> Result<RouterLsa, DecodeError> {
-    let (flags, options) = reader.u8_u24()?;
+    let RouterFlags { border, external, virtual_endpoint, options } = router_flags(reader)?;
     let mut links = Vec::with_capacity(reader.left() / size::ROUTER_LINK);
     while reader.left() > 0 {
         links.push(decode_router_link(reader)?);
     }
-    Ok(RouterLsa {
+    Ok(RouterLsa { border, external, virtual_endpoint, options, links })
+}
+
+/// Takes what a Router-LSA says of the router itself.
+pub(super) fn router_flags(reader: &mut Reader<'_>) -> Result<RouterFlags, DecodeError> {
+    let (flags, options) = reader.u8_u24()?;
+    Ok(RouterFlags {
         border: flags & ROUTER_B != 0,
         external: flags & ROUTER_E != 0,
         virtual_endpoint: flags & ROUTER_V != 0,
         options: Options::from_bits(options),
-        links,
     })
+}
+
+/// Returns the links in the content of a Router-LSA, up to one that is none.
+pub(super) fn router_links(content: &[u8]) -> impl Iterator<Item = RouterLink> + use<'_> {
+    let links = content.get(size::ROUTER_LSA..).unwrap_or_default().chunks_exact(size::ROUTER_LINK);
+    links.map_while(|link| decode_router_link(&mut Reader::new("Router-LSA", link)).ok())
+}
+
+/// Returns the routers in the content of a Network-LSA.
+pub(super) fn attached_routers(content: &[u8]) -> impl Iterator<Item = RouterId> + use<'_> {
+    let (routers, _) = content.get(size::NETWORK_LSA..).unwrap_or_default().as_chunks();
+    routers.iter().map(|router| RouterId(u32::from_be_bytes(*router)))
 }
 
 fn decode_router_link(reader: &mut Reader<'_>) -> Result<RouterLink, DecodeError> {

@@ -1,7 +1,9 @@
 //! LSAs to octets and back (RFC 5340 appendix A.4.2).
 
 use crate::ids::{Family, LinkStateId, RouterId};
-use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, LsaKey, MAX_AGE, SequenceNumber};
+use crate::ospf::lsa::{
+    LsType, Lsa, LsaBody, LsaHeader, LsaKey, MAX_AGE, RouterFlags, RouterLink, SequenceNumber,
+};
 use crate::wire::error::DecodeError;
 use crate::wire::reader::Reader;
 use crate::wire::writer::{Writer, length_field};
@@ -26,8 +28,8 @@ pub fn decode(octets: &[u8], family: Family) -> Result<Lsa, DecodeError> {
     if !octets.get(AGE..).is_some_and(checksum::fletcher_is_right) {
         return Err(DecodeError::Checksum { what: "LSA", found: header.checksum });
     }
-    let body = body::decode(header.key.ls_type, reader.take(reader.left())?, family)?;
-    Ok(Lsa { header, body, octets: octets.into() })
+    let family = body::decode(header.key.ls_type, reader.take(reader.left())?, family)?.family();
+    Ok(Lsa { header, family, octets: octets.into() })
 }
 
 /// Reads the header of an LSA. Its length is at least that of a header and a multiple of four.
@@ -67,6 +69,47 @@ pub(super) fn encode_aged(lsa: &Lsa, age: u16, writer: &mut Writer) {
 }
 
 impl Lsa {
+    /// Returns what it says, all of it.
+    pub fn body(&self) -> LsaBody {
+        let content = self.content();
+        let body = body::decode(self.header.key.ls_type, content, self.family);
+        // It could be read when it was made.
+        body.unwrap_or_else(|_| LsaBody::Unknown(content.to_vec()))
+    }
+
+    /// Returns what a Router-LSA says of the router itself; nothing of another LSA.
+    pub fn router_flags(&self) -> Option<RouterFlags> {
+        if self.header.key.ls_type != LsType::ROUTER {
+            return None;
+        }
+        body::router_flags(&mut Reader::new("Router-LSA", self.content())).ok()
+    }
+
+    /// Returns the links of a Router-LSA; another LSA has none.
+    pub fn links(&self) -> impl Iterator<Item = RouterLink> + use<'_> {
+        body::router_links(self.content_of(LsType::ROUTER))
+    }
+
+    /// Returns the routers of a Network-LSA; another LSA has none.
+    pub fn attached_routers(&self) -> impl Iterator<Item = RouterId> + use<'_> {
+        body::attached_routers(self.content_of(LsType::NETWORK))
+    }
+
+    /// Returns whether both say the same, whichever instances they are.
+    pub fn says_what(&self, other: &Self) -> bool {
+        self.header.key.ls_type == other.header.key.ls_type && self.content() == other.content()
+    }
+
+    /// Returns the octets after the header.
+    fn content(&self) -> &[u8] {
+        self.octets.get(size::LSA_HEADER..).unwrap_or_default()
+    }
+
+    /// Returns the octets after the header of an LSA of this type; none of another one's.
+    fn content_of(&self, ls_type: LsType) -> &[u8] {
+        if self.header.key.ls_type == ls_type { self.content() } else { &[] }
+    }
+
     /// Makes an instance of an own LSA: its length, checksum and octets follow from the rest. The LS type is the
     /// body's; only an unknown body takes it from the key, and is filled up with zeros to a multiple of four octets.
     /// The caller splits content over LSAs long before the 65,535 octets that one can have.
@@ -85,7 +128,7 @@ impl Lsa {
         let covered = writer.as_octets().get(AGE..).unwrap_or_default();
         header.checksum = checksum::fletcher(covered, CHECKSUM_AT - AGE);
         writer.put_u16(CHECKSUM_AT, header.checksum);
-        Self { header, body, octets: writer.into_octets().into() }
+        Self { header, family: body.family(), octets: writer.into_octets().into() }
     }
 
     /// Returns whether these octets are this instance, at whatever age they came.

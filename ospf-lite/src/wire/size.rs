@@ -18,6 +18,8 @@ pub const LSA_HEADER: usize = 20;
 pub const ROUTER_LSA: usize = 4;
 /// One link of a Router-LSA (RFC 5340 appendix A.4.3).
 pub const ROUTER_LINK: usize = 16;
+/// What stands before the routers in a Network-LSA (RFC 5340 appendix A.4.4).
+pub const NETWORK_LSA: usize = 4;
 /// What stands before the prefixes in an Intra-Area-Prefix-LSA (RFC 5340 appendix A.4.10).
 pub const INTRA_AREA_PREFIX_LSA: usize = 12;
 /// What stands before the prefixes in a Link-LSA (RFC 5340 appendix A.4.9).

@@ -318,7 +318,7 @@ impl Net {
 
     /// What `router` knows of the first Router-LSA of another.
     pub fn router_lsa(&self, router: u32, of: u32) -> RouterLsa {
-        match self.lsa(router, key(LsType::ROUTER, 0, of)).unwrap().1.body {
+        match self.lsa(router, key(LsType::ROUTER, 0, of)).unwrap().1.body() {
             LsaBody::Router(body) => body,
             other => panic!("{other:?}"),
         }

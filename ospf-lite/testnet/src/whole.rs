@@ -45,20 +45,20 @@ pub fn routes<'a>(
 
 /// What the LSAs announce, each with its Advertising Router.
 #[derive(Default)]
-struct Announced<'a> {
-    intra: Vec<(RouterId, &'a IntraAreaPrefixLsa)>,
-    inter_prefixes: Vec<(RouterId, &'a InterAreaPrefixLsa)>,
+struct Announced {
+    intra: Vec<(RouterId, IntraAreaPrefixLsa)>,
+    inter_prefixes: Vec<(RouterId, InterAreaPrefixLsa)>,
     /// Metric and AS boundary router, by the area border router that announces them.
     inter_routers: Vec<(RouterId, u32, RouterId)>,
-    externals: Vec<(RouterId, &'a AsExternalLsa)>,
+    externals: Vec<(RouterId, AsExternalLsa)>,
 }
 
-impl<'a> Announced<'a> {
-    fn collect(lsas: impl IntoIterator<Item = &'a Lsa>) -> Self {
+impl Announced {
+    fn collect<'a>(lsas: impl IntoIterator<Item = &'a Lsa>) -> Self {
         let mut announced = Self::default();
         for lsa in lsas.into_iter().filter(|lsa| lsa.header.age < MAX_AGE) {
             let router = lsa.header.key.advertising_router;
-            match &lsa.body {
+            match lsa.body() {
                 LsaBody::IntraAreaPrefix(intra) => announced.intra.push((router, intra)),
                 LsaBody::InterAreaPrefix(inter) => announced.inter_prefixes.push((router, inter)),
                 LsaBody::InterAreaRouter(inter) => {
@@ -145,7 +145,7 @@ impl Offers<'_, '_> {
 
     /// Adds the prefixes from outside (RFC 5340 section 4.8.4), after those from inside are sorted. What the root itself
     /// announces is no path.
-    fn add_externals(&mut self, announced: &Announced<'_>) {
+    fn add_externals(&mut self, announced: &Announced) {
         let boundary = self.boundary_routers(&announced.inter_routers);
         let mut found = Vec::new();
         for (router, external) in &announced.externals {
@@ -272,6 +272,7 @@ impl Offers<'_, '_> {
             let (kind, external_metric, distance) = first.rank;
             let prefix = first.prefix;
             let alternate = None;
+            let (advertising, next_hops) = (advertising.into(), next_hops.into());
             Some((prefix, Route { kind, distance, external_metric, advertising, next_hops, alternate }))
         });
         routes.collect()
@@ -316,12 +317,12 @@ struct Ends<'p, 'g> {
 impl Ends<'_, '_> {
     fn add(&mut self, lsa: &Lsa) {
         let router = VertexId::Router(lsa.header.key.advertising_router);
-        match &lsa.body {
-            LsaBody::IntraAreaPrefix(intra) => self.add_intra(router, intra),
+        match lsa.body() {
+            LsaBody::IntraAreaPrefix(intra) => self.add_intra(router, &intra),
             LsaBody::InterAreaPrefix(inter) => {
                 self.add_end(router, &inter.prefix, (PathKind::InterArea, inter.metric));
             }
-            LsaBody::AsExternal(external) => self.add_external(router, external),
+            LsaBody::AsExternal(external) => self.add_external(router, &external),
             _ => {}
         }
     }

@@ -19,8 +19,9 @@ fn in_whole_words(prefix: &mut Prefix) {
     prefix.net = IpNet::new(prefix.net.addr(), length).unwrap().trunc();
 }
 
-fn adapted(mut lsa: Lsa) -> Option<Lsa> {
-    match &mut lsa.body {
+fn adapted(lsa: Lsa) -> Option<Lsa> {
+    let mut body = lsa.body();
+    match &mut body {
         LsaBody::InterAreaPrefix(inter) => in_whole_words(&mut inter.prefix),
         LsaBody::AsExternal(external) => in_whole_words(&mut external.prefix),
         LsaBody::Link(link) => link.prefixes.iter_mut().for_each(in_whole_words),
@@ -30,7 +31,7 @@ fn adapted(mut lsa: Lsa) -> Option<Lsa> {
         LsaBody::Router(_) | LsaBody::Network(_) | LsaBody::InterAreaRouter(_) => {}
         LsaBody::Grace(_) | LsaBody::Unknown(_) => return None,
     }
-    Some(Lsa::originate(lsa.header.key, lsa.header.sequence, lsa.header.age, lsa.body))
+    Some(Lsa::originate(lsa.header.key, lsa.header.sequence, lsa.header.age, body))
 }
 
 fn assert_header(theirs: &Ospfv3LinkStateAdvertisementHeader, ours: &LsaHeader) {
@@ -60,7 +61,7 @@ fn assert_prefix(theirs: &Ospfv3IPv6AddressPrefix, ours: &Prefix, between: u16) 
 }
 
 fn assert_lsa(theirs: &Ospfv3LinkStateAdvertisement, ours: &Lsa, family: Family) {
-    match (theirs, &ours.body) {
+    match (theirs, &ours.body()) {
         (Ospfv3LinkStateAdvertisement::Router(theirs), LsaBody::Router(body)) => {
             assert_header(&theirs.header, &ours.header);
             let flags =

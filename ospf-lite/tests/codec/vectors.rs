@@ -198,7 +198,7 @@ fn a_grace_lsa_is_a_period_and_a_reason_padded_to_four_octets() {
     crate::with_checksum(&mut octets);
     let grace = GraceLsa { period: 120, reason: RestartReason::SoftwareRestart };
     let lsa = lsa::decode(&octets, Family::Ipv4).unwrap();
-    assert_eq!(lsa.body, LsaBody::Grace(grace));
+    assert_eq!(lsa.body(), LsaBody::Grace(grace));
     let again = Lsa::originate(lsa.header.key, lsa.header.sequence, 0, LsaBody::Grace(grace));
     assert_eq!(again.octets(), octets);
 }
@@ -233,7 +233,10 @@ fn unknown_tlvs_of_a_grace_lsa_are_passed_over() {
     );
     crate::with_checksum(&mut octets);
     let lsa = lsa::decode(&octets, Family::Ipv6).unwrap();
-    assert_eq!(lsa.body, LsaBody::Grace(GraceLsa { period: 120, reason: RestartReason::RedundantProcessor }));
+    assert_eq!(
+        lsa.body(),
+        LsaBody::Grace(GraceLsa { period: 120, reason: RestartReason::RedundantProcessor })
+    );
 }
 
 #[test]
@@ -244,7 +247,7 @@ fn host_bits_of_a_prefix_are_masked() {
     );
     crate::with_checksum(&mut octets);
     let lsa = lsa::decode(&octets, Family::Ipv4).unwrap();
-    let LsaBody::InterAreaPrefix(inter) = &lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::InterAreaPrefix(inter) = &lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(inter.prefix.net, "10.0.0.0/8".parse().unwrap());
     assert_eq!(lsa.octets(), octets, "what is flooded on is what came");
 }

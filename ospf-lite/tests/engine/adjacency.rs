@@ -148,7 +148,7 @@ fn a_changed_cost_keeps_the_adjacency_and_reaches_the_neighbor() {
     net.configure(1, config);
     net.run(Duration::from_millis(50));
     let (_, lsa) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
-    let LsaBody::Router(router) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Router(router) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(router.links[0].metric, 77);
     assert!(!net.events.iter().any(|(_, event)| matches!(event, Event::NeighborChanged { .. })));
 }
@@ -169,7 +169,7 @@ fn a_changed_hello_interval_restarts_the_interface() {
 fn a_router_offers_no_transit_until_it_has_settled() {
     let mut net = pair(Family::Ipv6);
     let offers_transit = |net: &Net| {
-        net.lsa(1, key(LsType::ROUTER, 0, 1)).is_some_and(|(_, lsa)| match lsa.body {
+        net.lsa(1, key(LsType::ROUTER, 0, 1)).is_some_and(|(_, lsa)| match lsa.body() {
             LsaBody::Router(router) => router.options.contains(Options::R),
             other => panic!("{other:?}"),
         })
@@ -191,7 +191,7 @@ fn a_router_that_cannot_settle_offers_its_links_without_transit() {
     net.run(seconds(2));
     assert!(!net.engines[&1].is_settled());
     let (_, lsa) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
-    let LsaBody::Router(router) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Router(router) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(router.links.len(), 1);
     assert!(!router.options.contains(Options::R));
 }

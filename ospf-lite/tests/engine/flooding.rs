@@ -21,7 +21,7 @@ fn private_content_reaches_every_router_and_goes_again() {
     net.interface(1, InterfaceEvent::Up(InterfaceId(1)));
     net.run_until(seconds(1), |net| net.lsa(3, key(PRIVATE, 1, 1)).is_some());
     let (_, lsa) = net.lsa(3, key(PRIVATE, 0, 1)).unwrap();
-    let LsaBody::Unknown(octets) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Unknown(octets) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(&octets[..13], b"{\"name\":\"r1\"}");
     let now = net.now;
     net.engine(1).handle_private(now, PrivateContent { ls_type: PRIVATE, parts: Vec::new() });

@@ -80,6 +80,6 @@ fn a_router_that_returns_outdoes_its_old_router_lsa_before_its_links_are_back() 
     net.run_until(seconds(1), |net| net.is_full((1, 2)));
     net.run(Duration::from_millis(30));
     let (_, lsa) = net.lsa(4, key(LsType::ROUTER, 0, 2)).unwrap();
-    let LsaBody::Router(router) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Router(router) = lsa.body() else { panic!("{lsa:?}") };
     assert!(!router.options.contains(Options::R));
 }

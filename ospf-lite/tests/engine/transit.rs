@@ -13,7 +13,7 @@ use crate::harness::{End, Net, key, seconds};
 
 fn router_lsa(net: &Net, at: u32, router: u32) -> RouterLsa {
     let (_, lsa) = net.lsa(at, key(LsType::ROUTER, 0, router)).unwrap();
-    let LsaBody::Router(router) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Router(router) = lsa.body() else { panic!("{lsa:?}") };
     router
 }
 

@@ -218,11 +218,11 @@ fn s13_2_recalculation_is_for_other_contents_alone() {
     net.events.clear();
     let (_, lsa) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
     let next = SequenceNumber(lsa.header.sequence.0 + 1);
-    let refreshed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header.key, next, 0, lsa.body.clone());
+    let refreshed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header.key, next, 0, lsa.body());
     net.inject_body((2, 1), update([refreshed]));
     assert_eq!(net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap().0.sequence, next);
     assert_eq!(net.events, []);
-    let ospf_lite::ospf::lsa::LsaBody::Router(mut router) = lsa.body else { panic!() };
+    let ospf_lite::ospf::lsa::LsaBody::Router(mut router) = lsa.body() else { panic!() };
     router.links.clear();
     let body = ospf_lite::ospf::lsa::LsaBody::Router(router);
     let changed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header.key, SequenceNumber(next.0 + 1), 0, body);

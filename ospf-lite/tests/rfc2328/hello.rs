@@ -180,7 +180,7 @@ fn s10_5_identity_of_a_neighbor_is_its_router_id_whatever_its_address() {
 #[test]
 fn s12_4_1_links_are_only_those_to_full_neighbors() {
     let mut net = Net::following(Family::Ipv6);
-    let links = |net: &Net| match net.lsa(1, key(LsType::ROUTER, 0, 1)).map(|(_, lsa)| lsa.body) {
+    let links = |net: &Net| match net.lsa(1, key(LsType::ROUTER, 0, 1)).map(|(_, lsa)| lsa.body()) {
         Some(LsaBody::Router(router)) => router.links.len(),
         _ => 0,
     };

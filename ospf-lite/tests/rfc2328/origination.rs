@@ -56,7 +56,7 @@ fn s12_4_min_ls_interval_holds_from_the_third_origination_in_a_row_on() {
         .collect();
     assert_eq!(moments, [0, 11, 61, 111, 161]);
     let (_, lsa) = net.lsa(2, key(LsType::INTRA_AREA_PREFIX, 0, 1)).unwrap();
-    let LsaBody::IntraAreaPrefix(body) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::IntraAreaPrefix(body) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(body.prefixes[0].1, 120);
 }
 
@@ -78,7 +78,7 @@ fn s12_1_6_wrap_flushes_the_last_number_before_the_first_is_used_again() {
         lsa.header.key,
         SequenceNumber(i32::MAX - 1),
         0,
-        LsaBody::Router(match lsa.body {
+        LsaBody::Router(match lsa.body() {
             LsaBody::Router(mut router) => {
                 router.links.clear();
                 router
@@ -100,7 +100,7 @@ fn s12_1_6_wrap_flushes_the_last_number_before_the_first_is_used_again() {
 fn s13_4_self_originated_is_flushed_when_it_is_not_wanted() {
     let mut net = pair();
     let (_, lsa) = net.lsa(1, key(LsType::ROUTER, 0, 1)).unwrap();
-    let old = Lsa::originate(key(LsType::ROUTER, 7, 1), SequenceNumber(100), 10, lsa.body);
+    let old = Lsa::originate(key(LsType::ROUTER, 7, 1), SequenceNumber(100), 10, lsa.body());
     own_lsa(&mut net, old);
     net.run_until(seconds(10), |net| net.lsa(1, key(LsType::ROUTER, 7, 1)).is_none());
     net.run(seconds(3));
@@ -111,12 +111,12 @@ fn s13_4_self_originated_is_flushed_when_it_is_not_wanted() {
 fn s13_4_self_originated_is_outdone_when_it_says_something_else() {
     let mut net = pair();
     let (_, lsa) = net.lsa(1, key(LsType::ROUTER, 0, 1)).unwrap();
-    let LsaBody::Router(mut router) = lsa.body.clone() else { panic!("{lsa:?}") };
+    let LsaBody::Router(mut router) = lsa.body() else { panic!("{lsa:?}") };
     router.links.clear();
     own_lsa(&mut net, Lsa::originate(lsa.header.key, SequenceNumber(500), 10, LsaBody::Router(router)));
     net.run(seconds(2));
     let (header, seen) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
-    assert_eq!((header.sequence, seen.body), (SequenceNumber(501), lsa.body));
+    assert_eq!((header.sequence, seen.body()), (SequenceNumber(501), lsa.body()));
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn s2_1_planned_asks_every_neighbor_for_grace_and_flushes_nothing() {
         for (router, id) in [(1, 1), (3, 3)] {
             let (_, lsa) = net.lsa(router, key(LsType::GRACE, id, 2)).unwrap();
             let reason = RestartReason::SoftwareReload;
-            assert_eq!(lsa.body, LsaBody::Grace(GraceLsa { period: PERIOD, reason }));
+            assert_eq!(lsa.body(), LsaBody::Grace(GraceLsa { period: PERIOD, reason }));
         }
         assert_eq!(sequences(&net, 2), before);
     }
@@ -183,7 +183,7 @@ fn s5_before_any_hello_grace_lsas_go_out_and_a_crash_loses_nothing() {
             assert!(said[..hello].iter().all(|packet| match &packet.body {
                 PacketBody::LinkStateUpdate(update) => update.lsas.iter().all(|aged| {
                     let reason = RestartReason::Unknown;
-                    aged.lsa.body == LsaBody::Grace(GraceLsa { period: PERIOD, reason })
+                    aged.lsa.body() == LsaBody::Grace(GraceLsa { period: PERIOD, reason })
                 }),
                 _ => false,
             }));

@@ -30,7 +30,7 @@ fn sa_4_1_prefix_has_as_many_words_as_its_length_needs() {
     {
         let lsa = inter(prefix, 0);
         assert_eq!(lsa.octets().len(), 20 + 4 + 4 + words * 4, "{prefix}");
-        assert_eq!(lsa::decode(lsa.octets(), Family::Ipv6).unwrap().body, lsa.body);
+        assert_eq!(lsa::decode(lsa.octets(), Family::Ipv6).unwrap().body(), lsa.body());
     }
 }
 
@@ -43,14 +43,14 @@ fn sa_4_1_prefix_longer_than_an_address_is_refused() {
 #[test]
 fn sa_4_1_prefix_whose_bits_behind_its_length_are_set_is_taken_without_them() {
     let octets = with_octets(&inter("fd00:1::/33", 0), |octets| octets[35] = 0xff);
-    let LsaBody::InterAreaPrefix(body) = lsa::decode(&octets, Family::Ipv6).unwrap().body else { panic!() };
+    let LsaBody::InterAreaPrefix(body) = lsa::decode(&octets, Family::Ipv6).unwrap().body() else { panic!() };
     assert_eq!(body.prefix.net, "fd00:1::/33".parse().unwrap());
 }
 
 #[test]
 fn sa_4_1_1_unknown_prefix_options_are_kept_and_do_not_matter() {
     let lsa = inter("fd00:1::/64", 0xe4);
-    let LsaBody::InterAreaPrefix(body) = lsa::decode(lsa.octets(), Family::Ipv6).unwrap().body else {
+    let LsaBody::InterAreaPrefix(body) = lsa::decode(lsa.octets(), Family::Ipv6).unwrap().body() else {
         panic!()
     };
     assert_eq!(body.prefix.options.bits(), 0xe4);

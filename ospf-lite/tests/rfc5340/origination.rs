@@ -33,7 +33,7 @@ fn s4_4_3_2_router_lsa_follows_the_neighbors_interface_id() {
 fn s4_4_3_8_link_lsa_has_the_interface_id_as_link_state_id_and_the_link_local_address() {
     let net = Net::pair(Family::Ipv6);
     let (_, lsa) = net.lsa(2, key(LsType::LINK, 1, 1)).unwrap();
-    let LsaBody::Link(link) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::Link(link) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(link.address, link_local((1, 1)));
 }
 
@@ -44,7 +44,7 @@ fn s4_4_3_9_reference_is_the_router_lsa_with_link_state_id_0() {
     net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
     net.run(seconds(1));
     let (_, lsa) = net.lsa(2, key(LsType::INTRA_AREA_PREFIX, 0, 1)).unwrap();
-    let LsaBody::IntraAreaPrefix(body) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::IntraAreaPrefix(body) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(body.referenced, key(LsType::ROUTER, 0, 1));
     assert_eq!(net.engines[&2].routes().len(), 1);
 }
@@ -61,19 +61,19 @@ fn s2_5_link_local_prefixes_and_those_of_the_other_family_are_never_advertised()
     net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
     net.run(seconds(10));
     let (_, lsa) = net.lsa(2, key(LsType::INTRA_AREA_PREFIX, 0, 1)).unwrap();
-    let LsaBody::IntraAreaPrefix(body) = lsa.body else { panic!("{lsa:?}") };
+    let LsaBody::IntraAreaPrefix(body) = lsa.body() else { panic!("{lsa:?}") };
     assert_eq!(body.prefixes.len(), 1);
 }
 
 fn prefixes(net: &Net) -> IntraAreaPrefixLsa {
-    match net.lsa(2, key(LsType::INTRA_AREA_PREFIX, 0, 1)).unwrap().1.body {
+    match net.lsa(2, key(LsType::INTRA_AREA_PREFIX, 0, 1)).unwrap().1.body() {
         LsaBody::IntraAreaPrefix(body) => body,
         other => panic!("{other:?}"),
     }
 }
 
 fn link_lsa(net: &Net) -> LinkLsa {
-    match net.lsa(2, key(LsType::LINK, 1, 1)).unwrap().1.body {
+    match net.lsa(2, key(LsType::LINK, 1, 1)).unwrap().1.body() {
         LsaBody::Link(body) => body,
         other => panic!("{other:?}"),
     }

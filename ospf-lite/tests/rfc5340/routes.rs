@@ -83,7 +83,7 @@ fn sa_4_3_options_of_the_part_with_the_lowest_link_state_id_count() {
     area.link(3, 4, 10);
     let mut lsas = area.lsas();
     let other = lsas.iter().find(|lsa| lsa.header.key == key(LsType::ROUTER, 2, 0)).unwrap().clone();
-    let LsaBody::Router(mut body) = other.body else { panic!() };
+    let LsaBody::Router(mut body) = other.body() else { panic!() };
     body.options = Options::default();
     body.links.clear();
     let part = |link_state_id: u32| {
@@ -98,7 +98,7 @@ fn sa_4_3_options_of_the_part_with_the_lowest_link_state_id_count() {
     assert!(way(&Graph::from_lsas(&lsas, Family::Ipv6), 3).is_some());
     for lsa in &mut lsas {
         if lsa.header.key == key(LsType::ROUTER, 2, 0) {
-            *lsa = Lsa::originate(key(LsType::ROUTER, 2, 9), SequenceNumber::INITIAL, 0, lsa.body.clone());
+            *lsa = Lsa::originate(key(LsType::ROUTER, 2, 9), SequenceNumber::INITIAL, 0, lsa.body());
         }
     }
     assert_eq!(way(&Graph::from_lsas(&lsas, Family::Ipv6), 3), None);

@@ -21,7 +21,7 @@ fn ways(area: &Area, prefix: &str) -> (Vec<u32>, Option<u32>) {
     let ids = |hop: &NextHop| hop.neighbor.0;
     let table = table(area);
     let Some(route) = table.get(&net(prefix)) else { return (Vec::new(), None) };
-    (route.next_hops.iter().map(ids).collect(), route.alternate.as_ref().map(ids))
+    (route.next_hops.iter().map(ids).collect(), route.alternate.as_deref().map(ids))
 }
 
 fn area(links: &[(u32, u32, u16)], at: &[u32]) -> Area {
@@ -161,8 +161,8 @@ proptest! {
         world.prefixes.extend(SHARED.map(|router| (router, 0, 0)));
         let lsas = world.area().lsas();
         for (prefix, route) in table_with(&lsas, (root, usize::MAX), resolve).iter() {
-            let alternate = route.alternate;
-            let [primary] = route.next_hops.as_slice() else {
+            let alternate = route.alternate.as_deref().copied();
+            let [primary] = &*route.next_hops else {
                 prop_assert_eq!(alternate, None);
                 continue;
             };

@@ -12,7 +12,7 @@ fn a_prefix_adds_its_metric_to_the_distance() {
     let table = table(&area);
     let route = table.get(&net("fd00:3::/64")).unwrap();
     assert_eq!(brief(Some(route)), Some((PathKind::IntraArea, 27, vec![(2, 2)])));
-    assert_eq!(route.advertising, [RouterId(3)]);
+    assert_eq!(*route.advertising, [RouterId(3)]);
     assert_eq!(route.next_hops[0].link_local.to_string(), "fe80::2");
 }
 
@@ -58,7 +58,7 @@ fn two_routers_as_far_share_their_prefix() {
     let table = table(&area);
     let route = table.get(&net("fd00:9::/64")).unwrap();
     assert_eq!(brief(Some(route)), Some((PathKind::IntraArea, 10, vec![(2, 2), (4, 4)])));
-    assert_eq!(route.advertising, [RouterId(2), RouterId(4)]);
+    assert_eq!(*route.advertising, [RouterId(2), RouterId(4)]);
 }
 
 #[test]

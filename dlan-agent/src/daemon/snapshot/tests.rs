@@ -78,8 +78,8 @@ fn engine() -> EngineView {
         kind: PathKind::IntraArea,
         distance: Distance(30),
         external_metric: 0,
-        advertising: vec![RouterId(2)],
-        next_hops: vec![hop],
+        advertising: [RouterId(2)].into(),
+        next_hops: [hop].into(),
         alternate: None,
     };
     let refused = BTreeMap::from([(Refusal::AuthenticationDigest, 7)]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Edge, VertexIndex};
 use crate::ids::{Family, InterfaceId, RouterId};
-use crate::ospf::lsa::{LsType, Lsa, LsaBody, LsaKey, RouterLink, RouterLinkKind};
+use crate::ospf::lsa::{LsType, Lsa, LsaKey, RouterLink, RouterLinkKind};
 use crate::ospf::options::Options;
 
 /// What a vertex stands for.
@@ -68,12 +68,9 @@ impl Vertex {
             Family::Ipv6 => Options::R.with(Options::V6),
             Family::Ipv4 => Options::R,
         };
-        let first = said.first().map(|lsa| &lsa.body);
-        let (transits, border, external) = match first {
-            Some(LsaBody::Router(router)) => {
-                (router.options.contains(wanted), router.border, router.external)
-            }
-            _ => (matches!(id, VertexId::Network { .. }), false, false),
+        let (transits, border, external) = match said.first().and_then(|lsa| lsa.router_flags()) {
+            Some(flags) => (flags.options.contains(wanted), flags.border, flags.external),
+            None => (matches!(id, VertexId::Network { .. }), false, false),
         };
         Self { id, transits, border, external, said: said.to_vec(), edges: Vec::new() }
     }
@@ -108,12 +105,7 @@ impl Vertex {
 
 /// Returns every link that an LSA claims.
 pub(super) fn claims_of(lsa: &Lsa) -> impl Iterator<Item = Claim> {
-    let (links, attached): (&[_], &[_]) = match &lsa.body {
-        LsaBody::Router(router) => (&router.links, &[]),
-        LsaBody::Network(network) => (&[], &network.attached_routers),
-        _ => (&[], &[]),
-    };
-    links.iter().filter_map(Claim::of_link).chain(attached.iter().map(|router| Claim::of_network(*router)))
+    lsa.links().filter_map(|link| Claim::of_link(&link)).chain(lsa.attached_routers().map(Claim::of_network))
 }
 
 /// A link as one end has it.

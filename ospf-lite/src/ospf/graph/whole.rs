@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::vertex::vertex_id;
 use super::{Edge, Graph, Vertex, VertexId, VertexIndex, free_edges, index};
 use crate::ids::{Family, InterfaceId, LinkStateId, RouterId};
-use crate::ospf::lsa::{Lsa, LsaBody, LsaKey, MAX_AGE};
+use crate::ospf::lsa::{LsType, Lsa, LsaKey, MAX_AGE};
 
 impl Graph {
     /// Builds the topology that the LSAs describe. LSAs of other types and those of MaxAge are left out, and so are
     /// links without a link back between the same two interfaces, and virtual links.
     pub fn from_lsas<'a>(lsas: impl IntoIterator<Item = &'a Lsa>, family: Family) -> Self {
-        let is_topology = |lsa: &&Lsa| matches!(lsa.body, LsaBody::Router(_) | LsaBody::Network(_));
+        let is_topology = |lsa: &&Lsa| matches!(lsa.header.key.ls_type, LsType::ROUTER | LsType::NETWORK);
         Self::from_shared(lsas.into_iter().filter(is_topology).map(|lsa| Arc::new(lsa.clone())), family)
     }
 

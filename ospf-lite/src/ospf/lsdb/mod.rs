@@ -1,12 +1,14 @@
 //! The database: LSAs of the links, the area and the AS, with the age and the deadline of each.
 
+mod deadlines;
 mod key;
 mod usage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::deadlines::Deadlines;
 pub use self::key::{Domain, LsdbKey};
 use self::usage::Usage;
 use crate::config::Limits;
@@ -42,14 +44,11 @@ pub struct Entry {
     /// The age at `installed`.
     base_age: u16,
     installed: Instant,
-    deadline: Option<Instant>,
     source: Source,
     /// Whether it says something else than the instance before.
     is_change: bool,
     /// How many instances in a row, up to this one, came within MinLSArrival of the one before.
     early: u8,
-    /// When the instance was last sent back to a neighbor that had an older one.
-    sent_back: Option<Instant>,
 }
 
 impl Entry {
@@ -93,13 +92,10 @@ impl Entry {
         now.since(self.installed) < MIN_LS_ARRIVAL
     }
 
-    /// Returns whether the instance may be sent back at `now`, `interval` after the last time, and notes that it is.
-    pub fn send_back(&mut self, now: Instant, interval: Duration) -> bool {
-        let allowed = self.sent_back.is_none_or(|sent| now.since(sent) >= interval);
-        if allowed {
-            self.sent_back = Some(now);
-        }
-        allowed
+    /// Returns when the instance reaches MaxAge, unless it is being flushed.
+    fn end(&self) -> Option<Instant> {
+        let left = Duration::from_secs(u64::from(MAX_AGE - self.base_age));
+        (!self.is_flushed()).then(|| self.installed + left)
     }
 }
 
@@ -112,8 +108,8 @@ pub struct Installation {
     pub age: u16,
     /// Where it comes from.
     pub source: Source,
-    /// When it must be looked at again: refreshed, or flushed because it has reached MaxAge.
-    pub deadline: Option<Instant>,
+    /// When it must be refreshed, if it is this router's own: another's is looked at when it reaches MaxAge.
+    pub refresh: Option<Instant>,
 }
 
 /// The database of one router.
@@ -121,9 +117,11 @@ pub struct Installation {
 pub struct Lsdb {
     router_id: RouterId,
     entries: SharedMap<LsdbKey, Entry>,
-    deadlines: SharedMap<(Instant, LsdbKey), ()>,
+    deadlines: Deadlines,
     flushed: BTreeSet<LsdbKey>,
     own: BTreeSet<LsdbKey>,
+    /// When instances were last sent back to a neighbor that had an older one.
+    sent_back: BTreeMap<LsdbKey, Instant>,
     usage: Usage,
 }
 
@@ -133,23 +131,27 @@ impl Lsdb {
         Self {
             router_id,
             entries: SharedMap::new(),
-            deadlines: SharedMap::new(),
+            deadlines: Deadlines::new(),
             flushed: BTreeSet::new(),
             own: BTreeSet::new(),
+            sent_back: BTreeMap::new(),
             usage: Usage::new(),
         }
     }
 
     /// Installs an instance in place of the one before, and returns that one.
     pub fn install(&mut self, key: LsdbKey, installation: Installation, now: Instant) -> Option<Entry> {
-        let Installation { lsa, age, source, deadline } = installation;
+        let Installation { lsa, age, source, refresh } = installation;
         let base_age = age.min(MAX_AGE);
-        let (is_change, early, sent_back) = (base_age < MAX_AGE, 0, None);
         let mut entry =
-            Entry { lsa, base_age, installed: now, deadline, source, is_change, early, sent_back };
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key), ());
+            Entry { lsa, base_age, installed: now, source, is_change: base_age < MAX_AGE, early: 0 };
+        self.forget_deadline(&key);
+        if key.lsa.advertising_router == self.router_id {
+            refresh.into_iter().for_each(|at| self.deadlines.set_refresh(key, at));
+        } else {
+            entry.end().into_iter().for_each(|at| self.deadlines.note_end(key, at));
         }
+        self.sent_back.remove(&key);
         if entry.is_flushed() {
             self.flushed.insert(key);
         }
@@ -167,13 +169,10 @@ impl Lsdb {
         }
         let is_flushed = entry.is_flushed();
         if !old.is_flushed() {
-            entry.is_change = is_flushed || old.lsa.body != entry.lsa.body;
+            entry.is_change = is_flushed || !old.lsa.says_what(&entry.lsa);
         }
         let old = std::mem::replace(old, entry);
         self.usage.octets -= old.lsa.octets().len();
-        if let Some(old_deadline) = old.deadline.filter(|old| Some(*old) != deadline) {
-            self.deadlines.remove(&(old_deadline, key));
-        }
         if old.is_flushed() && !is_flushed {
             self.flushed.remove(&key);
         }
@@ -182,27 +181,24 @@ impl Lsdb {
 
     /// Ages an LSA to MaxAge where it stands (RFC 2328 section 14.1); returns whether there was one to age.
     pub fn flush(&mut self, key: &LsdbKey, now: Instant) -> bool {
+        self.forget_deadline(key);
         let Some(entry) = self.entries.get_mut(key).filter(|entry| !entry.is_flushed()) else {
             return false;
         };
         entry.base_age = MAX_AGE;
         entry.installed = now;
         entry.is_change = true;
-        if let Some(deadline) = entry.deadline.take() {
-            self.deadlines.remove(&(deadline, *key));
-        }
         self.flushed.insert(*key);
         true
     }
 
     /// Takes an LSA out.
     pub fn remove(&mut self, key: &LsdbKey) -> Option<Entry> {
+        self.forget_deadline(key);
         let entry = self.entries.remove(key)?;
         self.usage.octets -= entry.lsa.octets().len();
         self.usage.discount(key);
-        if let Some(deadline) = entry.deadline {
-            self.deadlines.remove(&(deadline, *key));
-        }
+        self.sent_back.remove(key);
         self.flushed.remove(key);
         self.own.remove(key);
         Some(entry)
@@ -248,6 +244,7 @@ impl Lsdb {
             entries: self.entries.clone(),
             deadlines: self.deadlines.clone(),
             flushed: self.flushed.clone(),
+            sent_back: BTreeMap::new(),
             usage: self.usage.clone(),
         }
     }
@@ -257,9 +254,14 @@ impl Lsdb {
         self.entries.get(key)
     }
 
-    /// Returns an LSA to change its bookkeeping.
-    pub fn get_mut(&mut self, key: &LsdbKey) -> Option<&mut Entry> {
-        self.entries.get_mut(key)
+    /// Returns whether an instance may be sent back at `now`, `interval` after the last time, and notes that it is.
+    pub fn send_back(&mut self, key: &LsdbKey, now: Instant, interval: Duration) -> bool {
+        let is_soon = self.sent_back.get(key).is_some_and(|sent| now.since(*sent) < interval);
+        if is_soon || self.entries.get(key).is_none() {
+            return false;
+        }
+        self.sent_back.insert(*key, now);
+        true
     }
 
     /// Returns everything, in the order of the keys: links, area, AS.
@@ -311,22 +313,21 @@ impl Lsdb {
         self.entries.is_empty()
     }
 
-    /// Returns the first deadline.
+    /// Returns when [`Lsdb::pop_due`] is to be asked: when the first deadline comes, or sooner.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|((at, _), ())| *at)
+        self.deadlines.next()
     }
 
     /// Takes out the first LSA whose deadline has come.
     pub fn pop_due(&mut self, now: Instant) -> Option<LsdbKey> {
-        let (at, key) = *self.deadlines.first()?.0;
-        if at > now {
-            return None;
-        }
-        self.deadlines.remove(&(at, key));
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.deadline = None;
-        }
-        Some(key)
+        let Self { entries, deadlines, router_id, .. } = self;
+        let others = entries.iter().filter(|(key, _)| key.lsa.advertising_router != *router_id);
+        deadlines.pop_due(now, others.filter_map(|(key, entry)| Some((key, entry.end()?))))
+    }
+
+    /// Forgets the deadline of an LSA.
+    fn forget_deadline(&mut self, key: &LsdbKey) {
+        self.deadlines.forget(key, self.entries.get(key).and_then(Entry::end));
     }
 }
 
@@ -347,16 +348,16 @@ mod tests {
         LsdbKey { domain, lsa: LsaKey { ls_type, link_state_id, advertising_router: RouterId(router) } }
     }
 
-    fn installation(key: &LsdbKey, age: u16, deadline: Option<Instant>) -> Installation {
+    fn installation(key: &LsdbKey, age: u16) -> Installation {
         let lsa = Lsa::originate(key.lsa, SequenceNumber::INITIAL, age, LsaBody::Unknown(vec![1; 4]));
-        Installation { lsa: Arc::new(lsa), age, source: Source::Flooded, deadline }
+        Installation { lsa: Arc::new(lsa), age, source: Source::Flooded, refresh: None }
     }
 
     #[test]
     fn an_age_runs_with_the_clock_up_to_max_age() {
         let mut lsdb = Lsdb::new(OWN);
         let key = key(Domain::Area, 2);
-        lsdb.install(key, installation(&key, 100, None), at(10));
+        lsdb.install(key, installation(&key, 100), at(10));
         let entry = lsdb.get(&key).unwrap();
         assert_eq!(
             [at(10), at(11), at(3_509), at(9_999)].map(|now| entry.age(now)),
@@ -369,10 +370,11 @@ mod tests {
     fn a_deadline_comes_once_and_not_for_an_instance_that_was_superseded() {
         let mut lsdb = Lsdb::new(OWN);
         let key = key(Domain::Area, 2);
-        lsdb.install(key, installation(&key, 0, Some(at(5))), at(0));
-        lsdb.install(key, installation(&key, 0, Some(at(7))), at(1));
-        assert_eq!(lsdb.next_deadline(), Some(at(7)));
+        lsdb.install(key, installation(&key, MAX_AGE - 5), at(0));
+        lsdb.install(key, installation(&key, MAX_AGE - 6), at(1));
+        assert!(lsdb.next_deadline() <= Some(at(7)));
         assert_eq!(lsdb.pop_due(at(6)), None);
+        assert_eq!(lsdb.next_deadline(), Some(at(7)));
         assert_eq!(lsdb.pop_due(at(7)), Some(key));
         assert_eq!(lsdb.pop_due(at(9)), None);
         lsdb.remove(&key);
@@ -380,16 +382,38 @@ mod tests {
     }
 
     #[test]
+    fn deadlines_come_in_order_however_far_apart_they_are() {
+        let mut lsdb = Lsdb::new(OWN);
+        let left = |router: u32| u16::try_from(router * 37 % 3_000).unwrap();
+        for router in 2..200 {
+            let key = key(Domain::Area, router);
+            lsdb.install(key, installation(&key, MAX_AGE - left(router)), at(0));
+        }
+        let own = key(Domain::Area, OWN.0);
+        lsdb.install(own, Installation { refresh: Some(at(1_500)), ..installation(&own, 0) }, at(0));
+        let mut wanted: Vec<u64> = (2..200).map(|router| u64::from(left(router))).chain([1_500]).collect();
+        wanted.sort_unstable();
+        let mut found = Vec::new();
+        while let Some(next) = lsdb.next_deadline() {
+            while let Some(key) = lsdb.pop_due(next) {
+                assert_eq!(key == own, next == at(1_500));
+                found.push(next.as_micros() / 1_000_000);
+            }
+        }
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn a_flushed_lsa_is_kept_but_does_not_count() {
         let mut lsdb = Lsdb::new(OWN);
         let key = key(Domain::Area, 2);
-        lsdb.install(key, installation(&key, 0, Some(at(5))), at(0));
+        lsdb.install(key, installation(&key, 0), at(0));
         assert!(lsdb.flush(&key, at(1)));
         assert!(!lsdb.flush(&key, at(2)));
-        assert_eq!((lsdb.len(), lsdb.live().count(), lsdb.next_deadline()), (1, 0, None));
+        assert_eq!((lsdb.len(), lsdb.live().count(), lsdb.pop_due(at(9_999))), (1, 0, None));
         assert_eq!(lsdb.get(&key).unwrap().age(at(1)), MAX_AGE);
         assert!(lsdb.flushed().contains(&key));
-        lsdb.install(key, installation(&key, 3, None), at(3));
+        lsdb.install(key, installation(&key, 3), at(3));
         assert!(lsdb.flushed().is_empty());
     }
 
@@ -398,7 +422,7 @@ mod tests {
         let mut lsdb = Lsdb::new(OWN);
         let [one, other] = [3, 4].map(|id| key(Domain::Link(InterfaceId(id)), 1));
         for key in [one, other] {
-            lsdb.install(key, installation(&key, 0, None), at(0));
+            lsdb.install(key, installation(&key, 0), at(0));
         }
         assert_eq!((lsdb.len(), lsdb.own().len()), (2, 2));
         assert_eq!(lsdb.remove_link(InterfaceId(3)), 1);
@@ -413,7 +437,7 @@ mod tests {
             for router in [2, 3] {
                 let other = key(domain, router);
                 let key = LsdbKey { lsa: LsaKey { ls_type: LsType::from_bits(bits), ..other.lsa }, ..other };
-                lsdb.install(key, installation(&key, 0, None), at(0));
+                lsdb.install(key, installation(&key, 0), at(0));
             }
         }
         let flushed = *lsdb.live_of(Domain::Area, LsType::INTRA_AREA_PREFIX).next().unwrap().0;
@@ -429,9 +453,10 @@ mod tests {
     fn an_instance_is_sent_back_once_per_interval() {
         let mut lsdb = Lsdb::new(OWN);
         let key = key(Domain::Area, 2);
-        lsdb.install(key, installation(&key, 0, None), at(0));
-        let entry = lsdb.get_mut(&key).unwrap();
+        lsdb.install(key, installation(&key, 0), at(0));
         let second = Duration::from_secs(1);
-        assert_eq!([at(5), at(5), at(6)].map(|now| entry.send_back(now, second)), [true, false, true]);
+        assert_eq!([at(5), at(5), at(6)].map(|now| lsdb.send_back(&key, now, second)), [true, false, true]);
+        lsdb.install(key, installation(&key, 0), at(6));
+        assert!(lsdb.send_back(&key, at(6), second), "another instance has been sent back never");
     }
 }

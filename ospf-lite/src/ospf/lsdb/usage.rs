@@ -27,7 +27,7 @@ impl Part {
 pub(super) struct Usage {
     pub(super) octets: usize,
     /// No part is listed that has none.
-    lsas: SharedMap<Part, usize>,
+    lsas: SharedMap<Part, u32>,
 }
 
 impl Usage {
@@ -37,7 +37,7 @@ impl Usage {
 
     /// Returns how many LSAs there are of the part that `key` belongs to.
     pub(super) fn beside(&self, key: &LsdbKey) -> usize {
-        self.lsas.get(&Part::of(key)).copied().unwrap_or_default()
+        self.lsas.get(&Part::of(key)).and_then(|lsas| usize::try_from(*lsas).ok()).unwrap_or_default()
     }
 
     pub(super) fn count(&mut self, key: &LsdbKey) {
