@@ -69,12 +69,23 @@ pub fn ticks_now() -> u64 {
 }
 
 fn session(pid: i32) -> Option<Session> {
-    let mut process = pid;
+    session_of(pid, |pid| parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?), ends)
+}
+
+/// Goes up the line of parents to the program that carries the session. What it told of its ends the process need not know itself:
+/// `sudo` takes it out of the environment.
+fn session_of(
+    pid: i32,
+    stat: impl Fn(i32) -> Option<Stat>,
+    ends: impl Fn(i32) -> Option<SessionEnds>,
+) -> Option<Session> {
+    let (mut process, mut told) = (pid, None);
     for _ in 0..PARENTS_MAX {
-        let stat = parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)?;
+        let stat = stat(process)?;
         if SESSION_PROGRAMS.contains(&stat.program.as_str()) {
-            return Some(Session { began: stat.began, ends: ends(pid) });
+            return Some(Session { began: stat.began, ends: told });
         }
+        told = told.or_else(|| ends(process));
         process = stat.parent;
         if process <= 1 {
             return None;
@@ -157,6 +168,20 @@ mod tests {
         assert_eq!(ends.client.to_string(), "fe80::1");
         assert_eq!((ends.router.to_string().as_str(), ends.port), ("fd00::2", 22));
         assert_eq!(parse_ends("10.2.0.2 50312"), None);
+    }
+
+    #[test]
+    fn who_has_become_root_comes_from_where_the_login_came_from() {
+        // dlan, sudo, the login's shell, its session, the listening server.
+        let line = [(9, "dlan", 8), (8, "sudo", 7), (7, "sh", 6), (6, "dropbear", 5), (5, "dropbear", 1)];
+        let stat = |pid| {
+            let (_, program, parent) = *line.iter().find(|(number, ..)| *number == pid)?;
+            Some(Stat { program: program.to_owned(), parent, began: 100 - u64::try_from(pid).ok()? })
+        };
+        let told = parse_ends("192.0.2.7 50312 192.0.2.1 22");
+        let found = session_of(9, stat, |pid| told.filter(|_| pid == 7));
+        assert_eq!(found, Some(Session { began: 94, ends: told }));
+        assert_eq!(session_of(9, |pid| stat(pid).filter(|_| pid > 7), |_| None), None);
     }
 
     proptest! {
