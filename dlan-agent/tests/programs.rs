@@ -142,7 +142,7 @@ fn a_program_comes_is_told_to_read_again_and_goes() {
         said(&["start", "two", "start"]).await;
         let [other] = processes()[..] else { panic!("{:?}", processes()) };
         assert_ne!(other, pid);
-        let outcome = system.down(None).await.unwrap();
+        let (_, outcome) = system.down(None).await.unwrap();
         assert!(outcome.is_success(), "{outcome}");
         assert!(processes().is_empty());
         assert!(!Path::new("/run/dlan-programs").exists());
@@ -165,7 +165,7 @@ fn a_program_outlives_the_agent_and_is_taken_over_as_it_runs() {
         reach(&last, &wanted).await;
         let after = processes();
         assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
-        assert!(last.down(None).await.unwrap().is_success());
+        assert!(last.down(None).await.unwrap().1.is_success());
     });
 }
 
@@ -188,7 +188,7 @@ fn a_program_that_is_killed_or_whose_file_is_changed_is_put_right() {
         assert_ne!(observe(&system).await, wanted);
         reach(&system, &wanted).await;
         said(&["start", "start", "one"]).await;
-        assert!(system.down(None).await.unwrap().is_success());
+        assert!(system.down(None).await.unwrap().1.is_success());
     });
 }
 
@@ -213,7 +213,7 @@ fn files_that_a_program_does_not_accept_never_take_the_place_of_those_it_runs_by
         let missing = Program { path: "/usr/sbin/nobody".into(), ..program("", "one") };
         let plan = Plan::new(&observe(&system).await, &with(missing)).unwrap();
         assert!(system.apply(&plan).await.to_string().contains("/usr/sbin/nobody"));
-        assert!(system.down(None).await.unwrap().is_success());
+        assert!(system.down(None).await.unwrap().1.is_success());
         assert!(processes().is_empty());
     });
 }
@@ -238,6 +238,6 @@ fn a_program_with_a_device_runs_while_the_device_is_up() {
         let plan = Plan::new(&observe(&system).await, &plain).unwrap();
         let outcome = system.apply(&plan).await;
         assert!(outcome.to_string().contains("device1"), "{outcome}");
-        assert!(system.down(None).await.unwrap().is_success());
+        assert!(system.down(None).await.unwrap().1.is_success());
     });
 }

@@ -114,17 +114,9 @@ fn absolute(path: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 async fn agent(output: &Output, config: &Path) -> u8 {
-    use daemon::{AgentError, StartError};
     let Err(error) = daemon::run(AgentPaths::new(config)).await else { return EXIT_OK };
     output.error(&with_causes(&error));
-    match error {
-        AgentError::Start(StartError::Rejected(_)) => EXIT_CONFIG_REJECTED,
-        AgentError::Start(StartError::System(_) | StartError::Recovery(_))
-        | AgentError::Lock(_)
-        | AgentError::Bind(_)
-        | AgentError::Signals(_)
-        | AgentError::Driver(_) => EXIT_FAILED,
-    }
+    EXIT_FAILED
 }
 
 /// Asks the agent. What goes wrong is printed, and its exit code returned.

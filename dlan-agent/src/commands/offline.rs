@@ -138,7 +138,7 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
         Err(code) => return code,
     };
     match system.down(marks.as_ref()).await {
-        Ok(outcome) if outcome.is_success() => {
+        Ok((_, outcome)) if outcome.is_success() => {
             if let Err(error) = forget_round_trips(Path::new(RUN_DIRECTORY)) {
                 return failed(output, &format!("cannot forget the round-trip times: {error}"));
             }
@@ -153,7 +153,7 @@ pub(super) async fn down(output: &Output, file: &Path) -> u8 {
             });
             EXIT_OK
         }
-        Ok(outcome) => {
+        Ok((_, outcome)) => {
             output.result(&outcome, || outcome.to_string());
             EXIT_FAILED
         }

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::confirm::Unreturned;
 use super::requests::refused;
-use super::startup::{AgentPaths, Start};
+use super::startup::{self, AgentPaths, Start};
 use super::transaction::{self, Candidate};
 use super::{Daemon, Ground, Signals, let_answers_out, measured, snapshot, work};
 use crate::causes::with_causes;
@@ -28,9 +28,11 @@ use crate::window::ConfirmError;
 
 /// How soon what could not be removed or put back is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// What is answered to questions about a mesh that this router is not in.
+/// What is answered to questions about a mesh that this router is not in: nobody has written a configuration, or it is rejected.
 const NO_CONFIGURATION: &str =
     "this router has no configuration yet: write one with `dlan init`, then `dlan apply --confirm 90s`";
+const REJECTED: &str =
+    "the configuration is rejected, and there is no last good one to run: correct it, then `dlan apply`";
 
 /// The agent of a router that nobody has configured, or whose first configuration came to nothing.
 pub(super) struct Idle {
@@ -48,6 +50,10 @@ pub(super) struct Idle {
     reopen_due: bool,
     /// Who waits to hear that the router is as it was before its first apply.
     waiting: Option<oneshot::Sender<Reply>>,
+    /// What was removed.
+    removed: Plan,
+    /// The errors of the configuration on disk.
+    rejected: Option<ConfigErrors>,
 }
 
 /// What follows from a call.
@@ -65,7 +71,6 @@ impl Idle {
         is_recovered: bool,
         unreturned: Option<Unreturned>,
     ) -> Self {
-        info!("this router has no configuration yet");
         let reload_due = is_recovered.then(|| config::RELOAD_PROGRAM.into());
         Self {
             paths,
@@ -76,7 +81,16 @@ impl Idle {
             reload_due,
             reopen_due: is_recovered,
             waiting: None,
+            removed: Plan::default(),
+            rejected: None,
         }
+    }
+
+    /// Makes it the agent of a router whose configuration is rejected. What stands of ours may be another version's good work: it
+    /// stays.
+    pub(super) fn without(self, errors: ConfigErrors) -> Self {
+        log(&errors);
+        Self { removal_due: false, rejected: Some(errors), ..self }
     }
 
     /// Makes the agent of a router whose first configuration came to nothing.
@@ -96,6 +110,9 @@ impl Idle {
         calls: &mut mpsc::Receiver<Call>,
         signals: &mut Signals,
     ) -> Option<Box<Daemon>> {
+        if self.rejected.is_none() {
+            info!("this router has no configuration yet");
+        }
         loop {
             self.tidy_up().await;
             let is_untidy = self.removal_due || self.unreturned.is_some();
@@ -128,7 +145,10 @@ impl Idle {
             }
         }
         if self.removal_due {
-            self.unremoved = self.remove().await.err();
+            match self.remove().await {
+                Ok(removed) => (self.removed, self.unremoved) = (removed, None),
+                Err(why) => self.unremoved = Some(why),
+            }
             self.removal_due = self.unremoved.is_some();
             if let Some(error) = &self.unremoved {
                 error!(error, "not all that is ours could be removed: it is tried again");
@@ -147,7 +167,7 @@ impl Idle {
         {
             // A client that has gone away wants no answer.
             let _ = answer.send(Reply::Apply(ApplyReport {
-                plan: snapshot::plan(&Plan::default(), Vec::new()),
+                plan: snapshot::plan(&std::mem::take(&mut self.removed), Vec::new()),
                 done: true,
                 outcome: "The state before it is back: this router has no configuration.".to_owned(),
                 window: None,
@@ -165,12 +185,13 @@ impl Idle {
         });
     }
 
-    async fn remove(&self) -> Result<(), String> {
-        let outcome = self.system.down(None).await.map_err(|error| error.with_causes())?;
+    async fn remove(&self) -> Result<Plan, String> {
+        let (plan, outcome) = self.system.down(None).await.map_err(|error| error.with_causes())?;
         if !outcome.is_success() {
             return Err(outcome.to_string());
         }
-        measured::forget(&self.paths.run_directory).map_err(|error| error.to_string())
+        measured::forget(&self.paths.run_directory).map_err(|error| error.to_string())?;
+        Ok(plan)
     }
 
     /// Refuses to begin while something is left of what was before.
@@ -183,7 +204,7 @@ impl Idle {
         }
     }
 
-    fn reload(&self) -> Next {
+    fn reload(&mut self) -> Next {
         if let Err(refusal) = self.refuse() {
             warn!(why = refusal.message, "told to read the configuration: not read");
             return Next::Stay;
@@ -191,7 +212,7 @@ impl Idle {
         let start = match config::load(&self.paths.config) {
             Ok(loaded) => self.start(loaded),
             Err(errors) => {
-                log(&errors);
+                self.reject(errors);
                 return Next::Stay;
             }
         };
@@ -204,11 +225,17 @@ impl Idle {
         }
     }
 
+    /// Takes that the configuration on disk is not to be run.
+    fn reject(&mut self, errors: ConfigErrors) {
+        log(&errors);
+        self.rejected = Some(errors).filter(|_| !startup::is_unwritten(&self.paths, None));
+    }
+
     fn start(&self, loaded: Loaded) -> Result<Start, String> {
         Start::of(&self.paths, Arc::clone(&self.system), loaded).map_err(|error| error.with_causes())
     }
 
-    async fn handle_call(&self, call: Call) -> Next {
+    async fn handle_call(&mut self, call: Call) -> Next {
         let reply = match call.request {
             Request::Apply(orders) => match self.first(orders) {
                 Ok((mut daemon, candidate)) => {
@@ -245,7 +272,10 @@ impl Idle {
             | Request::Services {}
             | Request::Drain {}
             | Request::Undrain {} => match self.refuse() {
-                Ok(()) => refused(RefusalKind::Unknown, NO_CONFIGURATION),
+                Ok(()) => match &self.rejected {
+                    Some(errors) => refused(RefusalKind::ConfigRejected, format!("{errors}\n{REJECTED}")),
+                    None => refused(RefusalKind::Unknown, NO_CONFIGURATION),
+                },
                 Err(refusal) => Reply::Refused(refusal),
             },
         };
@@ -264,9 +294,10 @@ impl Idle {
     }
 
     /// Makes the agent that tries a first configuration.
-    fn first(&self, orders: ApplyOrders) -> Result<(Box<Daemon>, Candidate), Refusal> {
+    fn first(&mut self, orders: ApplyOrders) -> Result<(Box<Daemon>, Candidate), Refusal> {
         self.refuse()?;
-        let candidate = transaction::candidate(&self.paths, orders, log)?;
+        let paths = self.paths.clone();
+        let candidate = transaction::candidate(&paths, orders, |errors| self.reject(errors.clone()))?;
         let before = without_sides(&candidate.loaded);
         let start = self.start(before).map_err(|why| transaction::refusal(RefusalKind::Failed, why))?;
         Ok((Daemon::first(self.paths.clone(), start), candidate))

@@ -75,9 +75,6 @@ impl AgentPaths {
 /// Why an agent cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration is rejected and there is no good one from before.
-    #[error("{0}\nThe configuration is rejected, and there is no last good one to run")]
-    Rejected(ConfigErrors),
     /// What was before an unconfirmed apply cannot be brought back.
     #[error("cannot return to the state before an unconfirmed apply")]
     Recovery(#[source] StoreError),
@@ -90,8 +87,18 @@ pub enum StartError {
 pub(super) enum Started {
     /// This is to be run.
     Configured(Box<Start>),
-    /// Nobody has written a configuration yet, or the first one came to nothing.
+    /// Nobody has written a configuration yet, the first one came to nothing, or it is rejected and there is no other.
     Unconfigured(Box<Idle>),
+}
+
+/// What configuration there is.
+pub(super) enum Written {
+    /// One to run, with the errors of that on disk, if it is the last good one in its place.
+    Good(Box<Loaded>, Vec<String>),
+    /// None, and none was ever brought about.
+    Nothing,
+    /// One that is rejected, without a good one from before.
+    Rejected(ConfigErrors),
 }
 
 /// What to run.
@@ -115,12 +122,16 @@ pub(super) struct Start {
 /// Opens the system, and reads the configuration or, when it is rejected, the last good one.
 pub(super) fn start(paths: &AgentPaths) -> Result<Started, StartError> {
     let (is_recovered, unreturned) = return_from_window(paths)?;
-    let configured = configuration(paths, unreturned.as_ref())?;
+    let written = configuration(paths, unreturned.as_ref());
     let failed = |error| StartError::System(Box::new(error));
     let system = Arc::new(System::open(system_config()).map_err(failed)?);
-    let Some((loaded, errors)) = configured else {
-        let idle = Idle::new(paths.clone(), system, is_recovered, unreturned);
-        return Ok(Started::Unconfigured(Box::new(idle)));
+    let (loaded, errors) = match written {
+        Written::Good(loaded, errors) => (*loaded, errors),
+        written => {
+            let idle = Idle::new(paths.clone(), system, is_recovered, unreturned);
+            let idle = if let Written::Rejected(errors) = written { idle.without(errors) } else { idle };
+            return Ok(Started::Unconfigured(Box::new(idle)));
+        }
     };
     let start = Start::of(paths, system, loaded).map_err(failed)?;
     Ok(Started::Configured(Box::new(Start { errors, is_recovered, unreturned, ..start })))
@@ -203,14 +214,10 @@ pub fn system_config() -> SystemConfig {
 }
 
 /// Reads the configuration or, when it is rejected, the last good one; that of a window where it could not be put back.
-/// Nothing when nobody has written one, and none was ever brought about.
-pub(super) fn configuration(
-    paths: &AgentPaths,
-    unreturned: Option<&Unreturned>,
-) -> Result<Option<(Loaded, Vec<String>)>, StartError> {
+pub(super) fn configuration(paths: &AgentPaths, unreturned: Option<&Unreturned>) -> Written {
     let returned = unreturned.and_then(|it| it.window.confirmed.first());
     if is_unwritten(paths, returned) {
-        return Ok(None);
+        return Written::Nothing;
     }
     let loaded = match returned.and_then(|file| file.content.as_ref()) {
         Some(content) => {
@@ -220,22 +227,22 @@ pub(super) fn configuration(
         None => config::load(&paths.config),
     };
     let errors = match loaded {
-        Ok(loaded) => return Ok(Some((loaded, Vec::new()))),
+        Ok(loaded) => return Written::Good(Box::new(loaded), Vec::new()),
         Err(errors) => errors,
     };
     let Some(loaded) = last_good(&paths.checkpoint) else {
-        return Err(StartError::Rejected(errors));
+        return Written::Rejected(errors);
     };
     let errors: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
     for error in &errors {
         error!(%error, "configuration rejected, the last good one runs");
     }
-    Ok(Some((loaded, errors)))
+    Written::Good(Box::new(loaded), errors)
 }
 
 /// Returns whether nobody has written a configuration, or the first one is to be as if it had not been, and none was ever
 /// brought about whole.
-fn is_unwritten(paths: &AgentPaths, returned: Option<&FileSnapshot>) -> bool {
+pub(super) fn is_unwritten(paths: &AgentPaths, returned: Option<&FileSnapshot>) -> bool {
     let file = returned.cloned().or_else(|| FileSnapshot::take(&paths.config).ok());
     file.is_some_and(|file| file.is_blank_config()) && matches!(durable::read(&paths.checkpoint), Ok(None))
 }

@@ -155,13 +155,14 @@ impl System {
     }
 
     /// Removes everything that is ours, and gives back what was before. Keys and configuration stay.
-    pub async fn down(&self, marks: Option<&Marks>) -> Result<Outcome, SystemError> {
+    pub async fn down(&self, marks: Option<&Marks>) -> Result<(Plan, Outcome), SystemError> {
         let observed = {
             let mut record = self.record.lock().await;
             record.marks.extend(marks.cloned());
             self.look(&record).await?
         };
-        let outcome = self.apply(&Plan::removal(&observed)).await;
+        let plan = Plan::removal(&observed);
+        let outcome = self.apply(&plan).await;
         if outcome.is_success() {
             *self.record.lock().await = Record::default();
             Record::remove(&self.config.run_dir).map_err(SystemError::Record)?;
@@ -170,7 +171,7 @@ impl System {
             let _ = std::fs::remove_dir(&self.config.links.socket_directory);
             let _ = std::fs::remove_dir(&self.config.run_dir);
         }
-        Ok(outcome)
+        Ok((plan, outcome))
     }
 
     /// Returns the routes of the main table that programs made, ours not among them.

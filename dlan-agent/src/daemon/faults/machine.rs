@@ -16,7 +16,7 @@ use crate::config::uci::Document;
 use crate::config::{Config, Loaded};
 use crate::control::protocol::{ApplyOrders, Reply};
 use crate::daemon::idle::without_sides;
-use crate::daemon::startup::{Start, StartError, configuration, return_from_window};
+use crate::daemon::startup::{Start, StartError, Written, configuration, return_from_window};
 use crate::daemon::transaction::Candidate;
 use crate::daemon::work::{Checked, Done};
 use crate::daemon::{AgentPaths, Daemon, Ground};
@@ -184,11 +184,15 @@ impl Machine {
         self.kinds.clear();
         let paths = self.paths();
         let (is_recovered, unreturned) = return_from_window(&paths)?;
-        let Some((loaded, errors)) = configuration(&paths, unreturned.as_ref())? else {
-            assert!(unreturned.is_none(), "{unreturned:?}");
-            return Ok(self.tidy_up().await.then_some(Begun::Idle));
+        let (loaded, errors) = match configuration(&paths, unreturned.as_ref()) {
+            Written::Good(loaded, errors) => (loaded, errors),
+            Written::Nothing => {
+                assert!(unreturned.is_none(), "{unreturned:?}");
+                return Ok(self.tidy_up().await.then_some(Begun::Idle));
+            }
+            Written::Rejected(errors) => panic!("{errors}"),
         };
-        let Some(start) = self.loaded(loaded) else { return Ok(None) };
+        let Some(start) = self.loaded(*loaded) else { return Ok(None) };
         let mut daemon = Daemon::working(paths, Start { errors, is_recovered, unreturned, ..start });
         let is_alive = self.work(&mut daemon).await;
         Ok(is_alive.then_some(Begun::Working(daemon)))
