@@ -15,6 +15,9 @@ pub struct PlanReport {
     pub ospf: Vec<String>,
 }
 
+/// What came out of an apply that nobody has to confirm, in words.
+pub const SETTLED: &str = "Done, and seen to hold.";
+
 /// What an apply came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApplyReport {

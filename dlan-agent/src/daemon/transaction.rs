@@ -14,7 +14,7 @@ use super::{AgentPaths, Daemon, Ground};
 use crate::caller::Caller;
 use crate::causes::with_causes;
 use crate::config::{self, ConfigErrors, Loaded, Source};
-use crate::control::apply_report::ApplyReport;
+use crate::control::apply_report::{ApplyReport, SETTLED};
 use crate::control::protocol::{ApplyOrders, Refusal, RefusalKind, Reply};
 use crate::plan::{Plan, callers_filter, callers_path};
 use crate::routing::{self, WantedInterfaces};
@@ -40,7 +40,7 @@ pub(super) struct Applying {
     is_return: bool,
     /// The number of the configuration, once the reconciler has it.
     generation: Option<u64>,
-    /// What was done in the kernel for it.
+    /// What was done in the kernel for it, which may take several plans.
     plan: Plan,
     /// The text of the configuration that it displaced; none where it is the first.
     displaced: Option<String>,
@@ -105,7 +105,7 @@ impl Daemon {
     /// Takes that the reconciler has made a plan stand.
     pub(super) fn handle_applied_plan(&mut self, generation: u64, plan: &Plan) {
         if let Some(applying) = self.applying_of(generation) {
-            applying.plan = plan.clone();
+            applying.plan.append(plan.clone());
         }
     }
 
@@ -115,7 +115,7 @@ impl Daemon {
         let now = self.clock.now();
         if let Some(open) = self.window.as_mut().filter(|_| is_ours) {
             open.handle_settled(now);
-            let outcome = format!("Done, and seen to hold.\n{}", open.banner(now));
+            let outcome = format!("{SETTLED}\n{}", open.banner(now));
             self.answer_applying(true, &outcome);
             return;
         }
@@ -127,7 +127,7 @@ impl Daemon {
         if let Some(applying) = self.applying.as_ref().filter(|_| is_ours) {
             let outcome = match applying.is_return {
                 true => "The state before it is back.",
-                false => "Done, and seen to hold.",
+                false => SETTLED,
             };
             if !applying.is_return {
                 self.remember(applying, ApplyOutcome::Applied);

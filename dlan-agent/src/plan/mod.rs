@@ -102,6 +102,11 @@ impl Plan {
         Self { steps: vec![change], on_error: OnError::RollBack }
     }
 
+    /// Adds what was done after it.
+    pub fn append(&mut self, mut after: Self) {
+        self.steps.append(&mut after.steps);
+    }
+
     /// Returns the steps in the order in which they are to be made.
     pub fn steps(&self) -> &[Change] {
         &self.steps

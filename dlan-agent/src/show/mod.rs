@@ -21,7 +21,7 @@ pub use status::{problems, status};
 pub use way::{Probe, path};
 pub use zones::zones;
 
-use crate::control::apply_report::{ApplyReport, DrainReport, PlanReport};
+use crate::control::apply_report::{ApplyReport, DrainReport, PlanReport, SETTLED};
 
 /// Returns what would change.
 pub fn plan(report: &PlanReport) -> String {
@@ -34,8 +34,11 @@ pub fn plan(report: &PlanReport) -> String {
 
 /// Returns what was changed, and what came out.
 pub fn apply(report: &ApplyReport) -> String {
-    if report.done && report.plan.steps == 0 {
-        return plan(&report.plan);
+    match (report.done && report.plan.steps == 0, report.outcome == SETTLED) {
+        (true, true) => return plan(&report.plan),
+        // What there is to say is not about the router's being as configured.
+        (true, false) => return ended(&report.outcome),
+        (false, _) => {}
     }
     format!("{}{}\n", plan(&report.plan), report.outcome)
 }

@@ -238,8 +238,18 @@ fn a_plan_without_steps_is_said_in_one_line() {
     let nothing =
         PlanReport { steps: 0, text: String::new(), plan: serde_json::Value::Null, ospf: Vec::new() };
     assert_eq!(plan(&nothing), "Nothing to do: the router is as configured.\n");
-    let applied = ApplyReport { plan: nothing, done: true, outcome: "applied".to_owned(), window: None };
-    assert_eq!(apply(&applied), "Nothing to do: the router is as configured.\n");
+    let applied = |outcome: &str| ApplyReport {
+        plan: nothing.clone(),
+        done: true,
+        outcome: outcome.to_owned(),
+        window: None,
+    };
+    assert_eq!(apply(&applied(SETTLED)), "Nothing to do: the router is as configured.\n");
+    let back = "The state before it is back: this router has no configuration.";
+    assert_eq!(apply(&applied(back)), format!("{back}\n"));
+    // A token that nobody reads confirms nothing.
+    let waits = format!("{SETTLED}\nunconfirmed, 89 s left: dlan confirm abcd-efgh");
+    assert_eq!(apply(&applied(&waits)), format!("{waits}\n"));
 }
 
 #[test]
