@@ -22,7 +22,7 @@ use crate::daemon::snapshot::{self, AgentView};
 use crate::daemon::{AgentPaths, CHECKPOINT_FILE, forget_round_trips, last_good, recover, system_config};
 use crate::desired::boot_ruleset;
 use crate::drain;
-use crate::lock::{AgentLock, RUN_DIRECTORY};
+use crate::lock::{AgentLock, LockError, RUN_DIRECTORY};
 use crate::openings::Openings;
 use crate::reconcile::Reconciler;
 use crate::show;
@@ -123,13 +123,10 @@ async fn try_plan(output: &Output, file: &Path) -> Result<PlanReport, u8> {
 
 /// Ends the agent, and removes everything that carries dlan's mark.
 pub(super) async fn down(output: &Output, file: &Path) -> u8 {
-    if let Err(code) = end_agent(output).await {
-        return code;
-    }
     // No agent may start while everything is taken away under it.
-    let lock = match AgentLock::take(Path::new(RUN_DIRECTORY)) {
+    let lock = match end_agent(output, Path::new(CONTROL_SOCKET), Path::new(RUN_DIRECTORY)).await {
         Ok(lock) => lock,
-        Err(error) => return failed(output, &with_causes(&error)),
+        Err(code) => return code,
     };
     let config = config::load(file).ok().or_else(|| last_good(Path::new(CHECKPOINT_FILE)));
     let marks = config.map(|loaded| Marks::of(&loaded.config.mesh));
@@ -240,22 +237,27 @@ pub(super) fn recover_state(output: &Output, file: &Path) -> u8 {
     }
 }
 
-/// Tells a running agent to end, and waits until it has.
-async fn end_agent(output: &Output) -> Result<(), u8> {
-    let socket = Path::new(CONTROL_SOCKET);
+/// Tells a running agent to end, and waits until it has, for one too that is ending already and does not listen any more; then no
+/// other can start.
+async fn end_agent(output: &Output, socket: &Path, run_directory: &Path) -> Result<AgentLock, u8> {
     match client::ask(socket, &Request::Stop {}, ASK_DEADLINE).await {
-        Err(ClientError::NotRunning { .. }) => return Ok(()),
-        Ok(Reply::Stopping) => {}
+        Ok(Reply::Stopping) | Err(ClientError::NotRunning { .. } | ClientError::Io { .. }) => {}
         Ok(Reply::Refused(refusal)) => return Err(super::refused(output, &refusal)),
         Ok(_) => return Err(failed(output, "the agent answered something else than was asked")),
-        Err(error) => return Err(failed(output, &error.to_string())),
+        Err(error) => return Err(failed(output, &with_causes(&error))),
     }
     let ended = async {
-        while socket.exists() {
-            tokio::time::sleep(END_POLL).await;
+        loop {
+            match AgentLock::take(run_directory) {
+                Err(LockError::Held { .. }) => tokio::time::sleep(END_POLL).await,
+                taken => return taken,
+            }
         }
     };
-    tokio::time::timeout(END_DEADLINE, ended).await.map_err(|_| failed(output, "the agent does not end"))
+    let taken = tokio::time::timeout(END_DEADLINE, ended).await;
+    taken
+        .map_err(|_| failed(output, "the agent does not end"))?
+        .map_err(|error| failed(output, &with_causes(&error)))
 }
 
 pub(super) fn open(output: &Output) -> Result<System, u8> {
@@ -269,4 +271,26 @@ pub(super) async fn observe(output: &Output, system: &System, config: &Config) -
 pub(super) fn failed(output: &Output, text: &str) -> u8 {
     output.error(text);
     EXIT_FAILED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_agent_that_is_ending_already_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control.sock");
+        // It closes its connections unanswered, and holds its lock until it is through.
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let lock = AgentLock::take(directory.path()).unwrap();
+        let agent = async {
+            drop(listener.accept().await.unwrap());
+            tokio::time::sleep(3 * END_POLL).await;
+            lock.remove().unwrap();
+        };
+        let output = Output::new(false);
+        let (ended, ()) = tokio::join!(end_agent(&output, &socket, directory.path()), agent);
+        assert!(ended.is_ok(), "{:?}", ended.err());
+    }
 }
