@@ -152,7 +152,9 @@ class ActionModule(ActionBase):
 
     def _do_status(self) -> Dict[str, Any]:
         said = errands.status(self._router())
-        return {"changed": False, "msg": said["text"].splitlines(), "failed": not said["is_running"]}
+        # Ansible prints what a task says that changed nothing only if it is told to.
+        shown = {"_ansible_verbose_always": True}
+        return {"changed": False, "msg": said["text"].splitlines(), "failed": not said["is_running"], **shown}
 
     def _do_rollback(self) -> Dict[str, Any]:
         if self._task.check_mode:
