@@ -311,7 +311,9 @@ impl Daemon {
             self.pump().await?;
             match self.wait(calls, signals).await {
                 Wake::Ended => {
-                    let leaving = Leaving::Restart(RestartReason::SoftwareRestart);
+                    // The Grace-LSAs of the next start say the same, and change nothing: BIRD would calculate for one that does,
+                    // and its IPv6 routes by this router would go if that has been silent for RouterDeadInterval.
+                    let leaving = Leaving::Restart(RestartReason::Unknown);
                     self.end(Some(leaving).filter(|_| self.config.mesh.graceful_restart)).await?;
                     return Ok(None);
                 }

@@ -50,13 +50,14 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
         interface.sequences.check(from, numbered, is_neighbor)?;
         interface.sequences.note(from, numbered, is_neighbor);
     }
-    if interface.announcement.is_some() {
+    if let Some(announcement) = interface.announcement {
         return match &packet.body {
             PacketBody::LinkStateAcknowledgment(headers)
                 if restart::handle_acknowledgment(area, id, headers, cx) =>
             {
                 Ok(())
             }
+            PacketBody::Hello(_) if announcement.is_acknowledged => Ok(()),
             _ => Err(Refusal::UnknownNeighbor),
         };
     }
