@@ -27,6 +27,7 @@ mod rtnl_next_hop;
 mod rules;
 mod settings;
 mod silent;
+mod told;
 mod uci;
 mod watch;
 

@@ -1,13 +1,11 @@
 //! Tells that something in the kernel changed. What, is for whoever looks; but for devices that can carry nothing any
 //! more, which cannot wait for a look.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use netlink_packet_core::{NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::neighbour::{NeighbourMessage, NeighbourState};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket, protocols};
@@ -18,6 +16,7 @@ use tracing::{debug, warn};
 use vxlan::link::LinkName;
 
 use super::rtnl_next_hop::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
+use super::told::{News, Told};
 use crate::state::ruleset::TABLE_NAME;
 
 /// How long until a socket that failed is opened again.
@@ -42,8 +41,6 @@ const GROUPS: [MulticastGroup; 8] = [
 
 /// Devices that went down or came back and were not heard of yet; beyond them a look finds out.
 const CARRIERS_MAX: usize = 64;
-/// Devices that are known to be down; beyond them a look finds out that they come back.
-const DOWN_MAX: usize = 1024;
 
 /// What the kernel told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +130,7 @@ async fn keep<F: Future<Output = io::Result<()>>>(sender: Sender, listen: impl F
 async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     let (connection, _handle, mut messages) = rtnetlink::new_multicast_connection(&GROUPS)?;
     let task = tokio::spawn(connection);
-    let mut down = BTreeSet::new();
+    let mut told = Told::default();
     loop {
         let message = tokio::select! {
             () = sender.looks.closed() => break,
@@ -141,14 +138,20 @@ async fn listen_rtnl(sender: Sender) -> io::Result<()> {
         };
         match message {
             Some((message, _)) => {
-                if let Some(carrier) = carrier(&message.payload, &mut down) {
-                    sender.tell(carrier);
-                    if is_set_down(&message.payload) {
-                        sender.hint();
+                let when = match told.handle(&message.payload) {
+                    Some(News::Down { device, is_set }) => {
+                        sender.tell(Hint::Down(device));
+                        is_set.then_some(When::Soon)
                     }
-                    continue;
-                }
-                match when_to_look(&message, sender.own_port) {
+                    Some(News::Up(device)) => {
+                        sender.tell(Hint::Up(device));
+                        None
+                    }
+                    Some(News::Other) => Some(When::Soon),
+                    Some(News::Nothing) => None,
+                    None => when_to_look(&message, sender.own_port),
+                };
+                match when {
                     Some(When::Soon) => sender.hint(),
                     Some(When::Later) => sender.hint_later(),
                     None => {}
@@ -159,37 +162,6 @@ async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     }
     task.abort();
     Ok(())
-}
-
-/// Returns what a message says of a device: that it can carry nothing, or that one of those that could not can.
-fn carrier(payload: &NetlinkPayload<RouteNetlinkMessage>, down: &mut BTreeSet<LinkName>) -> Option<Hint> {
-    let (link, is_gone) = match payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => (link, false),
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => (link, true),
-        _ => return None,
-    };
-    let device = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => LinkName::new(name).ok(),
-        _ => None,
-    })?;
-    if link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) && !is_gone {
-        return down.remove(&device).then_some(Hint::Up(device));
-    }
-    if down.len() < DOWN_MAX {
-        down.insert(device.clone());
-    }
-    Some(Hint::Down(device))
-}
-
-/// Returns whether somebody has set the device of a message down, or removed it.
-fn is_set_down(payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
-    match payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-            !link.header.flags.contains(LinkFlags::Up)
-        }
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(_)) => true,
-        _ => false,
-    }
 }
 
 /// When it is to be looked.
