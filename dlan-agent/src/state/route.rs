@@ -77,6 +77,15 @@ impl RouteKey {
 }
 
 impl RouteAction {
+    /// Returns the devices that it names: those of a group are named by its objects.
+    pub fn devices(&self) -> impl Iterator<Item = &LinkName> {
+        let hops = match self {
+            Self::Unicast { next_hops, .. } => Some(next_hops),
+            Self::Group { .. } | Self::Unreachable => None,
+        };
+        hops.into_iter().flatten().map(|hop| &hop.device)
+    }
+
     /// Returns the group of next hop objects that the route refers to.
     pub fn group(&self) -> Option<NextHopId> {
         match self {

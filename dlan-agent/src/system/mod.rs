@@ -35,7 +35,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use tokio::sync::{Mutex, MutexGuard, watch as watched};
-use tracing::warn;
 use vxlan::link::LinkName;
 use vxlan::netlink::{Links, LinksConfig};
 
@@ -56,6 +55,7 @@ use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::Outcome;
 use crate::state::State;
 use crate::state::marks::Marks;
+use crate::state::next_hop::NextHop;
 use crate::state::route::{Route, RouteKey};
 use crate::state::ruleset::Counted;
 
@@ -320,7 +320,8 @@ impl Executor for Hands<'_> {
             }
             Change::Address(edit) => self.make_address(edit).await?,
             Change::NextHop(edit) => {
-                let devices = self.devices().await?;
+                let way = edit.to.as_ref().and_then(NextHop::way);
+                let devices = Devices::of(way.map(|way| &way.device));
                 next_hops::apply(&system.rtnl, &devices, edit).await?;
             }
             Change::Route(edit) => {
@@ -355,13 +356,8 @@ impl Executor for Hands<'_> {
     }
 
     async fn make_routes(&mut self, edits: &[&Edit<RouteKey, Route>]) -> Vec<Result<(), SystemError>> {
-        let devices = match self.devices().await {
-            Ok(devices) => devices,
-            Err(error) => {
-                warn!(%error, "cannot list the devices for the routes");
-                Devices::default()
-            }
-        };
+        let actions = edits.iter().filter_map(|edit| edit.to.as_ref());
+        let devices = Devices::of(actions.flat_map(|route| route.action.devices()));
         let results = routes::apply(&self.system.rtnl, &devices, edits).await;
         results.into_iter().map(|result| result.map_err(SystemError::from)).collect()
     }

@@ -15,6 +15,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_proto::ConnectionHandle;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket as _, SocketAddr};
+use nix::net::if_::if_nametoindex;
 use vxlan::link::LinkName;
 
 use super::rtnl_next_hop::NextHopRequest;
@@ -143,6 +144,20 @@ pub struct Devices {
 }
 
 impl Devices {
+    /// Returns those of these devices that are there, in the network namespace of the calling thread, by their numbers alone: the
+    /// kernel lists all devices with all that it counts at each.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a LinkName>) -> Self {
+        let mut devices = Self::default();
+        for name in names {
+            if !devices.by_name.contains_key(name)
+                && let Ok(index) = if_nametoindex(name.as_str())
+            {
+                devices.insert(index, name.clone());
+            }
+        }
+        devices
+    }
+
     /// Returns a device's name.
     pub fn name(&self, index: u32) -> Option<&LinkName> {
         self.by_index.get(&index)
