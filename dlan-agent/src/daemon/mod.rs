@@ -54,7 +54,7 @@ use crate::pref64::server::Advertisements;
 use crate::problems::watch::RefusalWatch;
 use crate::reconcile::Reconciler;
 use crate::round_trips::RoundTrips;
-use crate::routing::{DeviceSeen, InterfaceFeed};
+use crate::routing::{DeviceSeen, InterfaceFeed, WantedInterfaces};
 use crate::services::Services;
 use crate::system::System;
 use crate::window::OpenWindow;
@@ -207,9 +207,13 @@ struct Daemon {
     interfaces_due: bool,
     /// Whether a device may be able to carry packets, or not any more.
     carriers_due: bool,
+    /// The interfaces that the engines were last told to have.
+    wanted: WantedInterfaces,
     /// The devices as the engines were last told of them.
     seen: BTreeMap<LinkName, DeviceSeen>,
     next_tick: Instant,
+    /// When the engines are to be looked at for signs of trouble, if before the next tick.
+    signs_at: Option<Instant>,
     /// When the database is to be read for what changed in it.
     read_at: Option<Instant>,
 }
@@ -292,8 +296,10 @@ impl Daemon {
             installed_due: false,
             interfaces_due: false,
             carriers_due: false,
+            wanted: WantedInterfaces::new(),
             seen: BTreeMap::new(),
             next_tick: clock.now(),
+            signs_at: None,
             read_at: None,
         }
     }
@@ -347,6 +353,7 @@ impl Daemon {
             self.services.poll_timeout(),
             self.round_trips.poll_timeout(),
             Some(self.next_tick),
+            self.signs_at,
             self.read_at,
             self.names.poll_timeout(),
             window,
@@ -419,6 +426,9 @@ impl Daemon {
             self.ask_peers();
             self.bound_replaced_workers();
             self.read_routes().await?;
+            self.signs_at = Some(now);
+        }
+        if self.signs_at.take_if(|at| *at <= now).is_some() {
             self.read_engines().await?;
         }
         Ok(())

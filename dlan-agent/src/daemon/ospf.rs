@@ -5,6 +5,7 @@ use std::time::Duration;
 use ospf_lite::driver::{DriverEvent, Engines};
 use ospf_lite::ids::Family;
 use ospf_lite::io::Event;
+use ospf_lite::ospf::neighbor::NeighborState;
 use tracing::{error, info, warn};
 use vxlan::link::LinkName;
 
@@ -47,9 +48,11 @@ impl Daemon {
                 }
                 false
             }
-            DriverEvent::Engine(_, Event::NeighborChanged { .. }) => {
-                // An MTU that differs shows up here first.
-                self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AFTER);
+            DriverEvent::Engine(_, Event::NeighborChanged { to, .. }) => {
+                // A neighbor with another MTU stays there.
+                if to == NeighborState::ExStart {
+                    self.look_for_signs(LOOK_AFTER);
+                }
                 false
             }
             DriverEvent::Engine(_, Event::RoutesChanged) => true,
@@ -98,9 +101,14 @@ impl Daemon {
         if self.mtus.handle_mismatches(self.clock.now(), &self.config, &signs.mtu_mismatches) {
             self.bring_about();
         } else if !signs.mtu_mismatches.is_empty() {
-            self.next_tick = self.next_tick.min(self.clock.now() + LOOK_AGAIN);
+            self.look_for_signs(LOOK_AGAIN);
         }
         Ok(())
+    }
+
+    fn look_for_signs(&mut self, after: Duration) {
+        let at = self.clock.now() + after;
+        self.signs_at = Some(self.signs_at.map_or(at, |due| due.min(at)));
     }
 
     /// Tells the engines of interfaces that came, went or changed.
@@ -118,22 +126,22 @@ impl Daemon {
         else {
             return Ok(());
         };
-        let wanted = match routing::interfaces(&self.round_trips.effective(config), facts) {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                error!(%error, "interfaces cannot be addressed");
-                return Ok(());
-            }
-        };
-        // The zone of a prefix is told before the prefix: until then it would pass for internal.
-        let zones = announcement::encode(&zones::own(config, facts.sides()));
-        if self.zones_told.as_ref() != Some(&zones) {
-            for family in [Family::Ipv6, Family::Ipv4] {
-                engine.driver.private(family, zones.clone()).await?;
-            }
-            self.zones_told = Some(zones);
-        }
         if is_whole {
+            self.wanted = match routing::interfaces(&self.round_trips.effective(config), facts) {
+                Ok(wanted) => wanted,
+                Err(error) => {
+                    error!(%error, "interfaces cannot be addressed");
+                    return Ok(());
+                }
+            };
+            // The zone of a prefix is told before the prefix: until then it would pass for internal.
+            let zones = announcement::encode(&zones::own(config, facts.sides()));
+            if self.zones_told.as_ref() != Some(&zones) {
+                for family in [Family::Ipv6, Family::Ipv4] {
+                    engine.driver.private(family, zones.clone()).await?;
+                }
+                self.zones_told = Some(zones);
+            }
             self.seen = work::devices(config, facts, &self.reconciler);
         }
         let links = self.reconciler.known().map(|known| &known.links);
@@ -142,7 +150,7 @@ impl Daemon {
                 seen.up = self.reconciler.is_up(device);
             }
         }
-        for change in self.feed.diff(&wanted, &self.seen) {
+        for change in self.feed.diff(&self.wanted, &self.seen) {
             match change {
                 InterfaceChange::Configure(interface) => engine.driver.configure(*interface).await?,
                 InterfaceChange::Up(id) => engine.driver.up(id).await?,
