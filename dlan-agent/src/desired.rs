@@ -80,6 +80,7 @@ pub fn desired(
     let own_addresses = addresses.iter().map(|own| own.address.addr()).chain(facts.addresses.iter().copied());
     let own_addresses: BTreeSet<IpAddr> = own_addresses.collect();
     Ok(State {
+        without_carrier: BTreeSet::new(),
         addresses,
         next_hops: objects,
         routes,

@@ -153,6 +153,65 @@ fn a_hint_that_does_not_hurry_makes_a_look_later_and_many_make_one() {
 }
 
 #[test]
+fn a_hint_that_comes_during_a_look_makes_another() {
+    for is_late in [false, true] {
+        let mut router = Router::settled(&routing(WAY));
+        router.reconciler.handle_hint(router.now);
+        router.now = router.now + Duration::from_secs(1);
+        router.reconciler.handle_timeout(router.now);
+        let Some(gather) = router.reconciler.poll_action() else { panic!("no look") };
+        router.act(gather);
+        let Some(Action::Observe(marks)) = router.reconciler.poll_action() else { panic!("no look") };
+        // It may have seen this already, or not.
+        if is_late {
+            router.reconciler.handle_late_hint(router.now);
+        } else {
+            router.reconciler.handle_hint(router.now);
+        }
+        router.act(Action::Observe(marks));
+        router.run();
+        router.forget();
+        router.wait(Duration::from_secs(2));
+        assert_eq!(router.observed(), 1, "late: {is_late}");
+    }
+}
+
+#[test]
+fn a_device_that_is_seen_without_its_carrier_is_down_until_it_is_told_to_be_back() {
+    let mut router = Router::settled(&routing(WAY));
+    let dark = device("dlan-vx4");
+    assert!(router.reconciler.is_up(&dark));
+    router.system.state.without_carrier.insert(dark.clone());
+    router.reconciler.handle_hint(router.now);
+    router.wait(Duration::from_secs(2));
+    assert!(!router.reconciler.is_up(&dark));
+    assert_eq!((router.applied(), router.reports.len()), (0, 0), "there is nothing to repair");
+    let mut other = config();
+    other.mesh.name.push('x');
+    router.reconciler.handle_config(router.now, other);
+    router.run();
+    assert!(!router.reconciler.is_up(&dark), "whatever is applied");
+    router.system.state.without_carrier.clear();
+    router.reconciler.handle_returned(router.now, &dark);
+    assert!(router.reconciler.is_up(&dark), "without a look");
+}
+
+#[test]
+fn a_carrier_that_comes_back_during_a_look_is_not_missed() {
+    let mut router = Router::settled(&routing(WAY));
+    let lost = device("dlan-vx4");
+    router.system.state.without_carrier.insert(lost.clone());
+    router.reconciler.handle_lost(router.now, &lost, Loss::Device);
+    router.reconciler.handle_config(router.now, config());
+    let Some(gather) = router.reconciler.poll_action() else { panic!("no look") };
+    router.act(gather);
+    let Some(look) = router.reconciler.poll_action() else { panic!("no look") };
+    router.reconciler.handle_returned(router.now, &lost);
+    router.act(look);
+    assert!(router.reconciler.is_up(&lost));
+}
+
+#[test]
 fn a_device_that_has_its_carrier_again_is_up_without_a_look() {
     let mut router = Router::settled(&routing(WAY));
     let lost = device("dlan-vx4");

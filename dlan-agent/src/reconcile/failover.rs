@@ -28,6 +28,8 @@ pub struct Failover {
     lost: BTreeSet<LinkName>,
     /// Down when the kernel last told, and not looked at since.
     down: BTreeSet<LinkName>,
+    /// Able to carry packets again since the last look began.
+    returned: BTreeSet<LinkName>,
     /// How many plans around what was lost are out.
     out: usize,
     /// What the kernel itself did at a loss was guessed, and not looked at since.
@@ -38,6 +40,7 @@ impl Failover {
     /// Takes that a device is lost.
     pub fn handle_lost(&mut self, device: LinkName, loss: Loss) {
         self.is_guess = true;
+        self.returned.remove(&device);
         self.lost.insert(device.clone());
         if loss == Loss::Device {
             self.down.insert(device.clone());
@@ -54,12 +57,19 @@ impl Failover {
     /// Takes that a device can carry packets again.
     pub fn handle_returned(&mut self, device: &LinkName) {
         self.down.remove(device);
+        self.returned.insert(device.clone());
+    }
+
+    /// Takes that a look at the system begins.
+    pub fn handle_look(&mut self) {
+        self.returned.clear();
     }
 
     /// Takes that the system was looked at, and returns whether what was known of its routes before was a guess: then a
-    /// difference there is nobody's doing.
-    pub fn handle_observed(&mut self) -> bool {
+    /// difference there is nobody's doing. A device that came back meanwhile may have been seen before that.
+    pub fn handle_observed(&mut self, observed: &mut State) -> bool {
         self.down.clear();
+        observed.without_carrier.retain(|device| !self.returned.contains(device));
         std::mem::take(&mut self.is_guess)
     }
 
@@ -143,6 +153,9 @@ impl Reconciler {
     /// Takes that a device that was down can carry packets again. What was seen of it while it was down is looked at afresh.
     pub fn handle_returned(&mut self, now: Instant, device: &LinkName) {
         self.failover.handle_returned(device);
+        if let Some(known) = &mut self.known {
+            known.without_carrier.remove(device);
+        }
         if self.known.as_ref().is_some_and(|known| known.links.contains_key(device)) && !self.is_up(device) {
             self.pace.handle_hint(now);
         }

@@ -248,13 +248,13 @@ impl Reconciler {
     }
 
     /// Takes the system as it is.
-    pub fn handle_observed(&mut self, now: Instant, observed: State) {
+    pub fn handle_observed(&mut self, now: Instant, mut observed: State) {
         self.busy = None;
         if std::mem::take(&mut self.is_stale) {
             self.observe_due = true;
             return;
         }
-        let was_guess = self.failover.handle_observed();
+        let was_guess = self.failover.handle_observed(&mut observed);
         let Some(config) = &self.config else { return };
         self.adoption.adopt(now, &observed, config);
         self.pace.handle_observed(now, config.mesh.drift_interval);
@@ -314,11 +314,17 @@ impl Reconciler {
         let config = self.config.as_ref()?;
         if self.gather_due || self.facts.is_none() {
             self.gather_due = false;
+            self.pace.handle_look();
             self.busy = Some(Busy::Gathering);
             return Some(Action::Gather(Box::new(config.clone())));
         }
         if self.observe_due || self.known.is_none() {
             self.observe_due = false;
+            if self.verifying {
+                // What was hinted at meanwhile was the apply.
+                self.pace.handle_look();
+            }
+            self.failover.handle_look();
             self.busy = Some(Busy::Observing);
             return Some(Action::Observe(Marks::of(&config.mesh)));
         }

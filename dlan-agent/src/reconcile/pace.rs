@@ -29,6 +29,8 @@ pub struct Pace {
     /// How many looks one after the other were for hints that did not hurry.
     lates: u32,
     is_late: bool,
+    /// Whether the look that is out, or was the last, is for hints that did not hurry.
+    is_looking_late: bool,
 }
 
 impl Pace {
@@ -55,11 +57,18 @@ impl Pace {
         self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
     }
 
-    /// Takes that a look was had: the next is due after the drift interval.
+    /// Takes that a look begins: it sees what all hints so far were about.
+    pub fn handle_look(&mut self) {
+        self.look_at = None;
+        self.is_looking_late = std::mem::take(&mut self.is_late);
+    }
+
+    /// Takes that a look was had: the next is due after the drift interval, or for a hint that came while it went on.
     pub fn handle_observed(&mut self, now: Instant, drift_interval: Duration) {
         self.last_look = Some(now);
-        self.lates = if std::mem::take(&mut self.is_late) { self.lates.saturating_add(1) } else { 0 };
-        self.look_at = (!drift_interval.is_zero()).then(|| now + drift_interval);
+        self.lates = if self.is_looking_late { self.lates.saturating_add(1) } else { 0 };
+        let hinted = self.look_at.map(|at| at.max(now + LOOK_SPACING));
+        self.look_at = hinted.or_else(|| (!drift_interval.is_zero()).then(|| now + drift_interval));
     }
 
     /// Takes a failure and returns how long everything waits.

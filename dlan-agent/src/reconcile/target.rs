@@ -45,6 +45,7 @@ impl Reconciler {
             Ok(state) => Box::new(state),
             Err(error) => return Some(Err(error.into())),
         };
+        state.without_carrier.clone_from(&known.without_carrier);
         self.targets += 1;
         self.failover.handle_target(&state, &routing);
         self.programs.amend(&mut state, known);

@@ -38,6 +38,9 @@ pub const LOOPBACK_DEVICE: &str = "lo";
 pub struct State {
     /// The WireGuard device and the VXLAN devices.
     pub links: BTreeMap<LinkName, Link>,
+    /// Those of them, as seen, that can carry nothing though they are up, as a cable that is not plugged in. It is nobody's wish, and
+    /// no difference.
+    pub without_carrier: BTreeSet<LinkName>,
     /// Addresses on devices that are not links: the loopback identity, LAN addresses that the config sets.
     pub addresses: BTreeSet<DeviceAddress>,
     /// Kernel next hop objects, which routes refer to.
@@ -59,11 +62,13 @@ pub struct State {
 }
 
 impl State {
-    /// Returns whether packets can leave by a link: its device is up, and so is the WireGuard device below. A VXLAN device
-    /// keeps its carrier when the device below goes down.
+    /// Returns whether packets can leave by a link: its device is up and has its carrier, and so has the WireGuard device below. A
+    /// VXLAN device keeps its carrier when the device below goes down.
     pub fn carries(&self, link: &Link) -> bool {
-        let is_up = |name: &LinkName| self.links.get(name).is_some_and(|link| link.up);
-        link.up
+        let is_up = |name: &LinkName| {
+            self.links.get(name).is_some_and(|link| link.up) && !self.without_carrier.contains(name)
+        };
+        is_up(&link.name)
             && match &link.kind {
                 LinkKind::WireGuard(_) => true,
                 LinkKind::Vxlan(vxlan) => is_up(&vxlan.underlay),

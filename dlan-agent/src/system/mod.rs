@@ -235,6 +235,7 @@ impl System {
             .await
             .map_err(|source| SystemError::Observe { what: "policy rules", source })?;
         Ok(State {
+            without_carrier: links.keys().filter(|name| devices.is_without_carrier(name)).cloned().collect(),
             addresses: addresses.into_iter().filter(|at| !links.contains_key(&at.device)).collect(),
             links,
             next_hops,

@@ -141,6 +141,7 @@ pub struct Devices {
     by_index: BTreeMap<u32, LinkName>,
     by_name: BTreeMap<LinkName, u32>,
     up: BTreeSet<LinkName>,
+    without_carrier: BTreeSet<LinkName>,
 }
 
 impl Devices {
@@ -171,6 +172,11 @@ impl Devices {
     /// Returns whether a device is there and up.
     pub fn is_up(&self, name: &LinkName) -> bool {
         self.up.contains(name)
+    }
+
+    /// Returns whether a device is there and up, and can carry nothing all the same.
+    pub fn is_without_carrier(&self, name: &LinkName) -> bool {
+        self.without_carrier.contains(name)
     }
 
     /// Returns the numbers by name.
@@ -278,6 +284,9 @@ impl Rtnl {
             if let Some(name) = name {
                 if link.header.flags.contains(LinkFlags::Up) {
                     devices.up.insert(name.clone());
+                    if !link.header.flags.contains(LinkFlags::LowerUp) {
+                        devices.without_carrier.insert(name.clone());
+                    }
                 }
                 devices.insert(link.header.index, name);
             }
