@@ -19,6 +19,8 @@ class FakeRouter:
     def __init__(self):
         self.shell, self.there, self.staged, self.log = self, {}, {}, []
         self.running, self.windows, self.heard = True, [], [[2, 3]]
+        # Steps from what the router is to what its configuration says.
+        self.drift = 0
 
     def reset(self):
         self.log.append("reset")
@@ -62,7 +64,7 @@ class FakeRouter:
 
     def ask(self, *words):
         self.log.append(" ".join(words))
-        plan = {"steps": 0, "text": "", "ospf": []}
+        plan = {"steps": self.drift, "text": "", "ospf": []}
         if words[0] == "apply":
             self.there.update(self.staged)
             return {"plan": plan, "window": {"token": TOKEN}}
@@ -106,6 +108,17 @@ class Deploying(unittest.TestCase):
         self.assertEqual((router.there, router.log), ({}, ["plan --stage /run/dlan-stage"]))
         # A plan reads the secrets, which are not in their places yet.
         self.assertIn("'/run/dlan-stage/etc/dlan/wg.psk'", router.staged[CONFIG].text)
+
+    def test_check_mode_foretells_that_a_router_with_drift_is_applied_again(self):
+        router = FakeRouter()
+        run(router)
+        router.drift = 1
+        with mock.patch.object(deploy.time, "monotonic", side_effect=range(0, 10000, 10)):
+            foretold = run(router, check_mode=True).changed
+        before = list(router.log)
+        with mock.patch.object(deploy.time, "monotonic", side_effect=range(0, 10000, 10)):
+            self.assertEqual((foretold, run(router).changed), (True, True))
+        self.assertTrue(any(line.startswith("apply") for line in router.log[len(before) :]))
 
     def test_a_secret_is_not_in_what_is_shown(self):
         shown = str(run(FakeRouter(), name="r3").differences)

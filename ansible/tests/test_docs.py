@@ -70,6 +70,22 @@ class Documents(unittest.TestCase):
                 )
                 self.assertEqual(said.returncode, 0, f"{options} {names}: {said.stderr}")
 
+    def test_tags_choose_what_the_document_says(self):
+        for tag, wanted, unwanted in (
+            ("opkg", {"Check the inventory", "Install", "Ask for"}, {"Apply the configuration"}),
+            ("configure", {"Check the inventory", "Ask for", "Apply the configuration"}, {"Install"}),
+        ):
+            with tempfile.TemporaryDirectory() as home:
+                environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible/ansible.cfg"), "ANSIBLE_HOME": home, "LC_ALL": "C.UTF-8"}
+                program = str(pathlib.Path(sys.executable).parent / "ansible-playbook")
+                words = [program, "-i", "r1,", "--list-tasks", "--tags", tag, "ansible/playbooks/deploy.yml"]
+                said = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+            tasks = [line.strip().removeprefix("dlan : ") for line in said.splitlines() if line.startswith("      ")]
+            for name in wanted:
+                self.assertTrue(any(task.startswith(name) for task in tasks), f"{tag}: no {name} in {said}")
+            for name in unwanted:
+                self.assertFalse(any(task.startswith(name) for task in tasks), f"{tag}: {name} in {said}")
+
     def test_every_variable_that_is_named_is_read(self):
         there = variables()
         for path in (DOCS / name for name in ("ansible.md", "migration.md", "predecessor.md")):

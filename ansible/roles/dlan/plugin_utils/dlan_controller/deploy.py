@@ -194,8 +194,11 @@ class Deployment:
 
     def _preview(self, found: Found, wanted: Wanted, differences: List[Dict[str, str]]) -> Outcome:
         changed = bool(wanted.files or wanted.secrets or wanted.direct or not found.is_running)
-        if not changed:
+        if not changed and self._stands():
             return Outcome(False, "nothing to do", differences)
+        if not changed:
+            plan = plan_text(self.router.ask("plan"))
+            return Outcome(True, "would apply again: the router is not what its configuration says", differences, plan)
         if UNKNOWN_KEY in wanted.config or not found.is_running:
             return Outcome(True, "would change; there is no plan before the first run", differences)
         # A plan reads the secrets, so they lie beside it for as long as it takes, and go with it.

@@ -94,7 +94,7 @@ def remove(router: Router, check_mode: bool) -> bool:
     manager = _manager(router, needed=False)
     has_package = manager is not None and not _missing(router, ["dlan"])
     if check_mode:
-        return True
+        return has_package or router.is_running() or router.has_devices("dlan-wg")
     if manager and has_package:
         _must(router, _MANAGERS[manager][3])
         return True

@@ -1,0 +1,68 @@
+"""What is done beside a deployment changes nothing in check mode, and foretells there what the run changes."""
+
+import unittest
+
+import support  # noqa: F401
+from dlan_controller import errands
+from dlan_controller.router import NOT_FOUND, NOT_RUNNING, Router, Said, Shell
+
+SAID_DOWN = {True: "Removed: 12 steps. Configuration and keys stay.\n", False: "Nothing of dlan's was there.\n"}
+
+
+class FakeShell(Shell):
+    """A router with a package manager: what is asked is answered from what is there."""
+
+    def __init__(self, version=None, package=False, running=False, manager="/usr/bin/apt-get"):
+        self.version, self.package, self.running, self.manager = version, package, running, manager
+        self.changes = []
+
+    def run(self, command, stdin=b""):
+        if command.startswith("command -v"):
+            return Said(0, f"{self.manager}\n", "")
+        if "dpkg-query" in command:
+            return Said(0, "install ok installed\n" if self.package and " dlan " in command else "", "")
+        if command.startswith("test -e /sys"):
+            return Said(0 if self.running else 1, "", "")
+        if self.version is None and command.startswith("/usr/bin/dlan"):
+            return Said(NOT_FOUND, "", "not found")
+        if command.endswith("--version"):
+            return Said(0, f"dlan {self.version}\n", "")
+        if command.endswith("--json window"):
+            return Said(0, "null", "") if self.running else Said(NOT_RUNNING, "", "")
+        self.changes.append(command)
+        return Said(0, SAID_DOWN[self.running], "")
+
+
+class CheckMode(unittest.TestCase):
+    def test_a_removal_is_foretold_and_not_done(self):
+        for there in (
+            {},
+            {"version": "0.1.0"},
+            {"version": "0.1.0", "running": True},
+            {"version": "0.1.0", "package": True},
+            {"version": "0.1.0", "package": True, "running": True},
+            {"version": "0.1.0", "manager": "", "running": True},
+        ):
+            looked, done = FakeShell(**there), FakeShell(**there)
+            with self.subTest(there=there):
+                foretold = errands.remove(Router(looked), check_mode=True)
+                self.assertEqual(foretold, errands.remove(Router(done), check_mode=False))
+                self.assertEqual((looked.changes, bool(done.changes)), ([], "version" in there))
+
+    def test_an_installation_is_foretold_and_not_done(self):
+        package = errands.Package("dlan_0.2.0_amd64.deb", b"")
+        for there, wanted in (({}, ["dlan"]), ({"version": "0.1.0"}, ["dlan"]), ({"version": "0.2.0"}, [])):
+            looked, done = FakeShell(**there), FakeShell(**there)
+            with self.subTest(there=there):
+                foretold = errands.install(Router(looked), [], package, check_mode=True)
+                self.assertEqual((foretold, looked.changes), (wanted, []))
+                self.assertEqual(errands.install(Router(done), [], package, check_mode=False), wanted)
+
+    def test_a_package_of_an_older_version_is_installed_too(self):
+        shell = FakeShell(version="0.2.0")
+        self.assertEqual(errands.upgrade(Router(shell), errands.Package("dlan_0.1.0_amd64.deb", b""), False), ["dlan"])
+        self.assertTrue(any("--allow-downgrades" in command for command in shell.changes), shell.changes)
+
+
+if __name__ == "__main__":
+    unittest.main()
