@@ -138,6 +138,9 @@ pub enum Command {
         /// The first try decides; otherwise what fails is tried once more, and told at the end if it holds then.
         #[arg(long)]
         strict: bool,
+        /// How many scenarios run side by side, each on a lab of its own; what fails then is tried again when nothing else runs.
+        #[arg(long, short, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+        jobs: u8,
         /// Where to leave what is known about failures.
         #[arg(long, value_name = "DIRECTORY", default_value = "target/lab")]
         traces: PathBuf,

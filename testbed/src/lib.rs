@@ -21,6 +21,7 @@ pub mod foreign;
 pub mod impairment;
 pub mod inject;
 pub mod lab;
+pub mod lane;
 pub mod layout;
 pub mod machine;
 pub mod machines;

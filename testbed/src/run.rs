@@ -73,7 +73,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::Demo { once, svg } => return demo::run(console, once, &svg),
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
         Command::Test { list: true, .. } => runner::list(console, backend),
-        Command::Test { scenarios, report, traces, all, strict, .. } => {
+        Command::Test { scenarios, report, traces, all, strict, jobs, .. } => {
             let orders = runner::Orders {
                 names: scenarios,
                 report,
@@ -82,6 +82,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
                 backend,
                 all,
                 prefix: lab.map(str::to_owned),
+                jobs: usize::from(jobs),
             };
             return runner::run(console, &orders);
         }

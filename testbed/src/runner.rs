@@ -1,22 +1,17 @@
-//! Runs scenarios one after the other on as few labs as possible, and says how each went.
+//! Runs scenarios on as few labs as possible, one after the other or several side by side, and says how each went.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::console::Console;
 use crate::error::LabError;
-use crate::lab::{Backend, Lab};
-use crate::observe::COLD_START_LIMIT;
+use crate::lab::Backend;
+use crate::lane::{Lane, Trial};
 use crate::report::{self, Outcome};
-use crate::scenarios::{self, Scenario, Stage};
+use crate::scenarios::{self, Scenario};
 use crate::signals;
-use crate::standstill::Watch;
 use crate::topology::Topology;
-
-/// How often a scenario is tried at most when the machine stood still while it ran.
-const TRIES: usize = 3;
-/// How often it is tried at most otherwise: what fails twice is broken, what then holds is told at the end.
-const TRIES_AWAKE: usize = 2;
 
 /// What to run and where to report.
 #[derive(Debug, Clone)]
@@ -35,15 +30,21 @@ pub struct Orders {
     pub all: bool,
     /// What goes before the names of the labs, so that two runs do not meet.
     pub prefix: Option<String>,
+    /// How many scenarios run side by side, each on a lab of its own; at least 1.
+    pub jobs: usize,
 }
 
 impl Orders {
-    /// Returns what the lab of a scenario is called.
-    fn lab_of(&self, scenario: &Scenario) -> String {
-        match &self.prefix {
-            Some(prefix) => format!("{prefix}-{}", scenario.topology),
-            None => scenario.topology.to_owned(),
+    /// Returns what the lab of a scenario is called in the lane of this number, counted from 1.
+    pub fn lab_of(&self, scenario: &Scenario, lane: usize) -> String {
+        let mut name = scenario.topology.to_owned();
+        if let Some(prefix) = &self.prefix {
+            name = format!("{prefix}-{name}");
         }
+        if lane > 1 {
+            name.push_str(&format!("-{lane}"));
+        }
+        name
     }
 }
 
@@ -51,7 +52,9 @@ impl Orders {
 pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
     let chosen = choose(orders)?;
     if !signals::is_working_process()? {
-        let mut labs: Vec<String> = chosen.iter().map(|scenario| orders.lab_of(scenario)).collect();
+        let lanes = 1..=orders.jobs;
+        let mut labs: Vec<String> =
+            lanes.flat_map(|lane| chosen.iter().map(move |scenario| orders.lab_of(scenario, lane))).collect();
         labs.dedup();
         if orders.backend == Backend::Machines {
             labs.extend(labs.clone().iter().map(|lab| scenarios::machines::beside(lab)));
@@ -59,17 +62,7 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
         return signals::supervise(&labs);
     }
     let begun = Instant::now();
-    let watch = Watch::start();
-    let mut stage: Option<Stage> = None;
-    let mut outcomes = Vec::new();
-    for (number, scenario) in chosen.iter().enumerate() {
-        let title = format!("[{}/{}] {}", number + 1, chosen.len(), scenario.name);
-        console.line(format!("{}  {}", console.bold(&title), console.faint(scenario.claim)));
-        outcomes.push(try_one(console, scenario, orders, (&watch, &mut stage))?);
-    }
-    if let Some(stage) = stage.take() {
-        Lab::down(&stage.lab.topology.name)?;
-    }
+    let outcomes = try_all(console, orders, &chosen)?;
     if let Some(path) = &orders.report {
         let mut names: Vec<_> = chosen.iter().map(|scenario| scenario.topology).collect();
         names.dedup();
@@ -84,6 +77,83 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
     }
     console.line(report::summary(&outcomes));
     Ok(u8::from(outcomes.iter().any(|outcome| outcome.failure.is_some())))
+}
+
+/// What is still to be tried, and what came of the rest.
+#[derive(Default)]
+struct Board {
+    /// What may be tried beside others.
+    waiting: Vec<Trial>,
+    /// What is tried when nothing else runs.
+    alone: Vec<Trial>,
+    /// What came out, with the place of each scenario among those chosen.
+    outcomes: Vec<(usize, Outcome)>,
+}
+
+impl Board {
+    fn new(chosen: &[Scenario], jobs: usize) -> Self {
+        let trials = chosen.iter().enumerate().map(|(place, scenario)| Trial {
+            place,
+            scenario: *scenario,
+            earlier_failures: Vec::new(),
+        });
+        let (alone, waiting) =
+            trials.partition(|trial| jobs == 1 || scenarios::wants_the_machine(trial.scenario.name));
+        Self { waiting, alone, outcomes: Vec::new() }
+    }
+
+    /// Takes what a lane tries next: preferably something for which `suits` says that no other lab is needed.
+    fn take(&mut self, suits: impl Fn(&Scenario) -> bool) -> Option<Trial> {
+        let next = self.waiting.iter().position(|trial| suits(&trial.scenario)).unwrap_or_default();
+        (!self.waiting.is_empty()).then(|| self.waiting.remove(next))
+    }
+
+    fn into_outcomes(mut self) -> Vec<Outcome> {
+        self.outcomes.sort_by_key(|(place, _)| *place);
+        self.outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+}
+
+/// Tries all: side by side where that was ordered, then one by one what wants the machine for itself or failed beside others.
+fn try_all(console: Console, orders: &Orders, chosen: &[Scenario]) -> Result<Vec<Outcome>, LabError> {
+    let board = Mutex::new(Board::new(chosen, orders.jobs));
+    if orders.jobs > 1 {
+        std::thread::scope(|scope| {
+            let lanes: Vec<_> = (1..=orders.jobs)
+                .map(|number| Lane::beside(console, orders, chosen.len(), number))
+                .map(|lane| scope.spawn(|| try_beside(lane, &board)))
+                .collect();
+            lanes.into_iter().try_for_each(|lane| match lane.join() {
+                Ok(ended) => ended,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })?;
+    }
+    let mut board = board.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut lane = Lane::alone(console, orders, chosen.len());
+    for mut trial in std::mem::take(&mut board.alone) {
+        let outcome = loop {
+            if let Some(outcome) = lane.try_once(&mut trial)? {
+                break outcome;
+            }
+        };
+        board.outcomes.push((trial.place, outcome));
+    }
+    lane.close()?;
+    Ok(board.into_outcomes())
+}
+
+/// Tries what waits until nothing does. What fails is left for when nothing else runs.
+fn try_beside(mut lane: Lane<'_>, board: &Mutex<Board>) -> Result<(), LabError> {
+    let board = || board.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let Some(mut trial) = board().take(|scenario| lane.suits(scenario)) else { break };
+        match lane.try_once(&mut trial)? {
+            Some(outcome) => board().outcomes.push((trial.place, outcome)),
+            None => board().alone.push(trial),
+        }
+    }
+    lane.close()
 }
 
 /// Lists the scenarios.
@@ -121,165 +191,67 @@ fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
     Ok(all.into_iter().filter(|scenario| is_chosen(scenario.name)).collect())
 }
 
-/// Runs a scenario; again, on a lab made anew, when it fails: what a busy machine broke holds then.
-fn try_one(
-    console: Console,
-    scenario: &Scenario,
-    orders: &Orders,
-    (watch, stage): (&Watch, &mut Option<Stage>),
-) -> Result<Outcome, LabError> {
-    let mut earlier_failures = Vec::new();
-    loop {
-        watch.take();
-        let mut outcome = run_one(console, scenario, (orders.backend, &orders.lab_of(scenario)), stage);
-        show(console, &outcome);
-        let Some(why) = outcome.failure.clone() else {
-            outcome.earlier_failures = earlier_failures;
-            return Ok(outcome);
-        };
-        if let Some(failed) = stage.take() {
-            leave_trace(console, &orders.traces, &outcome, &failed.lab);
-            Lab::down(&failed.lab.topology.name)?;
-        }
-        let stood = watch.take();
-        if !may_try_again(orders.is_strict, earlier_failures.len() + 1, stood.is_some()) {
-            outcome.earlier_failures = earlier_failures;
-            return Ok(outcome);
-        }
-        console.line(match stood {
-            Some(stood) => format!(
-                "      the machine itself stood still for {} ms meanwhile: once more",
-                stood.as_millis()
-            ),
-            None => "      once more, to see whether it fails again".to_owned(),
-        });
-        earlier_failures.push(why);
-    }
-}
-
-/// Returns whether a scenario that failed `tries` times is tried again.
-fn may_try_again(is_strict: bool, tries: usize, stood_still: bool) -> bool {
-    !is_strict && tries < if stood_still { TRIES } else { TRIES_AWAKE }
-}
-
-fn run_one(
-    console: Console,
-    scenario: &Scenario,
-    (backend, lab): (Backend, &str),
-    stage: &mut Option<Stage>,
-) -> Outcome {
-    let mut outcome = Outcome {
-        name: scenario.name,
-        claim: scenario.claim,
-        seconds: 0.0,
-        evidence: Vec::new(),
-        moments: Vec::new(),
-        earlier_failures: Vec::new(),
-        figures: Vec::new(),
-        failure: None,
-    };
-    if let Err(error) = prepare(console, scenario, (backend, lab), stage) {
-        outcome.failure = Some(format!("the lab does not come up: {}", error.with_causes()));
-        return outcome;
-    }
-    let Some(stage) = stage else { return outcome };
-    let begun = Instant::now();
-    stage.evidence.clear();
-    stage.moments.clear();
-    stage.figures.clear();
-    outcome.failure = (scenario.run)(stage).err().map(|error| error.with_causes());
-    outcome.seconds = begun.elapsed().as_secs_f64();
-    outcome.evidence = std::mem::take(&mut stage.evidence);
-    outcome.figures = std::mem::take(&mut stage.figures);
-    outcome.moments = stage.moments.iter().map(|moment| moment.duration_since(begun).as_secs_f64()).collect();
-    outcome
-}
-
-/// Sees to it that the lab a scenario needs is up, whole, and called `name`.
-fn prepare(
-    console: Console,
-    scenario: &Scenario,
-    (backend, name): (Backend, &str),
-    stage: &mut Option<Stage>,
-) -> Result<(), LabError> {
-    if stage.as_ref().is_some_and(|stage| stage.lab.topology.name == name) {
-        return Ok(());
-    }
-    if let Some(other) = stage.take() {
-        Lab::down(&other.lab.topology.name)?;
-    }
-    let begun = Instant::now();
-    let mut topology = Topology::find(Path::new(scenario.topology))?;
-    name.clone_into(&mut topology.name);
-    Lab::down(name)?;
-    let lab = Lab::up_on(backend, topology, &|step| console.replace(format!("      {step}")))?;
-    let lab = stage.insert(Stage { lab, evidence: Vec::new(), moments: Vec::new(), figures: Vec::new() });
-    lab.lab.start_mesh(&|step| console.replace(format!("      {step}")))?;
-    console.replace("      waiting for routes");
-    lab.lab.wait_for_routes(COLD_START_LIMIT)?;
-    lab.lab.wait_for_adjacencies(COLD_START_LIMIT)?;
-    console.replace("");
-    let took = begun.elapsed().as_secs_f64();
-    console
-        .line(console.faint(&format!("      mesh '{}' up and converged in {took:.1} s", scenario.topology)));
-    Ok(())
-}
-
-fn show(console: Console, outcome: &Outcome) {
-    for line in &outcome.evidence {
-        console.line(format!("      {line}"));
-    }
-    for (what, value) in &outcome.figures {
-        console.line(format!("      {what}: {value}"));
-    }
-    match &outcome.failure {
-        None => console.line(format!("      {} ({:.1} s)", console.good("holds"), outcome.seconds)),
-        Some(why) => {
-            console.line(format!("      {} ({:.1} s): {why}", console.bad("does not hold"), outcome.seconds));
-        }
-    }
-}
-
-/// Leaves what every router knew when a claim failed.
-fn leave_trace(console: Console, directory: &Path, outcome: &Outcome, lab: &Lab) {
-    let directory = directory.join(outcome.name);
-    let _ = std::fs::remove_dir_all(&directory);
-    if std::fs::create_dir_all(&directory).is_err() {
-        return;
-    }
-    for router in &lab.topology.routers {
-        let Ok(node) = lab.node(&router.name) else { continue };
-        let mut text = String::new();
-        for arguments in [["status"].as_slice(), &["neighbors"], &["routes"], &["lsdb"], &["plan"]] {
-            let said = lab.dlan(&router.name, arguments).unwrap_or_else(|error| error.with_causes());
-            text.push_str(&format!("$ dlan {}\n{said}\n", arguments.join(" ")));
-        }
-        for line in [
-            "ip -d addr",
-            "ip rule",
-            "ip route show table all",
-            "ip -6 route show table all",
-            "nft list ruleset",
-        ] {
-            let said = node.run("sh", &["-c", line]).unwrap_or_else(|error| error.to_string());
-            text.push_str(&format!("$ {line}\n{said}\n"));
-        }
-        // A trace is a help, not a duty.
-        let _ = std::fs::write(directory.join(format!("{}.txt", router.name)), text);
-        let _ = std::fs::copy(lab.log(&router.name), directory.join(format!("{}.log", router.name)));
-    }
-    console.line(format!("      what every router knew: {}", directory.display()));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn orders(prefix: Option<&str>, jobs: usize) -> Orders {
+        Orders {
+            names: Vec::new(),
+            report: None,
+            traces: PathBuf::new(),
+            is_strict: false,
+            backend: Backend::Namespaces,
+            all: false,
+            prefix: prefix.map(str::to_owned),
+            jobs,
+        }
+    }
+
     #[test]
-    fn what_fails_twice_on_a_machine_that_runs_is_not_tried_again() {
-        assert!(may_try_again(false, 1, false));
-        assert!(!may_try_again(false, 2, false));
-        assert!(may_try_again(false, 2, true) && !may_try_again(false, 3, true));
-        assert!(!may_try_again(true, 1, true), "strict: the first try decides");
+    fn no_two_lanes_share_a_lab() {
+        let scenario = scenarios::all()[0];
+        let names: Vec<_> = (1..=3).map(|lane| orders(None, 3).lab_of(&scenario, lane)).collect();
+        assert_eq!(names, ["reference", "reference-2", "reference-3"]);
+        assert_eq!(orders(Some("mine"), 2).lab_of(&scenario, 2), "mine-reference-2");
+    }
+
+    #[test]
+    fn every_scenario_is_tried_once_and_told_in_its_place() {
+        let chosen = scenarios::all();
+        for jobs in [1, 2] {
+            let mut board = Board::new(&chosen, jobs);
+            assert_eq!(board.waiting.is_empty(), jobs == 1, "one lane tries nothing beside others");
+            let mut taken = std::mem::take(&mut board.alone);
+            taken.reverse();
+            while let Some(trial) = board.take(|scenario| scenario.topology == "two") {
+                taken.push(trial);
+            }
+            board.outcomes = taken.iter().map(|trial| (trial.place, outcome(trial.scenario.name))).collect();
+            let told: Vec<_> = board.into_outcomes().iter().map(|outcome| outcome.name).collect();
+            assert_eq!(told, chosen.iter().map(|scenario| scenario.name).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_lane_keeps_its_lab_as_long_as_something_needs_it() {
+        let mut board = Board::new(&scenarios::all(), 2);
+        let first = board.take(|scenario| scenario.topology == "two").unwrap();
+        assert_eq!(first.scenario.topology, "two");
+        let next = board.take(|_| false).unwrap();
+        assert_eq!(next.place, 0, "where nothing suits, the first that waits");
+    }
+
+    fn outcome(name: &'static str) -> Outcome {
+        Outcome {
+            name,
+            claim: "",
+            seconds: 0.0,
+            evidence: Vec::new(),
+            moments: Vec::new(),
+            earlier_failures: Vec::new(),
+            figures: Vec::new(),
+            failure: None,
+        }
     }
 }

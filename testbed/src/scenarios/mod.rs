@@ -119,6 +119,11 @@ pub fn all() -> Vec<Scenario> {
     .concat()
 }
 
+/// Returns whether a scenario keeps the whole machine busy on purpose, so that nothing else should run beside it.
+pub fn wants_the_machine(name: &str) -> bool {
+    ["bfd-under-load", "floods", "transfer-large"].contains(&name)
+}
+
 /// Fails the scenario with a sentence unless `holds`.
 pub fn claim(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), LabError> {
     if holds { Ok(()) } else { Err(LabError::Claim(otherwise())) }
