@@ -84,3 +84,117 @@ fn cache(now: Instant, resolver: &Resolver, stale_time: Duration) -> Vec<CachedR
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(300).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use hickory_proto::rr::rdata::TXT;
+    use hickory_proto::rr::{Name, RData, Record as Answered, RecordType};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::names::announcement::Announcement;
+    use crate::names::domain::DomainName;
+    use crate::names::record::{Record, RecordData, TEXT_MAX};
+    use crate::names::resolver::{Progress, Settings, Wishes};
+    use crate::names::wire::Question;
+    use crate::names::zones::{Belief, ZoneTable};
+    use crate::show;
+
+    static ANY: BTreeSet<DomainName> = BTreeSet::new();
+    const NOW: Instant = Instant::ORIGIN;
+
+    fn name(text: &str) -> DomainName {
+        text.parse().unwrap()
+    }
+
+    /// A router that answers for a zone, with a text of the name `note.lan` if there is one.
+    fn router(host: u8, zone: &str, text: Option<&[u8]>) -> (HostId, Announcement) {
+        let record = |text: &[u8]| Record { name: name("note.lan"), data: RecordData::Txt(text.to_vec()) };
+        let told = Announcement {
+            zones: BTreeSet::from([name(zone)]),
+            servers: BTreeSet::from([[10, 1, 1, host].into()]),
+            records: text.map(record).into_iter().collect(),
+            ..Announcement::default()
+        };
+        (HostId(host.into()), told)
+    }
+
+    fn resolver(own: u16, routers: impl IntoIterator<Item = (HostId, Announcement)>) -> Resolver {
+        let own = HostId(own);
+        let belief = Belief { own, domains: &ANY };
+        let table = ZoneTable::new(&name("lan"), &routers.into_iter().collect(), &[], belief);
+        let settings = Settings {
+            own,
+            has_zone_server: false,
+            stale_time: Duration::from_secs(3600),
+            cache: 100,
+            rate: 0,
+            dns64_prefix: "64:ff9b::/96".parse().unwrap(),
+            upstreams: Vec::new(),
+            clients: Vec::new(),
+        };
+        Resolver::new(Arc::new(table), settings)
+    }
+
+    /// Returns `dlan names` as text and in JSON.
+    fn shown(resolver: &Resolver) -> (String, serde_json::Value) {
+        let report = report(NOW, resolver, &Places::new(), &BTreeMap::new());
+        (show::names(&report), serde_json::to_value(&report).unwrap())
+    }
+
+    #[test]
+    fn a_zone_that_two_routers_announce_is_shown_once_with_the_lower_host_id_at_every_router() {
+        for (own, expected) in [(1, "1 (this)"), (5, "1 "), (3, "1 ")] {
+            let (text, json) =
+                shown(&resolver(own, [router(5, "shop.lan", None), router(1, "shop.lan", None)]));
+            let lines: Vec<&str> = text.lines().filter(|line| line.contains("shop.lan")).collect();
+            let [line] = lines.as_slice() else { panic!("{text}") };
+            assert!(line.contains(&format!("shop.lan  {expected}")), "at {own}: {line}");
+            assert!(line.ends_with("10.1.1.1"), "{line}");
+            assert_eq!(json["zones"].as_array().map(Vec::len), Some(1));
+            assert_eq!(json["zones"][0]["owner"]["host_id"], 1);
+            assert_eq!(json["zones"][0]["owner"]["is_own"], own == 1);
+        }
+    }
+
+    /// Returns what is shown where router 3 has announced a text, and has answered with it about a name of its zone.
+    fn shown_with(text: &[u8], label: &[u8]) -> (String, String) {
+        let mut resolver = resolver(1, [router(3, "r3.lan", Some(text))]);
+        let asked = Name::from_labels([label, b"r3", b"lan"]).unwrap();
+        let wishes = Wishes { recursion: true, ..Wishes::default() };
+        let question = Question::new(&asked, RecordType::TXT);
+        if let Progress::Ask(work) = resolver.begin(NOW, question, Service::Mesh, wishes) {
+            let mut reply = work.query();
+            let data = RData::TXT(TXT::from_bytes(vec![text]));
+            reply.insert_answers(vec![Answered::from_rdata(work.query().queries[0].name.clone(), 60, data)]);
+            resolver.proceed(NOW, *work, Some(&reply));
+        }
+        let (text, json) = shown(&resolver);
+        (text, json.to_string())
+    }
+
+    #[test]
+    fn a_text_that_turns_the_line_around_or_clears_the_screen_is_shown_by_its_octets() {
+        let hostile = "a\u{202e}b\u{1b}[2J\n\"\u{9b}";
+        let (text, json) = shown_with(hostile.as_bytes(), b"nas");
+        assert!(text.contains(r#""a\xe2\x80\xaeb\x1b[2J\n\"\xc2\x9b""#), "{text}");
+        assert!(text.contains("Answers of other routers\n  NAME"), "the answer is kept:\n{text}");
+        assert!(json.is_ascii() && !json.contains(char::is_control), "{json}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_others_write_is_shown_in_plain_characters(
+            text in vec(any::<u8>(), 0..=TEXT_MAX),
+            label in vec(any::<u8>(), 1..=63),
+        ) {
+            let (text, json) = shown_with(&text, &label);
+            prop_assert!(text.chars().all(|c| c.is_ascii_graphic() || " \n".contains(c)), "{text:?}");
+            prop_assert!(json.is_ascii() && !json.contains(char::is_control), "{json:?}");
+        }
+    }
+}

@@ -37,7 +37,7 @@ fn link() -> LinkFacts {
     }
 }
 
-fn healthy() -> Facts {
+pub(super) fn healthy() -> Facts {
     Facts {
         router_id: Ipv4Addr::new(0, 0, 0, 1),
         uptime_seconds: 600,
