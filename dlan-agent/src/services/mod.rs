@@ -258,17 +258,32 @@ mod tests {
 
     #[test]
     fn a_changed_answer_is_told_within_its_time_to_live_and_two_seconds() {
-        let mut services = machine("");
-        services.handle_name(at(0), "nas", answer("10.2.0.2"));
-        services.poll_facts(at(0));
-        actions(&mut services);
-        // The name changes right after it was answered for; the next answer takes half a second.
-        let asked = services.poll_timeout().unwrap();
-        services.handle_timeout(asked);
-        assert!(actions(&mut services).contains(&ServiceAction::Resolve("nas".to_owned())));
-        let answered = asked + Duration::from_millis(500);
-        services.handle_name(answered, "nas", answer("10.2.0.3"));
-        assert!(services.poll_facts(answered).is_some());
-        assert!(answered <= at(3_000));
+        let address = |text: &str, ttl: u64| Answer::Addresses {
+            addresses: BTreeSet::from([text.parse().unwrap()]),
+            ttl: Some(Duration::from_secs(ttl)),
+            missing: None,
+            is_stale: false,
+        };
+        let checked: Subject = ("web".to_owned(), "10.2.0.9:80".parse().unwrap());
+        for ttl in [1, 10, 60, 299, 300, 86_400] {
+            let mut services = machine(CHECKED);
+            services.handle_name(at(0), "nas", address("10.2.0.2", ttl));
+            // The name changes right after it was answered for. It is asked for again when its answer runs out, and not sooner,
+            // but for the longest that an answer is relied upon.
+            let asked = services.names.poll_timeout().unwrap();
+            assert_eq!(asked, at(ttl.min(300) * 1000), "{ttl}");
+            actions(&mut services);
+            services.handle_timeout(asked);
+            assert!(actions(&mut services).contains(&ServiceAction::Resolve("nas".to_owned())));
+            // Something else has changed just before, and the answer takes half a second.
+            services.handle_health(asked, &checked, Err(String::new()));
+            assert!(services.poll_facts(asked).is_some());
+            let answered = asked + Duration::from_millis(500);
+            services.handle_name(answered, "nas", address("10.2.0.3", ttl));
+            assert!(services.poll_facts(answered).is_none(), "nginx has just read its configuration");
+            let told = services.rest_until.unwrap();
+            assert!(services.poll_facts(told).is_some());
+            assert!(told <= at(ttl * 1000 + 2000), "{ttl}: {told:?}");
+        }
     }
 }
