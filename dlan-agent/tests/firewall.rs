@@ -25,6 +25,8 @@ use dlan_agent::state::ruleset::Ruleset;
 use dlan_agent::zones::FarZones;
 use fixture::{CONFIG, config, config_of, facts, routing};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
 const ROUTES: &[(&str, &[(&str, &str)])] = &[
@@ -128,6 +130,22 @@ fn a_translator_between_ipv6_and_ipv4() {
     let lines: Vec<&str> =
         table.lines().filter(|line| line.contains("nat64") || line.contains("192.168.255")).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn hosts_of_a_lan_with_dns64_are_answered_by_the_agent_over_udp_and_tcp_and_both_families() {
+    let lan = "\toption ipv6 'fd79:1::1/64'\n";
+    let table = loaded(&[table(&CONFIG.replace(lan, &format!("{lan}\toption dns64 '1'\n")))]);
+    let lines: BTreeSet<&str> = table.lines().map(str::trim).filter(|line| line.contains("dnat")).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for transport in ["udp", "tcp"] {
+        for to in ["ip to 10.2.1.1:5354", "ip6 to [fd79:1::1]:5354"] {
+            let is_it = |line: &&&str| {
+                line.contains(&format!("{transport} dport 53 ")) && line.ends_with(&format!("dnat {to}"))
+            };
+            assert!(lines.iter().any(|line| is_it(&line)), "{transport} {to}: {lines:?}");
+        }
+    }
 }
 
 #[test]
@@ -274,27 +292,56 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
+/// What stands for names and openings in a configuration that is accepted.
+const VALID: [&str; 8] =
+    ["wan0", "lan0", "guests", "cameras", "lan_1", "lan", "tcp 8443", "10.2.4.16 tcp 443"];
+
+/// Configurations with such texts in the place of some name or opening, or of any two.
+fn configurations() -> impl Strategy<Value = String> {
+    let odd = || prop_oneof![3 => name(), 1 => "[0-9a-f.:/ tcpud-]{1,20}"];
+    let places = (0..VALID.len(), 0..VALID.len(), any::<bool>());
+    (places, odd(), odd()).prop_map(|((one, other, are_two), odd, another)| {
+        let mut texts = VALID.map(str::to_owned);
+        texts[one] = odd;
+        if are_two {
+            texts[other] = another;
+        }
+        let [wan, lan, zone, reach, section, domain, open, allow] = texts.map(|text| text.replace('\'', "'\\''"));
+        format!(
+            "config mesh 'mesh'\n\toption host_id '1'\n\toption name 'r1'\n\toption domain '{domain}'\nconfig wan 'wan0'\n\
+             \toption device '{wan}'\n\toption input 'drop'\n\tlist open '{open}'\nconfig lan '{section}'\n\
+             \toption device '{lan}'\n\toption zone '{zone}'\nconfig zone '{zone}'\n\tlist reach '{reach}'\n\
+             \tlist allow '{allow}'\nconfig zone '{reach}'\n"
+        )
+    })
+}
+
+/// Returns the table of a configuration; `None` of one that is refused.
+fn accepted(text: &str) -> Option<Ruleset> {
+    let loaded = parse(Source { file: "dlan", text, hostname: "r1" }).ok()?;
+    let facts = facts(&loaded.config);
+    desired(&loaded.config, &facts, &routing(ROUTES), &State::default()).unwrap().ruleset
+}
+
 proptest! {
     #[test]
-    fn no_name_is_more_than_a_name(names in prop::array::uniform6(name()), allowed in "[0-9a-f.:/ tcpud-]{1,20}") {
-        let [wan, lan, zone, reach, section, domain] = names.map(|name| name.replace('\'', "'\\''"));
-        let text = format!(
-            "config mesh 'mesh'\n\toption host_id '1'\n\toption name 'r1'\n\toption domain '{domain}'\nconfig wan 'wan0'\n\
-             \toption device '{wan}'\n\toption input 'drop'\n\tlist open '{allowed}'\nconfig lan '{section}'\n\
-             \toption device '{lan}'\n\toption zone '{zone}'\nconfig zone '{zone}'\n\tlist reach '{reach}'\n\
-             \tlist allow '{allowed}'\nconfig zone '{reach}'\n"
-        );
-        // Half of it is left out, so that much of what is tried is accepted.
-        for text in [text.clone(), text.replace(&format!("\tlist open '{allowed}'\n"), "").replace(&format!("\tlist allow '{allowed}'\n"), "")] {
-            let Ok(loaded) = parse(Source { file: "dlan", text: &text, hostname: "r1" }) else { continue };
-            let state = desired(&loaded.config, &facts(&loaded.config), &routing(ROUTES), &State::default()).unwrap();
-            let mut found = BTreeSet::new();
-            for object in state.ruleset.unwrap().objects.iter() {
-                texts(object, &mut found);
-            }
-            for text in found {
-                prop_assert!(is_harmless(&text), "{text:?}");
-            }
+    fn no_name_is_more_than_a_name(text in configurations()) {
+        let mut found = BTreeSet::new();
+        for object in accepted(&text).iter().flat_map(|ruleset| ruleset.objects.iter()) {
+            texts(object, &mut found);
+        }
+        for text in found {
+            prop_assert!(is_harmless(&text), "{text:?}");
         }
     }
+}
+
+#[test]
+fn nftables_takes_every_table_that_such_names_end_up_in() {
+    let mut runner = TestRunner::deterministic();
+    let tried = (0..120).map(|_| configurations().new_tree(&mut runner).unwrap().current());
+    let tables: Vec<Ruleset> = tried.filter_map(|text| accepted(&text)).collect();
+    assert!(tables.len() >= 10, "{} tables only", tables.len());
+    let last = loaded(&tables);
+    assert!(last.contains("table inet dlan"), "{last}");
 }

@@ -14,6 +14,7 @@ use dlan_agent::config::uci::quote;
 use dlan_agent::config::{Config, Source, parse};
 use dlan_agent::render::nginx::{Router, Unexposed, render, unexposed};
 use dlan_agent::state::nginx::{NginxFacts, NginxVersion, StreamModule};
+use dlan_agent::state::program::Transition;
 use dlan_agent::state::upstreams::UpstreamFacts;
 use proptest::prelude::*;
 
@@ -307,6 +308,19 @@ fn an_nginx_without_a_stream_module_is_not_started() {
 }
 
 #[test]
+fn other_services_are_read_without_a_restart() {
+    let program = |services: &str| {
+        let (nginx, addresses, upstreams) = (nginx(), BTreeSet::new(), upstreams(&[]));
+        let router = Router { nginx: &nginx, addresses: &addresses, upstreams: &upstreams };
+        render(&config(services).services, router)
+    };
+    let service =
+        |port: u16| format!("config service web\n list listen '*:{port}'\n list upstream '10.2.0.1:80'\n");
+    let (before, after) = (program(&service(80)), program(&service(81)));
+    assert_eq!(Transition::between(before.as_ref(), after.as_ref()), Transition::Reload);
+}
+
+#[test]
 fn it_is_told_why_a_service_is_not_exposed() {
     let config = config(
         "config service a\n list listen '192.0.2.77:80'\n list listen '192.0.2.4:80'\n option proxy_protocol 2\n\
@@ -418,7 +432,8 @@ proptest! {
     }
 }
 
-/// Renders services and reads the text back: the sockets, upstreams and names are the services', each as one word.
+/// Renders services, has nginx judge the text, and reads it back: the sockets, upstreams and names are the services', each as
+/// one word.
 fn is_what_is_meant(services: &[ServiceConfig]) {
     let (nginx, mut upstreams) = (nginx(), upstreams(&[]));
     for upstream in services.iter().flat_map(|service| &service.upstreams) {
@@ -430,7 +445,9 @@ fn is_what_is_meant(services: &[ServiceConfig]) {
     let addresses = sockets.iter().map(SocketAddr::ip).collect();
     let router = Router { nginx: &nginx, addresses: &addresses, upstreams: &upstreams };
     let Some(program) = render(services, router) else { return };
-    let stream = stream_of(&program.files["nginx.conf"].file.text);
+    let text = &program.files["nginx.conf"].file.text;
+    judge(text);
+    let stream = stream_of(text);
     let words = |directive: &Directive| directive.words[1].clone();
     let listen: BTreeSet<String> =
         stream.all("server").flat_map(|server| server.all("listen").map(words).collect::<Vec<_>>()).collect();
