@@ -289,3 +289,33 @@ fn of_the_systems_name_servers_those_that_are_this_router_itself_are_not_asked()
     let facts = Facts { resolvers: vec![other.parse().unwrap()], ..fixture::facts(&named) };
     assert_eq!(own::settings(&named, &facts).upstreams, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
 }
+
+#[test]
+fn a_router_announces_its_zone_the_networks_of_its_lans_and_where_it_is_asked_about_them() {
+    let config = fixture::config();
+    let told = own::announcement(&config, &fixture::facts(&config));
+    let texts = |items: Vec<String>| items.join(" ");
+    assert_eq!(texts(told.zones.iter().map(ToString::to_string).collect()), "r1.lan");
+    assert_eq!(texts(told.reverse.iter().map(ToString::to_string).collect()), "10.2.1.0/24 fd79:1::/64");
+    assert_eq!(texts(told.servers.iter().map(ToString::to_string).collect()), "10.1.1.1 fd00:0:1:1::1");
+    let records = told.records.iter().map(|record| format!("{}={}", record.name, record.data));
+    assert_eq!(texts(records.collect()), "r1.lan=10.1.1.1 r1.lan=fd00:0:1:1::1");
+}
+
+#[test]
+fn a_lan_gives_addresses_of_the_family_that_it_is_asked_to_give_and_no_other() {
+    let ranges = |options: &str| {
+        let lan = "\toption ipv6 'fd79:1::1/64'\n";
+        let served = fixture::CONFIG.replace(lan, &format!("{lan}{options}"));
+        let text = text(&render(&fixture::config_of(&served)).unwrap());
+        let range = |line: &&str| line.starts_with("dhcp-range=") || *line == "enable-ra";
+        text.lines()
+            .filter(range)
+            .map(|line| line.split(',').nth(1).unwrap_or(line).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ranges("\toption dhcpv4 '1'\n"), ["10.2.1.100"]);
+    assert_eq!(ranges("\toption ra '1'\n\toption dhcpv6 '1'\n"), ["enable-ra", "fd79:1::64"]);
+    assert_eq!(ranges("\toption ra '1'\n"), ["enable-ra", "fd79:1::"]);
+    assert_eq!(ranges("\toption dhcp '1'\n"), ["enable-ra", "10.2.1.100", "fd79:1::64"]);
+}

@@ -136,7 +136,8 @@ fn a_translator_between_ipv6_and_ipv4() {
 fn hosts_of_a_lan_with_dns64_are_answered_by_the_agent_over_udp_and_tcp_and_both_families() {
     let lan = "\toption ipv6 'fd79:1::1/64'\n";
     let table = loaded(&[table(&CONFIG.replace(lan, &format!("{lan}\toption dns64 '1'\n")))]);
-    let lines: BTreeSet<&str> = table.lines().map(str::trim).filter(|line| line.contains("dnat")).collect();
+    let lines: BTreeSet<&str> =
+        table.lines().map(str::trim).filter(|line| line.contains("dnat ip")).collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
     for transport in ["udp", "tcp"] {
         for to in ["ip to 10.2.1.1:5354", "ip6 to [fd79:1::1]:5354"] {

@@ -274,4 +274,17 @@ mod tests {
         assert!(size(None, &texts(4), true).1);
         assert!(!size(Some(1232), &texts(4), true).1);
     }
+
+    #[test]
+    fn an_answer_from_before_is_marked_for_who_can_read_the_mark() {
+        let marks = |is_stale, with_edns| {
+            let mut request = ask("nas.r1.lan.");
+            request.edns = request.edns.filter(|_| with_edns);
+            let answer = Answer { is_stale, ..Answer::empty(ResponseCode::NoError) };
+            let octets = encode(&request, &answer, true, false).unwrap();
+            // The option's code, its length, and "Stale Answer" (RFC 8914 sections 2 and 4.4).
+            octets.windows(6).filter(|window| *window == [0, 15, 0, 2, 0, 3]).count()
+        };
+        assert_eq!([marks(true, true), marks(false, true), marks(true, false)], [1, 0, 0]);
+    }
 }

@@ -314,6 +314,21 @@ fn the_router_itself_and_addresses_of_the_mesh_are_admitted_and_nobody_else() {
     }
 }
 
+#[test]
+fn who_asks_more_than_its_share_is_not_answered_and_the_router_itself_always_is() {
+    let mut resolver = resolver(&[]);
+    let mut answered = |asker: &str, seconds| {
+        (0..500).filter(|_| resolver.is_within_rate(at(seconds), asker.parse().unwrap())).count()
+    };
+    let at_once = answered("10.9.9.9", 0);
+    assert!((20..100).contains(&at_once), "{at_once}");
+    assert_eq!(answered("10.9.9.9", 0), 0);
+    assert_eq!(answered("::ffff:10.9.9.9", 0), 0, "the same asker by another socket");
+    assert_eq!(answered("10.9.9.9", 1), 20);
+    assert_eq!(answered("10.8.8.8", 1), at_once);
+    assert_eq!((answered("127.0.0.1", 1), answered("::1", 1)), (500, 500));
+}
+
 /// The world beyond the mesh: one name with both kinds of addresses, one with IPv4 only.
 fn internet(asked: &Question, _: &[IpAddr]) -> Option<(ResponseCode, Vec<Record>)> {
     let records = match (asked.name.to_ascii().as_str(), asked.record_type) {
