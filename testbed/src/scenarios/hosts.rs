@@ -12,7 +12,8 @@ use crate::wait;
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "host-plugged-in",
-        claim: "A host plugged into a LAN gets addresses of both families and a name by itself; the name resolves forward and back.",
+        claim: "A host plugged into a LAN gets addresses of both families and a name by itself; the name resolves forward and back, \
+                there and for a host at another router.",
         topology: "reference",
         run: host_plugged_in,
     },
@@ -100,17 +101,37 @@ fn host_plugged_in(stage: &mut Stage) -> Result<(), LabError> {
     claim(guest.resolve("r1.lan") == ["10.1.1.1", "fd00:0:1:1::1"], || {
         "r1.lan is not r1's identity".to_owned()
     })?;
+    let far = found_from_afar(lab, ipv4, all.len() + 1)?;
     let ping = lab.node("s1")?.succeeds("ping", &["-c", "1", "-W", "5", "10.2.2.13"]);
     claim(ping, || "s1 does not reach s3 in another LAN by what it was given".to_owned())?;
     guest.restore()?;
     put_back(lab, "r1", &before)?;
     stage.saw(format!(
-        "{made} after {:.1} s, {ipv4} and a name with {} addresses after {:.1} s",
+        "{made} after {:.1} s, {ipv4} after {:.1} s, a name with {} addresses that s5 at r3 finds {far:.1} s later, forward and back",
         after_ra.as_secs_f64(),
-        names.len(),
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        names.len()
     ));
     Ok(())
+}
+
+/// Waits until s5, a host at r3, finds s1 by its name and by an address; returns the seconds that it took.
+fn found_from_afar(lab: &Lab, ipv4: Ipv4Addr, count: usize) -> Result<f64, LabError> {
+    let begun = Instant::now();
+    let ask = |words: &[&str]| {
+        lab.dig("s5", &[&["@10.1.1.3"], words].concat()).map_err(|error| error.with_causes())
+    };
+    wait::until(LIMIT, "s5 to find s1.r1.lan and its name", || {
+        let (one, other) = (ask(&["s1.r1.lan"])?, ask(&["s1.r1.lan", "AAAA"])?);
+        let back = ask(&["-x", &ipv4.to_string()])?;
+        let found = one.data("A").len() + other.data("AAAA").len();
+        let is_found = one.data("A") == [ipv4.to_string()] && found == count;
+        if is_found && back.data("PTR") == ["s1.r1.lan."] {
+            Ok(begun.elapsed().as_secs_f64())
+        } else {
+            Err(format!("{one:?}, {other:?}, {back:?}"))
+        }
+    })
 }
 
 fn lease_holds(stage: &mut Stage) -> Result<(), LabError> {
