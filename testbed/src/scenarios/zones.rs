@@ -176,6 +176,8 @@ fn forged(stage: &mut Stage) -> Result<(), LabError> {
         ("s1", "r1", "10.1.1.4", "10.2.3.15", "forged_in_lan"),
         ("s1", "r1", "fd79:2de7:db86:4::99", "fd79:2de7:db86:3::15", "forged_in_lan"),
         ("s1", "r1", "fd00:0:1:1::4", "fd79:2de7:db86:3::15", "forged_in_lan"),
+        ("s1", "r1", "10.2.4.98", "10.2.1.1", "forged_in_lan"),
+        ("s1", "r1", "fd79:2de7:db86:4::98", "fd79:2de7:db86:1::1", "forged_in_lan"),
         ("x1", "r1", "10.2.4.99", "192.168.178.2", "from_wan"),
         ("x1", "r1", "fd79:2de7:db86:4::99", "2001:db8:1::2", "from_wan"),
     ];
