@@ -317,9 +317,7 @@ impl Daemon {
             self.pump().await?;
             match self.wait(calls, signals).await {
                 Wake::Ended => {
-                    // The Grace-LSAs of the next start say the same, and change nothing: BIRD would calculate for one that does,
-                    // and its IPv6 routes by this router would go if that has been silent for RouterDeadInterval.
-                    let leaving = Leaving::Restart(RestartReason::Unknown);
+                    let leaving = Leaving::Restart(RestartReason::SoftwareRestart);
                     self.end(Some(leaving).filter(|_| self.config.mesh.graceful_restart)).await?;
                     return Ok(None);
                 }

@@ -50,14 +50,13 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
         interface.sequences.check(from, numbered, is_neighbor)?;
         interface.sequences.note(from, numbered, is_neighbor);
     }
-    if let Some(announcement) = interface.announcement {
+    if interface.announcement.is_some() {
         return match &packet.body {
             PacketBody::LinkStateAcknowledgment(headers)
                 if restart::handle_acknowledgment(area, id, headers, cx) =>
             {
                 Ok(())
             }
-            PacketBody::Hello(_) if announcement.is_acknowledged => Ok(()),
             _ => Err(Refusal::UnknownNeighbor),
         };
     }

@@ -20,10 +20,6 @@ use crate::timer::TimerKey;
 const ANNOUNCEMENTS: u8 = 5;
 /// How far apart.
 const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(200);
-/// How long after it has acknowledged the Grace-LSA a neighbor may take to be done with it. BIRD calculates for any change of its
-/// database, up to a second later, and its IPv6 routes by a neighbor go if that is not Full just then: an adjacency is not begun
-/// before.
-const TAKEN_IN_WITHIN: Duration = Duration::from_millis(1_300);
 /// How long after a restart that came to a good end the neighbors are told so. To this router an adjacency is Full before it
 /// is to a neighbor whose last Database Description or request was lost; that has RxmtInterval to come again.
 const LINGER: Duration = Duration::from_secs(6);
@@ -98,7 +94,7 @@ pub fn handle_up(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
         return;
     }
     if let Some(interface) = area.interfaces.get_mut(&id) {
-        interface.announcement = Some(Announcement { left: ANNOUNCEMENTS, is_acknowledged: false });
+        interface.announcement = Some(Announcement { left: ANNOUNCEMENTS });
         // With the next input: the Grace-LSA is originated at the end of this one.
         cx.timers.arm(TimerKey::Announce(id), cx.now);
     }
@@ -113,7 +109,7 @@ pub fn handle_announce_timeout(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>
     let Some(announcement) = interface.announcement.as_mut() else {
         return;
     };
-    if announcement.left == 0 || announcement.is_acknowledged {
+    if announcement.left == 0 {
         handle_announced(area, id, cx);
         return;
     }
@@ -139,12 +135,8 @@ pub fn handle_acknowledgment(
     };
     let is_acknowledged =
         headers.iter().any(|header| header.key == key.lsa && header.compare_recency(&sent).is_eq());
-    let Some(announcement) = area.interfaces.get_mut(&id).and_then(|one| one.announcement.as_mut()) else {
-        return false;
-    };
-    if is_acknowledged && !std::mem::replace(&mut announcement.is_acknowledged, true) {
-        hello::start(area, id, cx);
-        cx.timers.arm(TimerKey::Announce(id), cx.now + TAKEN_IN_WITHIN);
+    if is_acknowledged {
+        handle_announced(area, id, cx);
     }
     is_acknowledged
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::{Family, InterfaceId, RouterId};
 use crate::ospf::area::Area;
 use crate::ospf::interface::{Interface, InterfaceState, router_options};
-use crate::ospf::neighbor::{HelpReason, Neighbor, NeighborInput, NeighborState, events};
+use crate::ospf::neighbor::{Neighbor, NeighborInput, NeighborState, events};
 use crate::ospf::outbox::Cx;
 use crate::ospf::packet::{Hello, Options, PacketBody};
 use crate::ospf::refusal::Refusal;
@@ -78,8 +78,6 @@ pub fn handle(
         return Err(Refusal::InterfaceNotActive);
     };
     let neighbor = interface.neighbor.get_or_insert_with(|| Neighbor::new(router_id, source, cx.now));
-    // It is not to wait for a Hello of ours to begin the adjacency again.
-    let is_restarting = neighbor.help.is_some_and(|help| help.reason == HelpReason::Announced);
     let has_moved = neighbor.address != source || neighbor.interface_id != hello.interface_id;
     neighbor.address = source;
     neighbor.interface_id = hello.interface_id;
@@ -94,7 +92,7 @@ pub fn handle(
     let is_two_way = hello.neighbors.contains(&cx.config.router_id);
     let input = if is_two_way { NeighborInput::TwoWayReceived } else { NeighborInput::OneWayReceived };
     // The answer goes first: a neighbor takes a Database Description only from a router that it has heard.
-    if is_first || !is_two_way || is_restarting {
+    if is_first || !is_two_way {
         answer(area, id, cx);
     }
     events::handle_input(area, id, input, cx);
@@ -145,10 +143,8 @@ fn arm(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
 }
 
 fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    let may_speak = |one: &&Interface| {
-        let is_announced = one.announcement.is_none_or(|announcement| announcement.is_acknowledged);
-        one.state == InterfaceState::PointToPoint && is_announced
-    };
+    let may_speak =
+        |one: &&Interface| one.state == InterfaceState::PointToPoint && one.announcement.is_none();
     let Some(interface) = area.interfaces.get(&id).filter(may_speak) else {
         return;
     };
@@ -156,10 +152,7 @@ fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
         return;
     };
     // One that is kept though it has been silent for RouterDeadInterval is not heard.
-    let heard = interface.neighbor.as_ref().filter(|neighbor| neighbor.state != NeighborState::Down);
-    // A restarting router heard it a moment ago: without its name here the neighbor would take the adjacency for ended, until its
-    // own next Hello has been answered.
-    let expected = link.neighbor.filter(|_| area.originations.is_restarting());
+    let heard = interface.neighbor.iter().filter(|neighbor| neighbor.state != NeighborState::Down);
     let hello = Hello {
         interface_id: id,
         priority: PRIORITY,
@@ -168,7 +161,7 @@ fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
         dead_interval: link.dead_interval,
         designated_router: RouterId(0),
         backup_designated_router: RouterId(0),
-        neighbors: heard.map(|neighbor| neighbor.router_id).or(expected).into_iter().collect(),
+        neighbors: heard.map(|neighbor| neighbor.router_id).collect(),
     };
     interface.send(PacketBody::Hello(hello), cx);
 }

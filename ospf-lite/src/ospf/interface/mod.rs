@@ -45,8 +45,7 @@ pub struct Interface {
     pub hello_from: Option<Instant>,
     /// When a Hello was last answered out of turn.
     pub hello_answered: Option<Instant>,
-    /// Whether the neighbor must first learn that this router restarts: until then nothing else is said, and nothing heard for a
-    /// while after.
+    /// Whether the neighbor must first learn that this router restarts; until then nothing else is said or heard.
     pub announcement: Option<Announcement>,
     /// The cryptographic sequence numbers heard on it.
     pub sequences: Sequences,
@@ -59,8 +58,6 @@ pub struct Interface {
 pub struct Announcement {
     /// How often the Grace-LSA is sent still, unless it is acknowledged.
     pub left: u8,
-    /// Whether it is acknowledged: Hellos are sent, and none is taken yet.
-    pub is_acknowledged: bool,
 }
 
 impl Interface {
