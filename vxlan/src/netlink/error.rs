@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use nix::libc;
+
 use crate::link::LinkName;
 use crate::uapi::client::ClientError;
 
@@ -20,15 +22,6 @@ pub enum NetlinkError {
     Unsteady,
 }
 
-/// The kernel's error numbers that are told apart here.
-mod errno {
-    pub(super) const NO_ENTRY: i32 = 2;
-    pub(super) const BUSY: i32 = 16;
-    pub(super) const EXISTS: i32 = 17;
-    pub(super) const NO_DEVICE: i32 = 19;
-    pub(super) const NO_ADDRESS: i32 = 99;
-}
-
 impl NetlinkError {
     fn is_one_of(&self, numbers: &[i32]) -> bool {
         let Self::Kernel(error) = self else { return false };
@@ -37,23 +30,23 @@ impl NetlinkError {
 
     /// Takes for success that what was to be removed is not there.
     pub(super) fn unless_absent(self) -> Result<(), Self> {
-        let absent = self.is_one_of(&[errno::NO_ENTRY, errno::NO_DEVICE, errno::NO_ADDRESS]);
+        let absent = self.is_one_of(&[libc::ENOENT, libc::ENODEV, libc::EADDRNOTAVAIL]);
         if absent { Ok(()) } else { Err(self) }
     }
 
     /// Takes for success that what was to be added is there.
     pub(super) fn unless_present(self) -> Result<(), Self> {
-        if self.is_one_of(&[errno::EXISTS]) { Ok(()) } else { Err(self) }
+        if self.is_one_of(&[libc::EEXIST]) { Ok(()) } else { Err(self) }
     }
 
     /// Returns whether the kernel does not do it as long as the thing is in use.
     pub(super) fn is_busy(&self) -> bool {
-        self.is_one_of(&[errno::BUSY])
+        self.is_one_of(&[libc::EBUSY])
     }
 
     /// Returns whether the kernel does not know what was asked for.
     pub(super) fn is_absent(&self) -> bool {
-        self.is_one_of(&[errno::NO_ENTRY, errno::NO_DEVICE])
+        self.is_one_of(&[libc::ENOENT, libc::ENODEV])
     }
 }
 
