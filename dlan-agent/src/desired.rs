@@ -176,7 +176,8 @@ fn vxlan_link(mesh: &MeshConfig, link: &LinkConfig, at: &LinkAddressing) -> Link
     Link {
         name: at.device.clone(),
         alias: link.name.clone(),
-        mtu: link.mtu.into(),
+        // The engine tells the neighbor of the link's own MTU; what is sent may be a few octets smaller.
+        mtu: vxlan::mtu::without_padding(link.mtu.into(), mesh.wg_mtu.into()),
         up: true,
         addresses,
         kind: LinkKind::Vxlan(VxlanLink {

@@ -29,6 +29,9 @@ pub const LINK_MTU_DEFAULT: u32 = 1370;
 /// The largest MTU of an embedded WireGuard device: its read buffer is that of a tun device at its creation.
 pub const EMBEDDED_MTU_MAX: u32 = 1500;
 
+/// WireGuard pads what it carries to a multiple of this, but not beyond its device's own MTU.
+const WIREGUARD_PADDING: u32 = 16;
+
 /// The smallest MTU of a device that carries IPv6 (RFC 8200 section 5).
 pub const IPV6_MTU_MIN: u32 = 1280;
 
@@ -74,6 +77,16 @@ pub const fn link_mtu(underlay: u32, outer: OuterFamily) -> u32 {
     vxlan_mtu(wireguard_mtu(underlay, outer), OuterFamily::Ipv4)
 }
 
+/// Returns the largest MTU up to `link` of a VXLAN device over IPv4 whose packets a WireGuard device of `wireguard` octets does not
+/// pad beyond what `link` itself comes to: where the path or the neighbor is narrower than this end, what is larger may vanish on the
+/// way, and nobody says so.
+pub const fn without_padding(link: u32, wireguard: u32) -> u32 {
+    let overhead = vxlan_overhead(OuterFamily::Ipv4);
+    let carried = link.saturating_add(overhead);
+    let rounded = (carried - carried % WIREGUARD_PADDING).saturating_sub(overhead);
+    if carried >= wireguard || rounded < IPV6_MTU_MIN { link } else { rounded }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +116,25 @@ mod tests {
     fn defaults_fit_each_other_and_an_ethernet_underlay() {
         assert_eq!(wireguard_mtu(1500, Ipv6), WIREGUARD_MTU_DEFAULT);
         assert_eq!(vxlan_mtu(WIREGUARD_MTU_DEFAULT, Ipv4), LINK_MTU_DEFAULT);
+    }
+
+    #[test]
+    fn what_wireguard_would_pad_beyond_a_narrow_path_is_made_smaller() {
+        // The link's MTU, the WireGuard device's, and the VXLAN device's.
+        let table = [
+            // A neighbor behind 1492 octets of IPv6: 1362 and 50 would go out as 1420, which comes to 1500.
+            (1362, 1420, 1358),
+            (1358, 1420, 1358),
+            (1361, 1420, 1358),
+            // The devices' own MTUs are the limit of any padding.
+            (1370, 1420, 1370),
+            (1362, 1412, 1362),
+            // Less than what IPv6 needs is no way out.
+            (1280, 1420, 1280),
+        ];
+        for (link, wireguard, device) in table {
+            assert_eq!(without_padding(link, wireguard), device, "{link} over {wireguard}");
+        }
     }
 
     #[test]
