@@ -13,12 +13,16 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::LabError;
 use crate::machine::{CONTROL_NAMESPACE, CONTROL_PORT, MACHINE_END};
 
 /// How long a machine may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a silent machine is asked whether it is there, and how often in vain until it counts as gone.
+const ALIVE: Duration = Duration::from_secs(15);
+const ALIVE_TRIES: u32 = 8;
 /// The most that one frame carries, in octets.
 const FRAME_MAX: usize = 1 << 20;
 /// What is read at once, in octets.
@@ -130,6 +134,8 @@ pub fn run(words: &[String]) -> Result<u8, LabError> {
     let at = SocketAddr::from((MACHINE_END, CONTROL_PORT));
     let mut stream = TcpStream::connect_timeout(&at, PATIENCE).map_err(broken)?;
     stream.set_nodelay(true).map_err(broken)?;
+    let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE).with_retries(ALIVE_TRIES);
+    SockRef::from(&stream).set_tcp_keepalive(&alive).map_err(broken)?;
     let request = serde_json::to_vec(words).unwrap_or_default();
     write_frame(&mut stream, REQUEST, &request).map_err(broken)?;
     let mut sender = stream.try_clone().map_err(broken)?;
