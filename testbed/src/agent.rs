@@ -25,6 +25,10 @@ const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 pub const CONFIG: &str = "/etc/config/dlan";
 /// While this file is there, a machine's start-up does not start the agent.
 const HOLD: &str = "/run/lab/hold";
+/// Has a machine print the process ids of its agents.
+const LOOK: &str = "for pid in $(pidof dlan); do tr '\\0' ' ' < /proc/$pid/cmdline | grep -q '^/usr/bin/dlan agent' && echo $pid; done";
+/// What starts, ends and restarts the agent of a machine that is OpenWrt's.
+const SERVICE: &str = "/etc/init.d/dlan";
 
 impl Lab {
     /// Gives every router its secrets and configuration and starts its agent.
@@ -77,7 +81,8 @@ impl Lab {
         let node = self.node(router)?;
         if node.is_machine {
             // Its own start-up keeps the agent running unless it is held.
-            node.run("rm", &["-f", HOLD])?;
+            let start = format!("rm -f {HOLD}; [ ! -e {SERVICE} ] || {SERVICE} restart");
+            node.run("sh", &["-c", &start])?;
             return Ok(());
         }
         let path = self.log(router);
@@ -118,7 +123,10 @@ impl Lab {
         for pid in self.agents(router)? {
             // It may have ended by itself.
             if node.is_machine {
-                node.run("sh", &["-c", &format!("touch {HOLD}; kill {pid} || true")])?;
+                let stop = format!(
+                    "touch {HOLD}; if [ -e {SERVICE} ]; then {SERVICE} stop; else kill {pid} || true; fi"
+                );
+                node.run("sh", &["-c", &stop])?;
             } else {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
             }
@@ -134,8 +142,7 @@ impl Lab {
     pub fn agents(&self, router: &str) -> Result<Vec<i32>, LabError> {
         let node = self.node(router)?;
         if node.is_machine {
-            let look = "pid=$(cat /run/lab/agent.pid) && grep -q agent /proc/$pid/cmdline && echo $pid";
-            let said = command::output(&mut node.command("sh", &["-c", look]), "")?;
+            let said = command::output(&mut node.command("sh", &["-c", LOOK]), "")?;
             return Ok(String::from_utf8_lossy(&said.stdout)
                 .lines()
                 .filter_map(|pid| pid.parse().ok())

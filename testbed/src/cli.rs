@@ -20,6 +20,10 @@ pub struct Cli {
     /// Make the routers virtual machines, with a kernel and a WireGuard of their own; for `up` and `test`.
     #[arg(long, global = true)]
     pub machines: bool,
+    /// Have the machines boot this root tree of OpenWrt's: a directory, or a file with an archive, a squashfs or an ext4 file
+    /// system. It boots under Debian's kernel unless it has one, and installs this project's package.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub image: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

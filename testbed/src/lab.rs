@@ -12,7 +12,7 @@ use crate::impairment;
 use crate::layout::{Cable, Layout, NodePlan, Plug, Role};
 use crate::machine::plan;
 use crate::machine::qemu::{Fleet, Start};
-use crate::machine::{disk, login};
+use crate::machine::{disk, login, openwrt};
 use crate::node::{self, Node};
 use crate::topology::Topology;
 
@@ -20,13 +20,13 @@ use crate::topology::Topology;
 pub const RUN_DIR: &str = "/run/dlan-lab";
 
 /// What a lab's routers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Backend {
     /// Network namespaces, like everything else.
     #[default]
     Namespaces,
-    /// Virtual machines with kernels of their own.
-    Machines,
+    /// Virtual machines with kernels of their own: made of Debian packages, or of a root tree of OpenWrt's that is given.
+    Machines(Option<PathBuf>),
 }
 
 /// A running lab.
@@ -46,11 +46,11 @@ pub struct Lab {
 impl Lab {
     /// Builds all nodes and cables of a lab that is not up; `progress` hears of each step.
     pub fn up(topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
-        Self::up_on(Backend::Namespaces, topology, progress)
+        Self::up_on(&Backend::Namespaces, topology, progress)
     }
 
     /// Builds all nodes and cables of a lab that is not up, and boots its machines, if its routers are some.
-    pub fn up_on(backend: Backend, topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
+    pub fn up_on(backend: &Backend, topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
         needs_root()?;
         let directory = Path::new(RUN_DIR).join(&topology.name);
         remove_directory(&directory)?;
@@ -60,8 +60,8 @@ impl Lab {
             &serde_json::to_string_pretty(&topology).unwrap_or_default(),
         )?;
         let mut lab = Self::of(topology, directory, BTreeMap::new());
-        if backend == Backend::Machines {
-            lab.prepare_machines(progress)?;
+        if let Backend::Machines(tree) = backend {
+            lab.prepare_machines(tree.as_deref(), progress)?;
         }
         for (name, plan) in lab.layout.nodes.clone() {
             progress(&format!("starting {name}"));
@@ -74,6 +74,7 @@ impl Lab {
         for machine in lab.nodes.values().filter(|node| node.is_machine) {
             progress(&format!("waiting for {} to boot", machine.name));
             lab.fleet()?.wait(machine, &lab.log(&machine.name))?;
+            lab.install(machine, progress)?;
         }
         Ok(lab)
     }
@@ -90,18 +91,31 @@ impl Lab {
     }
 
     /// Makes the image and the disks of the machines that the routers are to be.
-    fn prepare_machines(&mut self, progress: &dyn Fn(&str)) -> Result<(), LabError> {
+    fn prepare_machines(&mut self, tree: Option<&Path>, progress: &dyn Fn(&str)) -> Result<(), LabError> {
         progress("making the machines' image");
-        let fleet = Fleet::new(self.directory.join("machines"));
-        make_directory(&self.directory.join("machines"))?;
-        fleet.prepare()?;
+        let fleet = Fleet::begin(self.directory.join("machines"), tree)?;
+        let (image, _) = fleet.prepare()?;
         let key = login::make_key(&self.file("machines/key"))?;
         for (name, boot) in plan::split(&mut self.layout) {
             progress(&format!("making {name}'s disk"));
-            disk::make(&fleet.file(&name, "disk"), &name, &boot, &key)?;
+            let disk = fleet.file(&name, "disk");
+            match &image.tree {
+                Some(_) => openwrt::make_disk(&disk, &image.system, (&name, &boot), &key)?,
+                None => disk::make(&disk, &name, &boot, &key)?,
+            }
         }
         self.fleet = Some(fleet);
         Ok(())
+    }
+
+    /// Has a machine install this project's package, if it boots a root tree that has none.
+    fn install(&self, machine: &Node, progress: &dyn Fn(&str)) -> Result<(), LabError> {
+        let Some(tree) = &self.fleet()?.prepare()?.0.tree else { return Ok(()) };
+        progress(&format!("{} installs the package, {}", machine.name, tree.release.name));
+        let words = tree.release.packages.install(&tree.package);
+        let (program, arguments) =
+            words.split_first().map_or(("", &[][..]), |(program, rest)| (program.as_str(), rest));
+        command::run(&mut machine.command(program, arguments), "").map(drop).map_err(LabError::from)
     }
 
     /// Returns the machines.
@@ -348,7 +362,8 @@ impl Lab {
         Ok(())
     }
 
-    fn plug(&self, cables: &[Cable]) -> Result<(), LabError> {
+    /// Plugs cables in whose ends run.
+    pub fn plug(&self, cables: &[Cable]) -> Result<(), LabError> {
         let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for Cable(a, b) in cables {
             let (near, far) = (self.node(&a.node)?, self.node(&b.node)?);

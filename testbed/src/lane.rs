@@ -165,7 +165,7 @@ impl<'a> Lane<'a> {
                 console.replace(step);
             }
         };
-        let lab = Lab::up_on(self.orders.backend, topology, &|step| progress(&format!("      {step}")))?;
+        let lab = Lab::up_on(&self.orders.backend, topology, &|step| progress(&format!("      {step}")))?;
         let stage = Stage { lab, evidence: Vec::new(), moments: Vec::new(), figures: Vec::new() };
         let lab = &self.stage.insert(stage).lab;
         lab.start_mesh(&|step| progress(&format!("      {step}")))?;

@@ -6,16 +6,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 
 use crate::console::Console;
 use crate::error::LabError;
-use crate::lab::Lab;
+use crate::lab::{Backend, Lab};
 use crate::machine::qemu::{Start, copy, tell_monitor};
-use crate::machine::{control, image, login, serial};
+use crate::machine::{control, image, login, openwrt, serial};
 
 /// Runs a command in the machine of a cabinet, with this process's input and output, and returns its exit code.
 pub fn run_inside(cabinet: i32, command: &[String]) -> Result<u8, LabError> {
     let refused = |why: String| LabError::Asked(format!("cannot enter the cabinet of the machine: {why}"));
+    // An answer of a machine that is gone would be waited for in vain, and who asked may be gone too.
+    set_pdeathsig(Signal::SIGKILL).map_err(|errno| refused(errno.to_string()))?;
     let namespace =
         File::open(format!("/proc/{cabinet}/ns/net")).map_err(|source| refused(source.to_string()))?;
     setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| refused(errno.to_string()))?;
@@ -100,8 +104,12 @@ fn kept(lab: &Lab, router: &str, name: &str) -> Result<(PathBuf, PathBuf, PathBu
 }
 
 /// Makes the image that machines boot.
-pub fn image(console: Console) -> Result<(), LabError> {
-    let image = image::make()?;
-    console.line(format!("machines boot Linux {} with {}", image.version, image.system.display()));
+pub fn image(console: Console, backend: &Backend) -> Result<(), LabError> {
+    let image = match backend {
+        Backend::Machines(Some(tree)) => openwrt::make(tree)?,
+        _ => image::make()?,
+    };
+    let system = image.tree.map_or_else(String::new, |tree| format!("{}, ", tree.release.name));
+    console.line(format!("machines boot {system}Linux {} with {}", image.version, image.system.display()));
     Ok(())
 }

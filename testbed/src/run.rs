@@ -28,11 +28,15 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     let console = Console::default();
     let lab = cli.lab.or_else(|| std::env::var("DLAN_LAB").ok());
     let lab = lab.as_deref();
-    let backend = if cli.machines { Backend::Machines } else { Backend::Namespaces };
+    let backend = match (cli.machines, cli.image) {
+        (_, Some(tree)) => Backend::Machines(Some(tree)),
+        (true, None) => Backend::Machines(None),
+        (false, None) => Backend::Namespaces,
+    };
     match cli.command {
         Command::NodeInit { first: true, node, etc, .. } => node_init::first(&node, &etc)?,
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
-        Command::Up { topology, bare, keep } => return up(console, (backend, &topology), (bare, keep)),
+        Command::Up { topology, bare, keep } => return up(console, (&backend, &topology), (bare, keep)),
         Command::Down { lab } => down(console, lab)?,
         Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
         Command::Bench(command) => return bench::run(console, command),
@@ -45,7 +49,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         }
         Command::Snapshot { router, name } => machines::snapshot(console, &Lab::open(lab)?, &router, &name)?,
         Command::Restore { router, name } => machines::restore(console, &Lab::open(lab)?, &router, &name)?,
-        Command::Image => machines::image(console)?,
+        Command::Image => machines::image(console, &backend)?,
         Command::Status => status(console, &Lab::open(lab)?),
         Command::Exec { node, command } => return exec(&Lab::open(lab)?, &node, &command),
         Command::Shell { node } => return exec(&Lab::open(lab)?, &node, &["bash".to_owned()]),
@@ -72,7 +76,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         }
         Command::Demo { once, svg } => return demo::run(console, once, &svg),
         Command::Draw { svg, topology } => draw(console, lab, svg.as_deref(), topology.as_deref())?,
-        Command::Test { list: true, .. } => runner::list(console, backend),
+        Command::Test { list: true, .. } => runner::list(console, &backend),
         Command::Test { scenarios, report, traces, all, strict, jobs, .. } => {
             let orders = runner::Orders {
                 names: scenarios,
@@ -104,7 +108,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
 
 fn up(
     console: Console,
-    (backend, path): (Backend, &Path),
+    (backend, path): (&Backend, &Path),
     (bare, keep): (bool, bool),
 ) -> Result<u8, LabError> {
     let topology = Topology::find(path)?;
@@ -122,7 +126,7 @@ fn up(
 
 fn build(
     console: Console,
-    (backend, topology): (Backend, Topology),
+    (backend, topology): (&Backend, Topology),
     (bare, keep): (bool, bool),
 ) -> Result<u8, LabError> {
     let name = topology.name.clone();

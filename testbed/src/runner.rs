@@ -56,7 +56,7 @@ pub fn run(console: Console, orders: &Orders) -> Result<u8, LabError> {
         let mut labs: Vec<String> =
             lanes.flat_map(|lane| chosen.iter().map(move |scenario| orders.lab_of(scenario, lane))).collect();
         labs.dedup();
-        if orders.backend == Backend::Machines {
+        if matches!(orders.backend, Backend::Machines(_)) {
             labs.extend(labs.clone().iter().map(|lab| scenarios::machines::beside(lab)));
         }
         return signals::supervise(&labs);
@@ -157,23 +157,28 @@ fn try_beside(mut lane: Lane<'_>, board: &Mutex<Board>) -> Result<(), LabError> 
 }
 
 /// Lists the scenarios.
-pub fn list(console: Console, backend: Backend) {
+pub fn list(console: Console, backend: &Backend) {
     for scenario in known(backend) {
         console.line(format!("{:<22} {}", scenario.name, scenario.claim));
     }
 }
 
-fn known(backend: Backend) -> Vec<Scenario> {
+fn known(backend: &Backend) -> Vec<Scenario> {
     match backend {
         Backend::Namespaces => scenarios::all(),
-        Backend::Machines => scenarios::machines::all(),
+        Backend::Machines(None) => scenarios::machines::all(),
+        Backend::Machines(Some(_)) => scenarios::machines::of_a_tree(),
     }
 }
 
 fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
-    let all = known(orders.backend);
+    let all = known(&orders.backend);
     for name in &orders.names {
-        if let (Backend::Machines, Some(why)) = (orders.backend, scenarios::machines::refusal(name)) {
+        let refusal = match &orders.backend {
+            Backend::Namespaces => None,
+            Backend::Machines(tree) => scenarios::machines::refusal(name, tree.is_some()),
+        };
+        if let Some(why) = refusal {
             return Err(LabError::Asked(format!("{name} does not run with machines: {why}")));
         }
         if !all.iter().any(|scenario| scenario.name == name) {

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 
 use super::{Algorithm, Link, Plan, find, spawn};
 use crate::error::LabError;
-use crate::lab::write_file;
 use crate::node::Node;
 
 /// BIRD's files, in its node.
@@ -22,10 +21,14 @@ pub fn program() -> Result<PathBuf, LabError> {
 
 /// Starts BIRD in a node.
 pub fn start(node: &Node, plan: &Plan) -> Result<(), LabError> {
-    write_file(&node.path(CONF), &configuration(plan))?;
+    node.write(CONF, &configuration(plan))?;
     // BIRD runs OSPFv3 only where there is a link-local address.
     if !node.run("ip", &["-6", "addr", "show", "dev", "lo"])?.contains("fe80::1/128") {
         node.run("ip", &["-6", "addr", "add", "fe80::1/128", "dev", "lo"])?;
+    }
+    if node.is_machine {
+        // The machine has its own, which goes on by itself.
+        return Ok(node.run("bird", &["-c", CONF, "-s", SOCKET]).map(drop)?);
     }
     spawn(node, &program()?, &["-f", "-c", CONF, "-s", SOCKET], "")
 }

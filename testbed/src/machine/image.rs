@@ -1,10 +1,10 @@
-//! The image that every machine boots: a kernel of Debian's as it is, and a disk with its modules, a few programs of this system and
-//! ours. Made when its content differs from what was made before.
+//! The image that every machine boots unless a root tree is given: a kernel of Debian's as it is, and a disk with its modules, a few
+//! programs of this system, and this project's Debian package. Made when its content differs from what was made before.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,12 +13,13 @@ use crate::command;
 use crate::error::LabError;
 use crate::files::failed;
 use crate::machine::cpio::{Archive, Entry};
+use crate::machine::openwrt::OpenWrt;
 use crate::machine::{disk, modules};
 use crate::node::own_program;
 use crate::tools;
 
-/// The modules that a machine has; `tun` is not among them, so that there is no WireGuard but the kernel's.
-const MODULES: &[&str] = &[
+/// The modules that a machine of Debian's has; `tun` is not among them, so that there is no WireGuard but the kernel's.
+pub const MODULES: &[&str] = &[
     "virtio_pci",
     "virtio_blk",
     "virtio_net",
@@ -51,12 +52,11 @@ const TOOLS: &[(&str, &str)] = &[
     ("nginx", "usr/sbin/nginx"),
     ("dropbear", "usr/sbin/dropbear"),
     ("dropbear", "usr/bin/dropbearkey"),
+    ("bird", "usr/sbin/bird"),
+    ("wireguard", "usr/bin/wg"),
 ];
-/// The units of Debian's package, from which the start-up takes what it runs and what that may.
-const UNITS: [(&str, &str); 2] = [
-    ("dlan-boot.service", include_str!("../../../packaging/debian/dlan-boot.service")),
-    ("dlan.service", include_str!("../../../packaging/debian/dlan.service")),
-];
+/// This project's Debian package, beside the lab's own program.
+const PACKAGE: &str = "dlan.deb";
 /// Where nginx looks for its modules.
 const NGINX_MODULES: &str = "usr/lib/nginx/modules";
 
@@ -69,12 +69,25 @@ pub struct Image {
     pub version: String,
     /// The first file system, an archive: only what finds the disks.
     pub first: PathBuf,
-    /// The disk with everything else, which all machines read and none writes.
+    /// What has everything else: a disk that all machines read and none writes, or a tree that each has a disk of its own of.
     pub system: PathBuf,
+    /// The tree's system, where the image is made of one.
+    pub tree: Option<OpenWrt>,
 }
 
-/// Returns the image, made anew if anything in it is another than before.
-pub fn make() -> Result<Image, LabError> {
+/// A kernel: its file and the directory of its modules, where it has some, and its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// Its file.
+    pub file: PathBuf,
+    /// The directory of its modules.
+    pub modules: PathBuf,
+    /// Its version.
+    pub version: String,
+}
+
+/// Returns the kernel that Debian makes for virtual machines.
+pub fn debian_kernel() -> Result<Kernel, LabError> {
     let folder = tools::folder("kernel")?;
     let modules = folder.join("lib/modules");
     let version = fs::read_dir(&modules)
@@ -87,18 +100,26 @@ pub fn make() -> Result<Image, LabError> {
                 folder.display()
             ))
         })?;
-    let modules = modules.join(&version);
-    let (first, system) = (first(&modules, &version)?, system(&modules, &version)?);
+    let file = folder.join(format!("boot/vmlinuz-{version}"));
+    Ok(Kernel { file, modules: modules.join(&version), version })
+}
+
+/// Returns the image, made anew if anything in it is another than before.
+pub fn make() -> Result<Image, LabError> {
+    let kernel = debian_kernel()?;
+    let (first, system) =
+        (first(&kernel, include_bytes!("../../machine/init"), DISK_MODULES)?, system(&kernel)?);
     let mut hasher = DefaultHasher::new();
     hasher.write(&first.octets());
     hasher.write(&system.octets());
     let directory = tools::folder("machines")?;
     let path = |kind: &str| directory.join(format!("{:016x}.{kind}", hasher.finish()));
     let image = Image {
-        kernel: folder.join(format!("boot/vmlinuz-{version}")),
-        version,
+        kernel: kernel.file,
+        version: kernel.version,
         first: path("first"),
         system: path("system"),
+        tree: None,
     };
     if !image.system.exists() {
         write(&directory, &image, (&first, &system))?;
@@ -111,7 +132,7 @@ fn write(directory: &Path, image: &Image, (first, system): (&Archive, &Archive))
     fs::create_dir_all(directory).map_err(failed("make", directory))?;
     for old in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = old.path();
-        if path.extension().is_some_and(|kind| kind != "files") {
+        if path.extension().is_some_and(|kind| kind == "first" || kind == "system") {
             // One that a running lab still uses is open there.
             let _ = fs::remove_file(path);
         }
@@ -134,44 +155,37 @@ fn write(directory: &Path, image: &Image, (first, system): (&Archive, &Archive))
     fs::rename(&part, &image.system).map_err(failed("name", &image.system))
 }
 
-/// Returns what a machine has before it has a disk.
-fn first(modules: &Path, version: &str) -> Result<Archive, LabError> {
+/// Returns what a machine has before it has a disk: its first program, and modules.
+pub fn first(kernel: &Kernel, init: &[u8], modules: &[&str]) -> Result<Archive, LabError> {
     let mut archive = Archive::default();
-    for directory in ["proc", "dev", "system"] {
+    for directory in ["proc", "sys", "dev", "system"] {
         archive.add(directory, Entry::Directory);
     }
-    archive.add("init", Entry::Program(include_bytes!("../../machine/init").to_vec()));
-    add_modules(&mut archive, (modules, version), DISK_MODULES)?;
+    archive.add("init", Entry::Program(init.to_vec()));
+    add_modules(&mut archive, kernel, modules)?;
     add_busybox(&mut archive)?;
     Ok(archive)
 }
 
 /// Returns what lies on the disk that all machines read.
-fn system(modules: &Path, version: &str) -> Result<Archive, LabError> {
+fn system(kernel: &Kernel) -> Result<Archive, LabError> {
     let mut archive = Archive::default();
     for directory in ["proc", "sys", "dev", "run", "tmp", "disk", "etc", "var", "root"] {
         archive.add(directory, Entry::Directory);
     }
     archive.add("usr/lib/lab/agent", Entry::Program(include_bytes!("../../machine/agent").to_vec()));
-    add_modules(&mut archive, (modules, version), MODULES)?;
-    for (path, program) in [("usr/bin/dlan", dlan_program()?), ("usr/bin/dlan-lab", own_program()?)] {
-        archive.add(path, Entry::Program(stripped(&program)?));
-        add_libraries(&mut archive, &program, None)?;
-    }
+    add_modules(&mut archive, kernel, MODULES)?;
+    add_package(&mut archive)?;
+    let lab = own_program()?;
+    archive.add("usr/bin/dlan-lab", Entry::Program(stripped(&lab)?));
+    add_libraries(&mut archive, "", &lab, None)?;
     // BusyBox's shell would take its own programs for those of that name.
     for (to, from) in [("bin/sh", "/bin/dash"), ("bin/bash", "/bin/bash")] {
         add_program(&mut archive, to, Path::new(from), None)?;
     }
-    for (unit, text) in UNITS {
-        archive.add(&format!("lib/systemd/system/{unit}"), Entry::File(text.as_bytes().to_vec()));
-    }
     add_program(&mut archive, "usr/bin/setpriv", Path::new("/usr/bin/setpriv"), None)?;
     for name in ["ip", "nft"] {
-        let found = command::run(
-            Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin:/sbin command -v \"$0\"", name]),
-            "",
-        )?;
-        add_program(&mut archive, &format!("usr/sbin/{name}"), Path::new(found.trim()), None)?;
+        add_program(&mut archive, &format!("usr/sbin/{name}"), &of_this_system(name)?, None)?;
     }
     for (tool, path) in TOOLS {
         let folder = tools::folder(tool)?;
@@ -185,13 +199,57 @@ fn system(modules: &Path, version: &str) -> Result<Archive, LabError> {
     Ok(archive)
 }
 
-fn add_modules(
-    archive: &mut Archive,
-    (directory, version): (&Path, &str),
-    wanted: &[&str],
-) -> Result<(), LabError> {
-    let chosen = modules::choose(directory, wanted)?;
-    let to = format!("lib/modules/{version}");
+/// Returns where a program of this system is.
+pub fn of_this_system(name: &str) -> Result<PathBuf, LabError> {
+    let look = "PATH=$PATH:/usr/sbin:/sbin command -v \"$0\"";
+    Ok(command::run(Command::new("sh").args(["-c", look, name]), "")?.trim().into())
+}
+
+/// Adds what this project's Debian package has, and what its program is linked with; what lies in `/etc` comes to each machine's disk
+/// from there.
+fn add_package(archive: &mut Archive) -> Result<(), LabError> {
+    let beside = own_program()?.with_file_name(PACKAGE);
+    let package = std::env::var_os("DLAN_DEB").map_or(beside, PathBuf::from);
+    if !package.exists() {
+        return Err(LabError::Asked(format!(
+            "there is no {}: `testbed/run --machines` makes it, as does `packaging/deb --program {} x86_64`",
+            package.display(),
+            dlan_program()?.display()
+        )));
+    }
+    let tree = std::env::temp_dir().join(format!("dlan-lab-package-{}", std::process::id()));
+    let outcome = command::run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree), "")
+        .map_err(LabError::from)
+        .and_then(|_| add_tree(archive, &tree, ""))
+        .and_then(|()| add_libraries(archive, "", &tree.join("usr/bin/dlan"), None));
+    // Where nothing was unpacked there is nothing to take away.
+    let _ = fs::remove_dir_all(&tree);
+    outcome
+}
+
+/// Adds everything below a directory.
+fn add_tree(archive: &mut Archive, directory: &Path, to: &str) -> Result<(), LabError> {
+    let mut entries: Vec<_> = fs::read_dir(directory).map_err(failed("read", directory))?.flatten().collect();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, to) = (entry.path(), format!("{to}/{}", entry.file_name().to_string_lossy()));
+        let about = fs::symlink_metadata(&path).map_err(failed("read", &path))?;
+        if about.is_dir() {
+            archive.add(&to, Entry::Directory);
+            add_tree(archive, &path, &to)?;
+        } else if about.permissions().mode() & 0o100 != 0 {
+            archive.add(&to, Entry::Program(stripped(&path)?));
+        } else {
+            archive.add(&to, Entry::File(read(&path)?));
+        }
+    }
+    Ok(())
+}
+
+/// Adds those of a kernel's modules that are wanted, and the lists by which `modprobe` finds them.
+pub fn add_modules(archive: &mut Archive, kernel: &Kernel, wanted: &[&str]) -> Result<(), LabError> {
+    let chosen = modules::choose(&kernel.modules, wanted)?;
+    let to = format!("lib/modules/{}", kernel.version);
     for (name, module) in &chosen {
         archive.add(&format!("{to}/{name}.ko"), Entry::File(read(&module.file)?));
     }
@@ -219,11 +277,17 @@ fn add_busybox(archive: &mut Archive) -> Result<(), LabError> {
 
 fn add_program(archive: &mut Archive, to: &str, from: &Path, folder: Option<&Path>) -> Result<(), LabError> {
     archive.add(to, Entry::Program(read(from)?));
-    add_libraries(archive, from, folder)
+    add_libraries(archive, "", from, folder)
 }
 
-/// Adds the libraries that a program is linked with, where the loader looks for them by itself.
-fn add_libraries(archive: &mut Archive, program: &Path, folder: Option<&Path>) -> Result<(), LabError> {
+/// Adds the libraries that a program is linked with: into the directory `to`, the loader with them, or, where that is empty, where the
+/// loader looks for them by itself.
+pub fn add_libraries(
+    archive: &mut Archive,
+    to: &str,
+    program: &Path,
+    folder: Option<&Path>,
+) -> Result<(), LabError> {
     let machine = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
     let mut command = Command::new("ldd");
     command.arg(program);
@@ -237,9 +301,13 @@ fn add_libraries(archive: &mut Archive, program: &Path, folder: Option<&Path>) -
     for path in libraries(&listed) {
         let from = Path::new(&path);
         let name = from.file_name().unwrap_or_default().to_string_lossy();
-        // The loader's own place stands in each program.
-        let to = if name.starts_with("ld-linux") { path.clone() } else { format!("{machine}/{name}") };
-        archive.add(&to, Entry::Program(read(from)?));
+        let at = match to {
+            // The loader's own place stands in each program.
+            "" if name.starts_with("ld-linux") => path.clone(),
+            "" => format!("{machine}/{name}"),
+            to => format!("{to}/{name}"),
+        };
+        archive.add(&at, Entry::Program(read(from)?));
     }
     Ok(())
 }
@@ -251,7 +319,7 @@ fn libraries(listed: &str) -> BTreeSet<String> {
 }
 
 /// Returns a program without what only a debugger reads; as it is where there is no `strip`.
-fn stripped(program: &Path) -> Result<Vec<u8>, LabError> {
+pub fn stripped(program: &Path) -> Result<Vec<u8>, LabError> {
     let copy = std::env::temp_dir().join(format!("dlan-lab-strip-{}", std::process::id()));
     let outcome = command::run(Command::new("strip").arg("-o").arg(&copy).arg(program), "");
     let octets = read(if outcome.is_ok() { &copy } else { program });
@@ -260,7 +328,8 @@ fn stripped(program: &Path) -> Result<Vec<u8>, LabError> {
     octets
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LabError> {
+/// Returns what a file has.
+pub fn read(path: &Path) -> Result<Vec<u8>, LabError> {
     fs::read(path).map_err(failed("read", path))
 }
 

@@ -10,9 +10,11 @@ pub mod disk;
 pub mod image;
 pub mod login;
 pub mod modules;
+pub mod openwrt;
 pub mod plan;
 pub mod qemu;
 pub mod serial;
+pub mod tree;
 
 use std::net::Ipv4Addr;
 

@@ -12,14 +12,16 @@ use crate::command;
 use crate::error::LabError;
 use crate::files::{failed, read_file, write_file};
 use crate::machine::image::{self, Image};
-use crate::machine::{MEMORY, PORTS, Port};
+use crate::machine::{MEMORY, PORTS, Port, openwrt};
 use crate::node::{Node, end_process};
 use crate::{tools, wait};
 
-/// How long the first answer of a booting machine may take: five boot at once on two slow cores.
-const BOOT_LIMIT: Duration = Duration::from_secs(240);
+/// How long the first answer of a booting machine may take: five boot at once on two slow cores, whose system may start much.
+const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// How long a machine that only says that it runs may take, in seconds.
 const PROBE_LIMIT: &str = "20";
+/// The file that says which root tree machines boot.
+const TREE: &str = "tree";
 const PROGRAM: &str = "qemu-system-x86_64";
 
 /// What moves a machine's processor.
@@ -57,13 +59,26 @@ pub struct Start {
 #[derive(Debug, Default)]
 pub struct Fleet {
     directory: PathBuf,
+    /// The root tree that they boot, where one is given.
+    tree: Option<PathBuf>,
     boots: OnceLock<(Image, Accelerator)>,
 }
 
 impl Fleet {
     /// Returns the machines whose files are in a directory.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory, boots: OnceLock::new() }
+        let tree = read_file(&directory.join(TREE)).ok().map(PathBuf::from);
+        Self { directory, tree, boots: OnceLock::new() }
+    }
+
+    /// Begins with machines whose files will be in a directory, and which boot a root tree if one is given.
+    pub fn begin(directory: PathBuf, tree: Option<&Path>) -> Result<Self, LabError> {
+        fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
+        if let Some(tree) = tree {
+            let tree = tree.canonicalize().map_err(failed("find", tree))?;
+            write_file(&directory.join(TREE), &tree.to_string_lossy())?;
+        }
+        Ok(Self::new(directory))
     }
 
     /// Returns a machine's file, such as its disk.
@@ -76,7 +91,10 @@ impl Fleet {
         if let Some(boots) = self.boots.get() {
             return Ok(boots);
         }
-        let image = image::make()?;
+        let image = match &self.tree {
+            Some(tree) => openwrt::make(tree)?,
+            None => image::make()?,
+        };
         let accelerator = accelerator(&image)?;
         Ok(self.boots.get_or_init(|| (image, accelerator)))
     }
@@ -96,14 +114,15 @@ impl Fleet {
         if let Some(state) = &start.resume {
             command.args(["-incoming", &format!("exec:cat {}", state.display())]);
         }
-        let system = image.system.display();
-        for (id, what) in [("disk", file("disk")), ("system", format!("{system},readonly=on"))] {
+        let system = format!("{},readonly=on", image.system.display());
+        // A root tree is on the machine's own disk.
+        let system = image.tree.is_none().then_some(("system", system));
+        for (id, what) in [("disk", file("disk"))].into_iter().chain(system) {
             command.args(["-drive", &format!("file={what},if=none,id={id},format=raw")]);
             command.args(["-device", &format!("virtio-blk-pci,drive={id}")]);
         }
         for port in PORTS {
-            let tap = port.tap;
-            command.args(["-netdev", &format!("tap,id={tap},ifname={tap},script=no,downscript=no")]);
+            command.args(["-netdev", &tap(port)]);
             command.args(["-device", &interface(host_id, port)]);
         }
         for (what, extra) in
@@ -132,8 +151,18 @@ impl Fleet {
 
     /// Plugs an interface into the port of a machine that runs; refused while the machine has not let go of the one before.
     pub fn plug(&self, name: &str, host_id: u16, port: Port) -> Result<(), LabError> {
-        let said =
-            tell_monitor(&self.file(name, "monitor"), &format!("device_add {}", interface(host_id, port)))?;
+        self.order(name, &format!("device_add {}", interface(host_id, port)))
+    }
+
+    /// Gives a machine that runs a further port, whose tap device is in its cabinet, and plugs an interface into it.
+    pub fn add_port(&self, name: &str, host_id: u16, port: Port) -> Result<(), LabError> {
+        self.order(name, &format!("netdev_add {}", tap(port)))?;
+        self.plug(name, host_id, port)
+    }
+
+    /// Has a machine's monitor carry out a line, which says nothing unless it is refused.
+    fn order(&self, name: &str, line: &str) -> Result<(), LabError> {
+        let said = tell_monitor(&self.file(name, "monitor"), line)?;
         match said.lines().find(|line| line.starts_with("Error:")) {
             Some(error) => Err(LabError::Asked(error.to_owned())),
             None => Ok(()),
@@ -165,6 +194,11 @@ fn interface(host_id: u16, port: Port) -> String {
     format!(
         "virtio-net-pci,id=i{number},netdev={tap},mac=52:54:00:{high:02x}:{low:02x}:{number:02x},romfile="
     )
+}
+
+/// Returns what the emulator is told of the cabinet's end of a port.
+fn tap(port: Port) -> String {
+    format!("tap,id={0},ifname={0},script=no,downscript=no", port.tap)
 }
 
 /// Returns the host's process ids of a cabinet's emulator: none or one.

@@ -138,6 +138,24 @@ fn start_predecessor(
     let neighbors: Vec<(&Router, &String)> =
         around.into_iter().flatten().filter_map(|at| Some((routers.get(at)?, keys.get(at)?))).collect();
     start_wireguard(node, private, &neighbors)?;
+    let around: Vec<&Router> = neighbors.iter().map(|(neighbor, _)| *neighbor).collect();
+    let secret = Authentication { algorithm: Algorithm::Sha256, secret: SECRET.to_owned() };
+    let (lines, plan) = predecessor(own, &around, (INTERVALS, &secret));
+    node.ip(&lines)?;
+    for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+        let path = std::path::PathBuf::from("/proc/sys/net").join(setting);
+        node.inside(|| crate::lab::write_file(&path, "1"))??;
+    }
+    Maker::Bird.start(node, &plan)
+}
+
+/// Returns what the predecessor's files make of a router that has `wg0`: lines for `ip`, with a VXLAN device for each neighbor, and what
+/// BIRD is told.
+pub(super) fn predecessor(
+    own: &Router,
+    neighbors: &[&Router],
+    (intervals, secret): ((u16, u16), &Authentication),
+) -> (Vec<String>, Plan) {
     let h = own.host_id;
     let mut lines = vec![
         format!("addr add 10.1.0.{h}/32 dev wg0"),
@@ -147,7 +165,7 @@ fn start_predecessor(
         format!("addr add fd00:0:1:1::{h}/128 dev lo"),
     ];
     let mut links = Vec::new();
-    for (position, (neighbor, _)) in neighbors.iter().enumerate() {
+    for (position, neighbor) in neighbors.iter().enumerate() {
         let n = neighbor.host_id;
         let pair = u32::from(h.min(n)) * 256 + u32::from(h.max(n));
         let base = 0x0a00_0000 + pair * 4;
@@ -159,19 +177,19 @@ fn start_predecessor(
         ));
         lines.push(format!("link set {device} up mtu 1370"));
         lines.push(format!("addr add {address}/30 dev {device}"));
-        let authentication = Some(Authentication { algorithm: Algorithm::Sha256, secret: SECRET.to_owned() });
-        links.push(Link { device, cost: 10, intervals: INTERVALS, authentication, instance: None });
-    }
-    node.ip(&lines)?;
-    for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
-        let path = std::path::PathBuf::from("/proc/sys/net").join(setting);
-        node.inside(|| crate::lab::write_file(&path, "1"))??;
+        links.push(Link {
+            device,
+            cost: 10,
+            intervals,
+            authentication: Some(secret.clone()),
+            instance: None,
+        });
     }
     let sources =
         Some((Ipv4Addr::new(10, 1, 1, h.to_le_bytes()[0]), Ipv6Addr::new(0xfd00, 0, 1, 1, 0, 0, 0, h)));
     let plan =
         Plan { links, stubs: vec![LAN.to_owned()], sources, ..Plan::new(Ipv4Addr::from(u32::from(h))) };
-    Maker::Bird.start(node, &plan)
+    (lines, plan)
 }
 
 /// Starts an embedded WireGuard under the predecessor's name: the kernel of the lab may have none.

@@ -43,7 +43,7 @@ fn failover(stage: &mut Stage) -> Result<(), LabError> {
     topology.name = beside(&topology.name);
     let name = topology.name.clone();
     Lab::down(&name)?;
-    let namespaces = Lab::up_on(Backend::Namespaces, topology, &|_| ()).and_then(|lab| {
+    let namespaces = Lab::up_on(&Backend::Namespaces, topology, &|_| ()).and_then(|lab| {
         lab.start_mesh(&|_| ())?;
         wait_until_whole(&lab)?;
         measure(&lab)

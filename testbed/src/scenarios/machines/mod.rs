@@ -43,6 +43,11 @@ pub fn all() -> Vec<Scenario> {
     .concat()
 }
 
+/// Returns those that run with machines that boot a root tree of OpenWrt's.
+pub fn of_a_tree() -> Vec<Scenario> {
+    all().into_iter().filter(|scenario| shared::is_for_trees(scenario.name)).collect()
+}
+
 /// Returns whether a scenario runs only when it is named, or when all are asked for.
 pub fn is_long(name: &str) -> bool {
     LONG.contains(&name)
@@ -52,6 +57,11 @@ pub fn is_long(name: &str) -> bool {
 fn wait_until_whole(lab: &Lab) -> Result<(), LabError> {
     lab.wait_for_adjacencies(LIMIT)?;
     lab.wait_for_routes(LIMIT)?;
+    wait_for_answers(lab)
+}
+
+/// Waits until every host reaches every other that it is connected with, in both families.
+fn wait_for_answers(lab: &Lab) -> Result<(), LabError> {
     let silent = in_parallel(connected_pairs(lab), 4, |(from, to, is_ipv6)| {
         let what = format!("{from} to reach {to} by {}", family(*is_ipv6));
         wait::until(LIMIT, &what, || match lab.pings(from, to, *is_ipv6) {

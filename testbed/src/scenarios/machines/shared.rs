@@ -92,15 +92,28 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("machines have a form of it: `power-cut-in-window`", &["unconfirmed", "window-and-crash"]),
 ];
 
+/// Those that run with machines made of Debian packages and not with a root tree of OpenWrt's, with the reason.
+const OF_DEBIAN: &[(&str, &[&str])] = &[(
+    "it tells the machine's start-up or its service what OpenWrt's cannot be told from outside",
+    &["module-missing", "disk-full", "upgrade", "wan-address-by-dhcp", "wan-replaced"],
+)];
+
 /// Returns those that are tried on three machines.
 pub fn on_the_triangle() -> Vec<Scenario> {
     let chosen = scenarios::all().into_iter().filter(|scenario| ON_THE_TRIANGLE.contains(&scenario.name));
     chosen.map(|scenario| Scenario { topology: TOPOLOGY, ..scenario }).collect()
 }
 
-/// Returns why a scenario of the namespaces does not run with machines; none where it does, or there is none of that name.
-pub fn refusal(name: &str) -> Option<&'static str> {
-    REFUSED.iter().find(|(_, names)| names.contains(&name)).map(|(why, _)| *why)
+/// Returns why a scenario does not run with machines, or not with such as boot a root tree of OpenWrt's; none where it does, or there
+/// is none of that name.
+pub fn refusal(name: &str, is_tree: bool) -> Option<&'static str> {
+    let refused = if is_tree { [REFUSED, OF_DEBIAN].concat() } else { REFUSED.to_vec() };
+    refused.iter().find(|(_, names)| names.contains(&name)).map(|(why, _)| *why)
+}
+
+/// Returns whether a scenario for machines runs with such as boot a root tree of OpenWrt's.
+pub fn is_for_trees(name: &str) -> bool {
+    !OF_DEBIAN.iter().any(|(_, names)| names.contains(&name))
 }
 
 #[cfg(test)]
@@ -111,7 +124,7 @@ mod tests {
     fn every_scenario_of_the_namespaces_runs_with_machines_or_is_refused_for_a_reason() {
         for scenario in scenarios::all() {
             let runs = ON_THE_TRIANGLE.contains(&scenario.name);
-            assert_ne!(runs, refusal(scenario.name).is_some(), "{}", scenario.name);
+            assert_ne!(runs, refusal(scenario.name, false).is_some(), "{}", scenario.name);
         }
         let known: Vec<_> = scenarios::all().iter().map(|scenario| scenario.name).collect();
         let named = REFUSED.iter().flat_map(|(_, names)| names.iter()).chain(&ON_THE_TRIANGLE);
