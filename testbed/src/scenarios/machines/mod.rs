@@ -2,6 +2,7 @@
 
 mod clock;
 mod level;
+mod narrow;
 mod power;
 mod shared;
 mod start;
@@ -26,7 +27,7 @@ const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Of those that only machines can show, the ones that take minutes or measure.
-const LONG: [&str; 4] = ["failover", "memory-level", "power-cuts-in-apply", "throughput"];
+const LONG: [&str; 5] = ["failover", "memory-level", "narrow-path", "power-cuts-in-apply", "throughput"];
 
 /// Returns every scenario for machines, in the order in which they run.
 pub fn all() -> Vec<Scenario> {
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Scenario> {
         shared::on_the_triangle().as_slice(),
         power::SCENARIOS,
         wan::SCENARIOS,
+        narrow::SCENARIOS,
         clock::SCENARIOS,
         upgrade::SCENARIOS,
         throughput::SCENARIOS,

@@ -94,8 +94,8 @@ const REFUSED: &[(&str, &[&str])] = &[
 
 /// Those that run with machines made of Debian packages and not with a root tree of OpenWrt's, with the reason.
 const OF_DEBIAN: &[(&str, &[&str])] = &[(
-    "it tells the machine's start-up or its service what OpenWrt's cannot be told from outside",
-    &["module-missing", "disk-full", "upgrade", "wan-address-by-dhcp", "wan-replaced"],
+    "it tells the machine's start-up, its service or its devices what OpenWrt's cannot be told from outside",
+    &["module-missing", "disk-full", "narrow-path", "upgrade", "wan-address-by-dhcp", "wan-replaced"],
 )];
 
 /// Returns those that are tried on three machines.
