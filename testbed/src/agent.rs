@@ -19,8 +19,8 @@ use crate::lab::Lab;
 use crate::node::{Node, own_program};
 use crate::{tools, wait};
 
-/// How long an agent may take to end.
-const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long an agent may take to end, on a processor that is translated and shared.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 /// Where a router's configuration is, in the router.
 pub const CONFIG: &str = "/etc/config/dlan";
 /// While this file is there, a machine's start-up does not start the agent.
