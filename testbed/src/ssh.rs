@@ -18,6 +18,8 @@ use crate::wait;
 const HOME: &str = "/run/operator";
 /// The operator's key, in the operator's node.
 const KEY: &str = "/run/operator.key";
+/// The number of a user who is not root.
+const USER_ID: u32 = 4711;
 const LIMIT: Duration = Duration::from_secs(20);
 /// What ends the answer to a line.
 const END: &str = "end-of-answer";
@@ -39,12 +41,9 @@ pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
     write_file(&directory.join("authorized_keys"), &format!("{public}\n"))?;
     // The file of users is a link to the host's.
     let users = router.path("/etc/passwd");
-    let text = read_file(Path::new("/etc/passwd"))?;
     fs::remove_file(&users).map_err(|source| failed("replace", &users, source))?;
-    let others = text.lines().filter(|line| !line.starts_with("root:"));
-    let lines: Vec<_> =
-        others.map(str::to_owned).chain([format!("root:x:0:0:root:{HOME}:/bin/sh")]).collect();
-    write_file(&users, &format!("{}\n", lines.join("\n")))?;
+    let text = read_file(Path::new("/etc/passwd"))?;
+    write_file(&users, &with_user(&text, "root", 0, HOME))?;
     let host_key = "/run/dropbear.key";
     crate::command::run(&mut tool(router, "usr/bin/dropbearkey", &["-t", "ed25519", "-f", host_key])?, "")?;
     let arguments = ["-F", "-s", "-r", host_key, "-P", "/run/dropbear.pid"];
@@ -58,6 +57,23 @@ pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
         let is_there = router.path("/run/dropbear.pid").exists();
         if is_there { Ok(()) } else { Err("it does not run".to_owned()) }
     })
+}
+
+/// Lets the operator log in to an open router as a user of this name too, who is not root.
+pub fn add_user(router: &Node, name: &str) -> Result<(), LabError> {
+    let home = format!("/run/{name}");
+    let users = router.path("/etc/passwd");
+    write_file(&users, &with_user(&read_file(&users)?, name, USER_ID, &home))?;
+    router.run("cp", &["-r", HOME, &home])?;
+    router.run("chown", &["-R", &USER_ID.to_string(), &home])?;
+    Ok(())
+}
+
+/// Returns a file of users in which this one has this number and home.
+fn with_user(text: &str, name: &str, number: u32, home: &str) -> String {
+    let others = text.lines().filter(|line| !line.starts_with(&format!("{name}:")));
+    let own = format!("{name}:x:{number}:{number}:{name}:{home}:/bin/sh");
+    others.map(str::to_owned).chain([own]).fold(String::new(), |text, line| text + &line + "\n")
 }
 
 /// Writes the operator's key for OpenSSH's client, and returns where, in the operator's node.

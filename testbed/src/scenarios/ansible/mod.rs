@@ -1,0 +1,190 @@
+//! The role rolls a mesh out from an inventory of its predecessor, over ssh, router by router.
+
+pub(in crate::scenarios) mod borrowed;
+pub(in crate::scenarios) mod operator;
+mod system;
+mod upkeep;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::borrowed::{borrow_routers, give_back};
+use self::operator::{Inventory, MIDDLE, Operator};
+use crate::agent::{CONFIG, dlan_program};
+use crate::error::LabError;
+use crate::layout::INTERNET;
+use crate::scenarios::services::wait_for;
+use crate::scenarios::{Scenario, Stage, claim};
+use crate::serving::{Server, any};
+use crate::snapshot::Snapshot;
+use crate::wait;
+
+pub const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "playbook",
+    claim: "From an inventory of the predecessor the role brings three fresh routers up over ssh, changes nothing the second time, one router's one thing when one variable changes, and no router by a bad inventory; cut off in the middle it leaves every router confirmed or back; a rollback returns exactly, another version and the former again cost traffic nothing, and a removal leaves no trace.",
+    topology: "three",
+    run: playbook,
+}];
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+fn playbook(stage: &mut Stage) -> Result<(), LabError> {
+    let mut operator = Operator::new(stage)?;
+    let configs = borrow_routers(stage, &operator)?;
+    let result = operator.key().and_then(|()| {
+        for router in &stage.lab.topology.routers {
+            system::open(stage.lab.node(&router.name)?)?;
+            system::add_user(stage.lab.node(&router.name)?)?;
+        }
+        operator.install(&system::package(&operator.node, env!("CARGO_PKG_VERSION"), &dlan_program()?)?);
+        roll_out(stage, &operator)
+    });
+    for router in &stage.lab.topology.routers {
+        system::close(stage.lab.node(&router.name)?)?;
+    }
+    give_back(stage, &operator, &configs)?;
+    result
+}
+
+fn roll_out(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
+    let good = Inventory::full();
+    let routers = stage.lab.topology.routers.clone();
+    let untouched: Vec<Snapshot> = routers
+        .iter()
+        .map(|router| Snapshot::take(stage.lab.node(&router.name)?))
+        .collect::<Result<_, _>>()?;
+    refuse_bad(stage, operator)?;
+    let first = operator.plays("deploy", &good, &[])?;
+    claim(first.succeeded && first.changed.values().all(|changed| *changed > 0), || first.said.clone())?;
+    stage.lab.wait_for_adjacencies(LIMIT)?;
+    stage.lab.wait_for_routes(LIMIT)?;
+    is_used(stage)?;
+    stage.saw(format!(
+        "three fresh routers by an inventory with all 26 variables, {} s for the playbook; the mesh is whole",
+        first.seconds
+    ));
+    let second = operator.plays("deploy", &good, &["--diff"])?;
+    claim(second.succeeded && second.changed.values().all(|changed| *changed == 0), || {
+        format!("the second run changes something:\n{}", second.said)
+    })?;
+    stage.saw(format!("the second run: changed=0 on every router, {} s", second.seconds));
+    change_one(stage, operator)?;
+    cut_off(stage, operator)?;
+    upkeep::look_and_return(stage, operator)?;
+    upkeep::change_versions(stage, operator)?;
+    upkeep::remove(stage, operator, &untouched)
+}
+
+/// No router is touched by an inventory that is refused, nor by one that is only looked at.
+fn refuse_bad(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
+    let bad = Inventory::full().with("dlan_loopback_subnet_ipv4: 10.1.1.0/33");
+    let run = operator.plays("deploy", &bad, &[])?;
+    let is_named = run.said.contains("r1: dlan_loopback_subnet_ipv4: '10.1.1.0/33' is not an IPv4 network");
+    claim(!run.succeeded && is_named, || format!("a bad inventory is not refused:\n{}", run.said))?;
+    let checked = operator.plays("deploy", &Inventory::full(), &["--check", "--diff"])?;
+    claim(checked.succeeded && checked.said.contains("+config mesh 'mesh'"), || {
+        format!("check mode does not show the difference:\n{}", checked.said)
+    })?;
+    for router in &stage.lab.topology.routers {
+        let node = stage.lab.node(&router.name)?;
+        let paths = [CONFIG, "/etc/dlan", "/usr/bin/dlan"];
+        claim(paths.iter().all(|path| !node.path(path).exists()), || format!("{} was touched", router.name))?;
+    }
+    stage.saw("a bad inventory is refused by host and variable, check mode shows the difference, and no router was touched");
+    Ok(())
+}
+
+/// A host's service answers strangers, and its name is known at the mesh's other end.
+fn is_used(stage: &mut Stage) -> Result<(), LabError> {
+    let _server = Server::tcp(&stage.lab, "s1", any(8080))?;
+    wait_for(&stage.lab, INTERNET, ("203.0.113.6", 8080), "s1 hears PROXY TCP4 ")?;
+    wait::until(LIMIT, "www.example.com at r3", || {
+        match stage.lab.dig("s3", &["@10.1.1.3", "www.example.com"]) {
+            Ok(answer) if answer.data("A") == ["10.2.1.11"] => Ok(()),
+            Ok(answer) => Err(format!("{answer:?}")),
+            Err(error) => Err(error.with_causes()),
+        }
+    })?;
+    stage.saw("s1's service answers a stranger at r1, and a host at r3 knows its name");
+    Ok(())
+}
+
+fn change_one(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
+    let others = [stage.lab.read_config("r1")?, stage.lab.read_config("r3")?];
+    let changed = Inventory { cost: 77, ..Inventory::full() };
+    // By somebody who has to become root first.
+    let user = format!("ansible_user={}", system::USER);
+    let as_user = ["-e", user.as_str(), "-e", "ansible_become=true"];
+    let looked = operator.plays("deploy", &changed, &[&as_user[..], &["--check"]].concat())?;
+    claim(looked.changed.get(MIDDLE) == Some(&1), || format!("check mode sees nothing:\n{}", looked.said))?;
+    let run = operator.plays("deploy", &changed, &as_user)?;
+    let counts: Vec<u64> =
+        ["r1", MIDDLE, "r3"].iter().filter_map(|name| run.changed.get(*name)).copied().collect();
+    claim(run.succeeded && counts == [0, 1, 0], || {
+        format!("{counts:?} and not one thing of r2:\n{}", run.said)
+    })?;
+    let history = stage.lab.dlan_json(MIDDLE, &["history"])?;
+    let diff =
+        history.as_array().and_then(|entries| entries.last()?.get("diff")?.as_str()).unwrap_or_default();
+    let lines: Vec<&str> = diff.lines().filter(|line| line.starts_with(['+', '-'])).collect();
+    claim(lines.len() == 2 && lines.iter().all(|line| line.contains("option cost")), || {
+        format!("more than the cost changed: {diff}")
+    })?;
+    let seen = [stage.lab.read_config("r1")?, stage.lab.read_config("r3")?];
+    claim(seen == others, || "the other routers' configurations changed".to_owned())?;
+    stage.saw("one variable of r2 changed, by a user who becomes root: r1 changed=0, r2 changed=1, r3 changed=0, and the cost is all that differs");
+    Ok(())
+}
+
+/// Ends the playbook while the second router waits to be confirmed.
+fn cut_off(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
+    let names = ["r1", MIDDLE, "r3"];
+    let before = configs(stage, &names)?;
+    // Another domain is another configuration for everybody.
+    let inventory = Inventory { cost: 77, ..Inventory::full() }.with("dlan_domain: elsewhere");
+    let mut child = operator.command("deploy", &inventory, &["-e", "dlan_confirm_time=30s"])?;
+    child.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+    let mut child = child.spawn().map_err(|source| LabError::Node {
+        node: INTERNET.to_owned(),
+        why: format!("cannot start ansible-playbook: {source}"),
+    })?;
+    let window = wait::until(LIMIT, "r2 to wait for its confirmation", || {
+        match stage.lab.dlan_json(MIDDLE, &["window"]) {
+            Ok(window) if !window.is_null() => Ok(window),
+            Ok(_) => Err("no window".to_owned()),
+            Err(error) => Err(error.with_causes()),
+        }
+    });
+    operator.end();
+    let _ = child.wait();
+    window?;
+    wait::until(LIMIT, "every window to be over", || {
+        for name in names {
+            match stage.lab.dlan_json(name, &["window"]) {
+                Ok(Value::Null) => {}
+                Ok(window) => return Err(format!("{name}: {window}")),
+                Err(error) => return Err(error.with_causes()),
+            }
+        }
+        Ok(())
+    })?;
+    let after = configs(stage, &names)?;
+    let is_new = |text: &String| text.contains("option domain 'elsewhere'");
+    let states: Vec<bool> = after.iter().map(is_new).collect();
+    let is_whole = after.iter().zip(&before).all(|(after, before)| is_new(after) || after == before);
+    claim(is_whole && states == [true, false, false], || {
+        format!("r1 confirmed, r2 back and r3 untouched is expected, not {states:?}")
+    })?;
+    stage.saw("a playbook killed while r2 waited: r1 is confirmed, r2 back, r3 untouched");
+    let run = operator.plays("deploy", &inventory, &[])?;
+    claim(run.succeeded && run.changed.get("r1") == Some(&0) && run.changed.get("r3") == Some(&1), || {
+        format!("the next run does not go on from there:\n{}", run.said)
+    })?;
+    stage.lab.wait_for_adjacencies(LIMIT)
+}
+
+fn configs(stage: &Stage, names: &[&str]) -> Result<Vec<String>, LabError> {
+    names.iter().map(|name| stage.lab.read_config(name)).collect()
+}

@@ -1,0 +1,109 @@
+//! What a router of the role has and a node of the lab has not: a package manager, a service manager, a user who is not root.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use super::operator::start_command;
+use crate::error::LabError;
+use crate::lab::{read_file, write_file};
+use crate::node::Node;
+use crate::{ssh, tools};
+
+/// Where the package puts the program.
+const PROGRAM: &str = "/usr/bin/dlan";
+/// The scripts of dlan's own package for Debian.
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/debian");
+/// Where a router keeps what it has instead of the host's; what a package's scripts take for systemd's mark.
+const OWN: &str = "/run/own";
+/// Who manages routers and is not root.
+pub(super) const USER: &str = "keeper";
+/// The host's programs, over which a router has its own; Debian's package manager as it is, with one package.
+const OPEN: &str = "set -e
+mkdir -p /run/own/usr /run/own/work /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/apt/lists/partial
+printf 'Package: tcpdump\nStatus: install ok installed\nMaintainer: lab\nArchitecture: all\nVersion: 1\nDescription: there\n\n' > /var/lib/dpkg/status
+touch /var/lib/dpkg/info/tcpdump.list
+mount -t overlay -o lowerdir=/usr,upperdir=/run/own/usr,workdir=/run/own/work lab /usr
+for at in /var/cache /var/log; do mount -t tmpfs lab $at; done
+mkdir -p /var/cache/apt/archives/partial /var/log/apt";
+const CLOSE: &str = "umount -l /usr /var/cache /var/log
+rm -rf /run/own /var/lib/dpkg /var/lib/apt
+rm -f /etc/sudoers; if [ -e /run/host-etc/sudoers ]; then ln -s /run/host-etc/sudoers /etc/sudoers; fi
+if [ -e /etc/pam.d/.lab ]; then umount -l /etc/pam.d; fi";
+/// Stands in for systemd: the agent is all that it knows.
+const MANAGER: &str = "#!/bin/sh
+running() { read -r pid < /run/dlan/agent.lock && kill -0 \"$pid\"; } 2>/dev/null
+stop() { if running; then kill \"$pid\"; while running; do sleep 0.1; done; fi; }
+start() { running || START; }
+case \" $* \" in
+*' stop '*) stop ;;
+*' try-restart '*) if running; then stop; start; fi ;;
+*' restart '*) stop; start ;;
+*' start '*) start ;;
+esac
+exit 0
+";
+/// Lets a user become root without a password, and nobody else.
+const RIGHTS: &str = "Defaults env_reset\nDefaults secure_path=\"/usr/sbin:/usr/bin:/sbin:/bin\"\nUSER ALL=(ALL:ALL) NOPASSWD: ALL\n";
+
+/// Gives a router package manager and service manager.
+pub(super) fn open(router: &Node) -> Result<(), LabError> {
+    router.run("sh", &["-c", OPEN])?;
+    let text = MANAGER.replace("START", &start_command(Path::new(PROGRAM))?);
+    write_program(&router.path("/usr/bin/systemctl"), &text)
+}
+
+/// Takes them away again.
+pub(super) fn close(router: &Node) -> Result<(), LabError> {
+    router.run("sh", &["-c", CLOSE]).map(drop).map_err(LabError::from)
+}
+
+/// Makes a package of a program under a version, in the operator's node, and returns where.
+pub(super) fn package(operator: &Node, version: &str, program: &Path) -> Result<String, LabError> {
+    let tree = format!("/run/ansible/dlan_{version}_all");
+    let at = |path: &str| operator.path(&format!("{tree}{path}"));
+    for directory in ["/DEBIAN", "/usr/bin", "/etc/config"] {
+        let path = at(directory);
+        fs::create_dir_all(&path).map_err(|source| failed("make", &path, source))?;
+    }
+    let link = at(PROGRAM);
+    symlink(program, &link).map_err(|source| failed("make", &link, source))?;
+    write_file(&at("/etc/config/dlan"), "# dlan does nothing until it is told who this router is\n")?;
+    write_file(&at("/DEBIAN/conffiles"), "/etc/config/dlan\n")?;
+    let about = "Architecture: all\nMaintainer: the lab <lab@example.org>\nDescription: dlan in the lab\n";
+    write_file(&at("/DEBIAN/control"), &format!("Package: dlan\nVersion: {version}\n{about}"))?;
+    for script in ["postinst", "prerm", "postrm"] {
+        // The agent is not to start its programs as units of a systemd that is not there.
+        let text = read_file(&Path::new(SCRIPTS).join(script))?.replace("/run/systemd/system", OWN);
+        write_program(&at(&format!("/DEBIAN/{script}")), &text)?;
+    }
+    let file = format!("{tree}.deb");
+    operator.run("dpkg-deb", &["--root-owner-group", "-Znone", "--build", &tree, &file])?;
+    Ok(file)
+}
+
+/// Makes a user who may log in with the operator's key, and become root by sudo.
+pub(super) fn add_user(router: &Node) -> Result<(), LabError> {
+    let sudo = tools::folder("sudo")?.join("usr");
+    let sudo = sudo.canonicalize().map_err(|source| failed("find", &sudo, source))?;
+    // Whoever unpacked it, a router's is root's.
+    let copy = format!(
+        "set -e; cp -r {0}/bin/sudo /usr/bin/; cp -r {0}/libexec/sudo /usr/libexec/\nchown -R 0:0 /usr/bin/sudo /usr/libexec/sudo\n\
+         chmod 4755 /usr/bin/sudo\nmount -t tmpfs lab /etc/pam.d\ntouch /etc/pam.d/.lab\n\
+         for kind in auth account session; do echo \"$kind required pam_permit.so\" >> /etc/pam.d/sudo; done\n\
+         rm -f /etc/sudoers; cat > /etc/sudoers; chmod 440 /etc/sudoers",
+        sudo.display()
+    );
+    router.feed("sh", &["-c", &copy], &RIGHTS.replace("USER", USER))?;
+    ssh::add_user(router, USER)
+}
+
+fn write_program(path: &Path, text: &str) -> Result<(), LabError> {
+    write_file(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(|source| failed("mark", path, source))
+}
+
+fn failed(act: &'static str, path: &Path, source: std::io::Error) -> LabError {
+    LabError::File { act, path: path.to_owned(), source }
+}
