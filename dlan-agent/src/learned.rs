@@ -30,7 +30,7 @@ pub struct OfFamily {
     /// Which bundle each prefix is in.
     pub places: Places,
     /// The ways of each bundle that leads anywhere.
-    pub ways: BTreeMap<RouteId, Arc<Ways>>,
+    pub ways: SharedMap<RouteId, Arc<Ways>>,
 }
 
 impl Learned {
@@ -83,15 +83,19 @@ impl Learned {
         families.flat_map(|(family, of)| of.ways.iter().map(move |(id, ways)| ((family, *id), ways)))
     }
 
-    /// Returns the ways of each bundle, to change them.
-    pub fn ways_mut(&mut self) -> impl Iterator<Item = &mut Arc<Ways>> {
-        self.ipv4.ways.values_mut().chain(self.ipv6.ways.values_mut())
+    /// Gives bundles other ways, where there are any.
+    pub fn replace_ways(&mut self, mut other: impl FnMut(&Arc<Ways>) -> Option<Arc<Ways>>) {
+        for of in [&mut self.ipv4, &mut self.ipv6] {
+            let others: Vec<(RouteId, Arc<Ways>)> =
+                of.ways.iter().filter_map(|(id, ways)| Some((*id, other(ways)?))).collect();
+            others.into_iter().for_each(|(id, ways)| _ = of.ways.insert(id, ways));
+        }
     }
 
     /// Returns every prefix that leads anywhere and did not there, and perhaps others: all of them where a bundle leads
     /// anywhere that did not there.
     pub fn apart_from(&self, other: &Self) -> Vec<IpNet> {
-        let leads = |(family, id): Bundle| other.of(family).ways.contains_key(&id);
+        let leads = |(family, id): Bundle| other.of(family).ways.get(&id).is_some();
         if self.ways().all(|(bundle, _)| leads(bundle)) {
             let apart = self.apart(other).into_iter();
             apart

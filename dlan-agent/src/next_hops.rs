@@ -22,13 +22,18 @@ pub struct Ways {
 
 /// Returns those ways that lead over devices of which `is_there` says so: the same, where that is all of them.
 pub fn over(ways: &Arc<Ways>, is_there: impl Fn(&LinkName) -> bool) -> Arc<Ways> {
+    reduced(ways, is_there).unwrap_or_else(|| Arc::clone(ways))
+}
+
+/// Returns those ways that lead over devices of which `is_there` says so, unless that is all of them.
+pub fn reduced(ways: &Arc<Ways>, is_there: impl Fn(&LinkName) -> bool) -> Option<Arc<Ways>> {
     if ways.hops.iter().chain(&ways.alternate).all(|hop| is_there(&hop.device)) {
-        return Arc::clone(ways);
+        return None;
     }
     let is_there = |hop: &&RouteHop| is_there(&hop.device);
     let hops = ways.hops.iter().filter(is_there).cloned().collect();
     let alternate = ways.alternate.as_ref().filter(is_there).cloned();
-    Arc::new(Ways { hops, alternate })
+    Some(Arc::new(Ways { hops, alternate }))
 }
 
 /// The objects to have, and which group each route refers to.

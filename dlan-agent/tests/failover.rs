@@ -166,9 +166,8 @@ fn a_thousand_routes_move_to_their_alternate_in_one_step_and_need_no_other() {
 /// The same prefixes with other ways, in turn for those that have had theirs in common.
 fn with_other_ways(routing: &RoutingInput, others: &[Ways]) -> RoutingInput {
     let mut routing = routing.clone();
-    for (ways, other) in routing.routes.ways_mut().zip(others.iter().cycle()) {
-        *ways = other.clone().into();
-    }
+    let mut others = others.iter().cycle();
+    routing.routes.replace_ways(|_| others.next().map(|other| other.clone().into()));
     routing
 }
 

@@ -47,8 +47,9 @@ pub enum Change {
     Ruleset(Edit<(), Ruleset>),
     /// A managed file, replaced whole.
     File(Edit<PathBuf, ManagedFile>),
-    /// A program with its files: started, ended, or told to read them again.
-    Program(Edit<ProgramName, Program>),
+    /// A program with its files: started, ended, or told to read them again. Boxed, for most steps are about routes and every
+    /// step has the size of the largest.
+    Program(Box<Edit<ProgramName, Program>>),
     /// What is ours of OpenWrt's own configuration of LANs, replaced whole.
     Uci(Edit<(), UciDhcp>),
 }
@@ -121,7 +122,7 @@ impl Change {
             Self::Setting(edit) => Self::Setting(edit.inverse()),
             Self::Ruleset(edit) => Self::Ruleset(edit.inverse()),
             Self::File(edit) => Self::File(edit.inverse()),
-            Self::Program(edit) => Self::Program(edit.inverse()),
+            Self::Program(edit) => Self::Program(Box::new(edit.inverse())),
             Self::Uci(edit) => Self::Uci(edit.inverse()),
         }
     }

@@ -28,8 +28,8 @@ pub fn diff(observed: &State, desired: &State) -> Vec<Change> {
         changes.push(Change::Uci(Edit { key: (), from, to }));
     }
     changes.extend(maps(&observed.files, &desired.files, |_, from, to| from == to).map(Change::File));
-    changes
-        .extend(maps(&observed.programs, &desired.programs, |_, from, to| from == to).map(Change::Program));
+    let programs = maps(&observed.programs, &desired.programs, |_, from, to| from == to);
+    changes.extend(programs.map(|edit| Change::Program(Box::new(edit))));
     changes
 }
 
@@ -38,6 +38,7 @@ pub fn routes(observed: &State, desired: &State) -> Vec<Change> {
     let routes = maps(&observed.routes, &desired.routes, |_, from, to| from == to);
     let mut changes = next_hops(&observed.next_hops, &desired.next_hops);
     changes.extend(routes.map(Change::Route));
+    changes.shrink_to_fit();
     changes
 }
 

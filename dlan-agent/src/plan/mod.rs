@@ -12,6 +12,7 @@ mod upset;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use vxlan::link::LinkName;
@@ -21,10 +22,10 @@ use self::upset::Upset;
 use crate::state::State;
 use crate::state::next_hop::{NextHop, NextHopId};
 
-/// Ordered steps from one state to another.
+/// Ordered steps from one state to another; copies share them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    steps: Vec<Change>,
+    steps: Arc<Vec<Change>>,
     on_error: OnError,
 }
 
@@ -63,21 +64,21 @@ impl Plan {
             steps.extend(gone);
         }
         order::order(&mut steps);
-        Ok(Self { steps, on_error: OnError::RollBack })
+        Ok(Self { steps: Arc::new(steps), on_error: OnError::RollBack })
     }
 
     /// Works out how to remove everything; what cannot be removed does not hold up the rest.
     pub fn removal(observed: &State) -> Self {
         let mut steps = diff::diff(observed, &State::default());
         order::order(&mut steps);
-        Self { steps, on_error: OnError::KeepGoing }
+        Self::independent(steps)
     }
 
     /// Works out how to get from `observed`'s routes and next hop objects to `desired`'s, leaving all else alone.
     pub fn routes(observed: &State, desired: &State) -> Self {
         let mut steps = diff::routes(observed, desired);
         order::order(&mut steps);
-        Self { steps, on_error: OnError::KeepGoing }
+        Self::independent(steps)
     }
 
     /// Works out how to get from some next hop objects to others, with these changes of routes; the rest of them stay as they
@@ -89,22 +90,22 @@ impl Plan {
         let mut steps = diff::next_hops(observed, desired);
         steps.extend(routes);
         order::order(&mut steps);
-        Self { steps, on_error: OnError::KeepGoing }
+        Self::independent(steps)
     }
 
     /// Makes a plan of steps that do not depend on each other's success.
     pub fn independent(steps: Vec<Change>) -> Self {
-        Self { steps, on_error: OnError::KeepGoing }
+        Self { steps: Arc::new(steps), on_error: OnError::KeepGoing }
     }
 
     /// Makes a plan of one step.
     pub fn of(change: Change) -> Self {
-        Self { steps: vec![change], on_error: OnError::RollBack }
+        Self { steps: Arc::new(vec![change]), on_error: OnError::RollBack }
     }
 
     /// Adds what was done after it.
-    pub fn append(&mut self, mut after: Self) {
-        self.steps.append(&mut after.steps);
+    pub fn append(&mut self, after: Self) {
+        Arc::make_mut(&mut self.steps).extend(Arc::unwrap_or_clone(after.steps));
     }
 
     /// Returns the steps in the order in which they are to be made.
@@ -123,14 +124,16 @@ impl Plan {
     }
 
     /// Returns the plan but for its routes and next hops.
-    pub fn without_routes(mut self) -> Self {
-        self.steps.retain(|step| !matches!(step, Change::Route(_) | Change::NextHop(_)));
-        self
+    pub fn without_routes(&self) -> Self {
+        let is_kept = |step: &&Change| !matches!(step, Change::Route(_) | Change::NextHop(_));
+        let steps = self.steps.iter().filter(is_kept).cloned().collect();
+        Self { steps: Arc::new(steps), on_error: self.on_error }
     }
 
     /// Returns the plan that takes back this one.
     pub fn inverse(&self) -> Self {
-        Self { steps: self.steps.iter().rev().map(Change::inverse).collect(), on_error: self.on_error }
+        let steps = self.steps.iter().rev().map(Change::inverse).collect();
+        Self { steps: Arc::new(steps), on_error: self.on_error }
     }
 }
 
@@ -151,7 +154,7 @@ fn refuse_contradiction(observed: &State, desired: &State) -> Result<(), PlanErr
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
+        for step in self.steps() {
             writeln!(f, "{step}")?;
         }
         Ok(())
@@ -161,7 +164,7 @@ impl fmt::Display for Plan {
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.steps.len()))?;
-        for step in &self.steps {
+        for step in self.steps() {
             list.serialize_element(&ChangeView::of(step))?;
         }
         list.end()

@@ -91,7 +91,8 @@ impl Upset {
 
 /// Returns the device that a program takes along while it is started anew.
 fn restarted_device(step: &Change) -> Option<LinkName> {
-    let Change::Program(Edit { from: Some(from), to: Some(to), .. }) = step else { return None };
+    let Change::Program(edit) = step else { return None };
+    let Edit { from: Some(from), to: Some(to), .. } = &**edit else { return None };
     let restarts = Transition::between(Some(from), Some(to)) == Transition::Restart;
     from.device.clone().filter(|_| restarts)
 }

@@ -11,6 +11,9 @@ use crate::plan::Plan;
 use crate::plan::change::{Act, Change, ChangeView};
 use crate::plan::outcome::Outcome;
 
+/// After so many steps, what is known of the routes is put in order.
+const MANY: usize = 256;
+
 impl Reconciler {
     /// Takes what became of a plan.
     pub fn handle_applied(&mut self, now: Instant, outcome: Outcome) {
@@ -76,6 +79,10 @@ impl Reconciler {
                 Change::NextHop(edit) => edit.enter(&mut known.next_hops),
                 _ => {}
             }
+        }
+        if plan.steps().len() > MANY {
+            // Filled one by one a map is half empty, made of all at once it is full.
+            known.routes = std::mem::take(&mut known.routes).into_iter().collect();
         }
     }
 

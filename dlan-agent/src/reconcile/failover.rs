@@ -126,7 +126,11 @@ impl Failover {
         let is_lost = |device: &LinkName| self.lost.contains(device);
         let is_touched =
             |ways: &Ways| ways.hops.iter().chain(&ways.alternate).any(|hop| is_lost(&hop.device));
-        for ways in routes.ways_mut().filter(|ways| is_touched(ways)).map(Arc::make_mut) {
+        routes.replace_ways(|ways| {
+            if !is_touched(ways) {
+                return None;
+            }
+            let mut ways = Ways::clone(ways);
             if ways.hops.iter().all(|hop| is_lost(&hop.device))
                 && let Some(alternate) = ways.alternate.take_if(|alternate| !is_lost(&alternate.device))
             {
@@ -134,7 +138,8 @@ impl Failover {
             } else if !ways.hops.iter().all(|hop| is_lost(&hop.device)) {
                 ways.hops.retain(|hop| !is_lost(&hop.device));
             }
-        }
+            Some(Arc::new(ways))
+        });
     }
 }
 

@@ -150,7 +150,7 @@ mod tests {
 
     fn failure() -> (Plan, Outcome) {
         let to = with_program(true).programs.remove(&NAME);
-        let plan = Plan::of(Change::Program(Edit { key: NAME, from: None, to }));
+        let plan = Plan::of(Change::Program(Box::new(Edit { key: NAME, from: None, to })));
         let failure =
             Failure { index: 0, step: "+ program".to_owned(), error: "no".to_owned(), is_taken: false };
         (plan, Outcome { failures: vec![failure], ..Outcome::default() })

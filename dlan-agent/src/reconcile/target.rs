@@ -38,9 +38,7 @@ impl Reconciler {
         let (config, facts, known) = (self.config.as_ref()?, self.facts.as_ref()?, self.known.as_ref()?);
         let mut routing = self.adoption.routing();
         self.failover.amend(&mut routing.routes);
-        for ways in routing.routes.ways_mut() {
-            *ways = next_hops::over(ways, |device| is_there(known, device));
-        }
+        routing.routes.replace_ways(|ways| next_hops::reduced(ways, |device| is_there(known, device)));
         let mut state = match desired(config, facts, &routing, known) {
             Ok(state) => Box::new(state),
             Err(error) => return Some(Err(error.into())),
@@ -64,9 +62,7 @@ impl Reconciler {
         let wanted = config.links.iter().filter_map(|link| addressing::link_device(link.host_id));
         let wanted: BTreeSet<LinkName> = wanted.collect();
         let is_there = |device: &LinkName| known.links.contains_key(device) && wanted.contains(device);
-        for ways in routes.ways_mut() {
-            *ways = next_hops::over(ways, is_there);
-        }
+        routes.replace_ways(|ways| next_hops::reduced(ways, is_there));
         let make = Make { protocol: config.mesh.route_protocol, has_standbys: facts.has_standbys };
         let moved = standing.moved(&routes, &engine.zones, make, known)?;
         let guards = self.guards(&moved)?;

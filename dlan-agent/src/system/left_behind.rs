@@ -9,6 +9,7 @@ use vxlan::link::LinkName;
 
 use super::routes;
 use super::rtnl::{Devices, Message, Rtnl, RtnlError};
+use super::rtnl_dump;
 use crate::state::route::{Route, RouteKey};
 
 /// A route that somebody else made.
@@ -22,20 +23,21 @@ pub struct LeftRoute {
 }
 
 /// Returns the routes of the main table that are not the kernel's own.
-pub async fn observe(rtnl: &Rtnl, devices: &Devices) -> Result<Vec<LeftRoute>, RtnlError> {
+pub async fn observe(devices: &Devices) -> Result<Vec<LeftRoute>, RtnlError> {
+    let take = |found: &mut Vec<LeftRoute>, message| {
+        if let Message::Route(RouteNetlinkMessage::NewRoute(message)) = message
+            && message.header.table == RouteHeader::RT_TABLE_MAIN
+            && message.header.protocol != RouteProtocol::Kernel
+            && let Some((key, route)) = routes::decode(&message, devices)
+        {
+            found.push(LeftRoute { message, key, route });
+        }
+    };
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut request = RouteMessage::default();
         request.header.address_family = family;
-        for message in rtnl.dump(RouteNetlinkMessage::GetRoute(request)).await? {
-            if let Message::Route(RouteNetlinkMessage::NewRoute(message)) = message
-                && message.header.table == RouteHeader::RT_TABLE_MAIN
-                && message.header.protocol != RouteProtocol::Kernel
-                && let Some((key, route)) = routes::decode(&message, devices)
-            {
-                found.push(LeftRoute { message, key, route });
-            }
-        }
+        found.extend(rtnl_dump::gather(RouteNetlinkMessage::GetRoute(request), take).await?);
     }
     Ok(found)
 }

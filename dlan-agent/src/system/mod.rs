@@ -23,6 +23,7 @@ mod record;
 mod reroute;
 mod routes;
 mod rtnl;
+mod rtnl_dump;
 mod rtnl_next_hop;
 mod rules;
 mod settings;
@@ -177,7 +178,7 @@ impl System {
 
     /// Returns the routes of the main table that programs made, ours not among them.
     pub async fn left_routes(&self) -> Result<Vec<LeftRoute>, SystemError> {
-        let found = left_behind::observe(&self.rtnl, &self.devices().await?).await;
+        let found = left_behind::observe(&self.devices().await?).await;
         found.map_err(|source| SystemError::Observe { what: "routes of others", source })
     }
 
@@ -228,7 +229,7 @@ impl System {
         let next_hops = next_hops::observe(&self.rtnl, &devices, &record.marks).await.map_err(|source| {
             SystemError::Observe { what: "next hop objects (Linux 5.3 or later)", source }
         })?;
-        let routes = routes::observe(&self.rtnl, &devices, &record.marks)
+        let routes = routes::observe(&devices, &record.marks)
             .await
             .map_err(|source| SystemError::Observe { what: "routes", source })?;
         let rules = rules::observe(&self.rtnl, &record.marks)
@@ -304,8 +305,10 @@ impl Executor for Hands<'_> {
     async fn check(&mut self, change: &Change) -> Result<(), SystemError> {
         match change {
             Change::Ruleset(Edit { to: Some(ruleset), .. }) => nftables::check(ruleset).await?,
-            Change::Program(Edit { key, to: Some(program), .. }) => {
-                programs::check(&self.system.config.root, *key, program).await?;
+            Change::Program(edit) => {
+                if let Some(program) = &edit.to {
+                    programs::check(&self.system.config.root, edit.key, program).await?;
+                }
             }
             _ => {}
         }

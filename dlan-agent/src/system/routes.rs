@@ -14,6 +14,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::rtnl::{Devices, Message, Rtnl, RtnlError};
+use super::rtnl_dump;
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
 use crate::state::next_hop::NextHopId;
@@ -24,24 +25,24 @@ const IN_FLIGHT: usize = 64;
 
 /// Returns the routes that carry one of the marks.
 pub async fn observe(
-    rtnl: &Rtnl,
     devices: &Devices,
     marks: &BTreeSet<Marks>,
 ) -> Result<BTreeMap<RouteKey, Route>, RtnlError> {
-    let mut routes = BTreeMap::new();
+    let take = |routes: &mut Vec<(RouteKey, Route)>, found| {
+        if let Message::Route(RouteNetlinkMessage::NewRoute(message)) = found
+            && marks.iter().any(|mark| is_marked(&message, mark))
+        {
+            routes.extend(decode(&message, devices));
+        }
+    };
+    let mut routes = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut message = RouteMessage::default();
         message.header.address_family = family;
-        for found in rtnl.dump(RouteNetlinkMessage::GetRoute(message)).await? {
-            if let Message::Route(RouteNetlinkMessage::NewRoute(message)) = found
-                && marks.iter().any(|mark| is_marked(&message, mark))
-                && let Some((key, route)) = decode(&message, devices)
-            {
-                routes.insert(key, route);
-            }
-        }
+        routes.extend(rtnl_dump::gather(RouteNetlinkMessage::GetRoute(message), take).await?);
     }
-    Ok(routes)
+    // Made of all at once, a map has no empty places.
+    Ok(routes.into_iter().collect())
 }
 
 /// Makes the edits, many at a time but in order, and returns what became of each.

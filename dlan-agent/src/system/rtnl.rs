@@ -21,9 +21,9 @@ use vxlan::link::LinkName;
 use super::rtnl_next_hop::NextHopRequest;
 
 /// How long an answer may take: one that was lost never comes.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// How often a list is read again that changed while it was read.
-const READ_AGAIN_MAX: usize = 5;
+pub(super) const READ_AGAIN_MAX: usize = 5;
 
 /// A connection to the kernel's routing side; a task of the runtime serves it.
 #[derive(Debug, Clone)]

@@ -149,7 +149,7 @@ impl Graph {
 
     /// Returns the edges of a vertex in an order that does not depend on places.
     fn in_order(&self, vertex: &Vertex) -> Vec<Edge> {
-        let mut edges = vertex.edges.clone();
+        let mut edges = vertex.edges.to_vec();
         edges.sort_unstable_by_key(|edge| {
             let far = self.vertex(edge.to).map(|vertex| vertex.id);
             (far, edge.interface_id, edge.neighbor_interface_id, edge.metric)

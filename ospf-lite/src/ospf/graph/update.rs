@@ -116,12 +116,12 @@ impl Graph {
 
     /// Returns whether the edges are others than before.
     fn set_edges(&mut self, at: VertexIndex, edges: Vec<Edge>) -> bool {
-        let Some(vertex) = self.vertices.get_mut(at.get()).filter(|vertex| vertex.edges != edges) else {
+        let Some(vertex) = self.vertices.get_mut(at.get()).filter(|vertex| *vertex.edges != *edges) else {
             return false;
         };
         self.free_edges -= free_edges(vertex.id, &vertex.edges);
         self.free_edges += free_edges(vertex.id, &edges);
-        vertex.edges = edges;
+        vertex.edges = edges.into();
         true
     }
 }

@@ -57,7 +57,7 @@ pub struct Vertex {
     pub external: bool,
     /// What it says of itself, in the order of the Link State IDs; a place without is free.
     pub(super) said: Vec<Arc<Lsa>>,
-    pub(super) edges: Vec<Edge>,
+    pub(super) edges: Box<[Edge]>,
 }
 
 impl Vertex {
@@ -72,7 +72,7 @@ impl Vertex {
             Some(flags) => (flags.options.contains(wanted), flags.border, flags.external),
             None => (matches!(id, VertexId::Network { .. }), false, false),
         };
-        Self { id, transits, border, external, said: said.to_vec(), edges: Vec::new() }
+        Self { id, transits, border, external, said: said.to_vec(), edges: Box::default() }
     }
 
     pub(super) const fn flags(&self) -> (bool, bool, bool) {
@@ -91,6 +91,7 @@ impl Vertex {
             }
             (Err(_), None) => None,
         };
+        self.said.shrink_to_fit();
         let Self { transits, border, external, .. } =
             Self::new(self.id, self.said.get(..1).unwrap_or_default(), family);
         (self.transits, self.border, self.external) = (transits, border, external);

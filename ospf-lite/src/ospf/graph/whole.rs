@@ -43,7 +43,7 @@ impl Graph {
             .collect();
         for (vertex, edges) in self.vertices.iter_mut().zip(confirmed) {
             self.free_edges += free_edges(vertex.id, &edges);
-            vertex.edges = edges;
+            vertex.edges = edges.into();
         }
         self
     }
@@ -121,7 +121,7 @@ impl Said {
                 edges
             })
             .collect();
-        graph.vertices.iter_mut().zip(claimed).for_each(|(vertex, edges)| vertex.edges = edges);
+        graph.vertices.iter_mut().zip(claimed).for_each(|(vertex, edges)| vertex.edges = edges.into());
         graph
     }
 }
