@@ -10,9 +10,10 @@
 #   make bench   the figures, beside BIRD's and FRR's; BENCH="rest cold" for some of them, BENCH=--quick to try them out
 #   make scale   what a change costs in areas of 100 to 10,000 routers, by simulation
 #   make package ARCH=mipsel  a package for one family of routers; make packages for all of packaging/targets
+#   make kernel   runs the MIPS program on a real big-endian kernel, which is built first (minutes)
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo lab test check conformance mutants soak bench scale package packages clean
+.PHONY: demo lab test check conformance mutants soak bench scale package packages kernel clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -48,6 +49,9 @@ package:
 
 packages:
 	@packaging/package
+
+kernel:
+	@packaging/on-kernel $(ARCH)
 
 clean:
 	@if pgrep -f 'node-init --first' >/dev/null; then testbed/run down; fi
