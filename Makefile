@@ -10,10 +10,11 @@
 #   make bench   the figures, beside BIRD's and FRR's; BENCH="rest cold" for some of them, BENCH=--quick to try them out
 #   make scale   what a change costs in areas of 100 to 10,000 routers, by simulation
 #   make package ARCH=mipsel  a package for one family of routers; make packages for all of packaging/targets
+#   make reproducible ARCH=mipsel  builds a package twice, in two directories, and compares them octet for octet
 #   make kernel   runs the MIPS program on a real big-endian kernel, which is built first (minutes)
 #   make clean   takes running labs down and removes what was built
 
-.PHONY: demo lab test check conformance mutants soak bench scale package packages kernel clean
+.PHONY: demo lab test check conformance mutants soak bench scale package packages reproducible kernel clean
 
 demo:
 	@testbed/run demo $(DEMO)
@@ -49,6 +50,9 @@ package:
 
 packages:
 	@packaging/package
+
+reproducible:
+	@packaging/reproducible $(ARCH)
 
 kernel:
 	@packaging/on-kernel $(ARCH)
