@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::sys::socket::{getsockopt, sockopt};
+
 use crate::error::LabError;
 use crate::lab::Lab;
 
@@ -140,6 +142,12 @@ impl Line {
         stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(broken)?;
         stream.write_all(format!("{HOLD}\n").as_bytes()).map_err(broken)?;
         Ok(Self { stream, octets: 0 })
+    }
+
+    /// Returns how many octets of data a segment has at most.
+    pub fn segment(&self) -> Result<u32, LabError> {
+        getsockopt(&self.stream, sockopt::TcpMaxSeg)
+            .map_err(|errno| LabError::Asked(format!("size of segments: {errno}")))
     }
 
     /// Sends so many blocks of 16 kB there and back, and compares.

@@ -1,7 +1,10 @@
 //! Everyone reaches everyone.
 
+use serde_json::Value;
+
 use crate::error::LabError;
 use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel};
+use crate::serving::{Line, Server, any};
 use crate::transfer::Transfer;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -23,7 +26,16 @@ pub const SCENARIOS: &[Scenario] = &[
         topology: "reference",
         run: transfer_large,
     },
+    Scenario {
+        name: "segments",
+        claim: "Two hosts agree on TCP segments that fit into every link, before either has sent one that does not.",
+        topology: "reference",
+        run: segments,
+    },
 ];
+
+/// Where a host listens.
+const PORT: u16 = 4400;
 
 fn ping_all(stage: &mut Stage) -> Result<(), LabError> {
     let pairs = connected_pairs(&stage.lab);
@@ -68,6 +80,28 @@ fn transfer_large(stage: &mut Stage) -> Result<(), LabError> {
             done.took.as_secs_f64(),
             done.megabits_per_second()
         ));
+    }
+    Ok(())
+}
+
+fn segments(stage: &mut Stage) -> Result<(), LabError> {
+    let links = stage.lab.node("r1")?.run("ip", &["-j", "link", "show", "type", "vxlan"])?;
+    let links: Vec<Value> = serde_json::from_str(&links).unwrap_or_default();
+    let link_mtu = links.iter().filter_map(|link| link.get("mtu")?.as_u64()).max().unwrap_or_default();
+    let _server = Server::tcp(&stage.lab, "s3", any(PORT))?;
+    let s1 = stage.lab.node("s1")?.clone();
+    for (is_ipv6, headers, of_family) in [(true, 60, "-6"), (false, 40, "-4")] {
+        // What s1 learned of the path by packets that were too large is to have no part in it.
+        s1.run("ip", &[of_family, "route", "flush", "cache"])?;
+        let address = stage.lab.address_of("s3", is_ipv6)?.to_string();
+        let segment = u64::from(Line::open(&stage.lab, "s1", (&address, PORT))?.segment()?);
+        let family = family(is_ipv6);
+        claim(segment > 0 && segment + headers <= link_mtu, || {
+            format!(
+                "{family}: segments of {segment} octets, and {headers} of headers, on links of {link_mtu}"
+            )
+        })?;
+        stage.saw(format!("{family}: s1 sends s3 segments of {segment} octets; links take {link_mtu}"));
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "names",
             "names-owner-away",
             "one-way-peering",
+            "segments",
             "services",
             "service-moves",
             "transfer-all",
