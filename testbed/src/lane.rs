@@ -172,6 +172,7 @@ impl<'a> Lane<'a> {
         progress("      waiting for routes");
         lab.wait_for_routes(COLD_START_LIMIT)?;
         lab.wait_for_adjacencies(COLD_START_LIMIT)?;
+        lab.wait_for_acknowledgments(COLD_START_LIMIT)?;
         progress("");
         let took = begun.elapsed().as_secs_f64();
         let what = format!("      mesh '{}' up and converged in {took:.1} s", scenario.topology);

@@ -170,6 +170,28 @@ impl Lab {
         })
     }
 
+    /// Waits until every neighbor has acknowledged whatever it was told: before that a change of topology is under way, and no
+    /// neighbor is helped through a restart (RFC 3623 section 3.1).
+    pub fn wait_for_acknowledgments(&self, limit: Duration) -> Result<(), LabError> {
+        let routers = self.topology.routers.iter().filter(|router| router.kind == RouterKind::Dlan);
+        let routers: Vec<_> = routers.filter(|router| self.nodes.contains_key(&router.name)).collect();
+        wait::until(limit, "every neighbor to acknowledge what it was told", || {
+            for router in &routers {
+                // In the place of an agent there may be another program, which nobody can ask.
+                let Ok(said) = self.dlan_json(&router.name, &["neighbors"]) else { continue };
+                let neighbors = said.get("neighbors").and_then(Value::as_array);
+                let neighbors = neighbors.ok_or_else(|| format!("{}: {said}", router.name))?;
+                let is_waiting =
+                    |neighbor: &&Value| neighbor.get("retransmissions").and_then(Value::as_u64) != Some(0);
+                let waiting = neighbors.iter().find(is_waiting);
+                if let Some(waiting) = waiting {
+                    return Err(format!("{}: {waiting}", router.name));
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Returns the adjacencies that should be Full and are not, with their states.
     pub fn missing_adjacencies(&self) -> Vec<String> {
         let cuts = self.cuts();

@@ -71,6 +71,7 @@ enum End {
 fn agent_killed(stage: &mut Stage) -> Result<(), LabError> {
     // s3 is behind r2, s5 behind r3, which hangs on r2 alone.
     let devices = stage.lab.node("r2")?.run("ip", &["-br", "link", "show"])?;
+    stage.lab.wait_for_acknowledgments(LIMIT)?;
     let pings = start_pings(stage, "s1", "s5")?;
     let before = stage.lab.sent_packets("r2", "dlan-vx3")?;
     stage.lab.kill_agent("r2")?;
@@ -286,6 +287,7 @@ fn restart_agent(
 ) -> Result<String, LabError> {
     let pings = start_pings(stage, from, to)?;
     sleep(Duration::from_secs(1));
+    stage.lab.wait_for_acknowledgments(LIMIT)?;
     match end {
         End::Killed => stage.lab.kill_agent(router)?,
         End::Stopped => stage.lab.stop_agent(router)?,

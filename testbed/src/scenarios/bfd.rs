@@ -107,6 +107,7 @@ fn set_dead_interval(stage: &Stage, from: u16, to: u16) -> Result<(), LabError> 
 fn agent_killed(stage: &mut Stage) -> Result<(), LabError> {
     wait_for_sessions(stage)?;
     wait_for_way(stage, "dlan-vx4")?;
+    stage.lab.wait_for_acknowledgments(LIMIT)?;
     let node = stage.lab.node("s1")?.clone();
     let mut pings = Vec::new();
     for is_ipv6 in [true, false] {
