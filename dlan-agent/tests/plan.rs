@@ -139,7 +139,7 @@ fn a_link_less_while_a_route_has_another_way() {
 #[test]
 fn another_mtu_and_another_keepalive_change_devices_in_place() {
     let text =
-        CONFIG.replace("option endpoint", "option mtu '1340'\n\toption keepalive '10'\n\toption endpoint");
+        CONFIG.replace("option endpoint", "option mtu '1342'\n\toption keepalive '10'\n\toption endpoint");
     insta::assert_snapshot!(plan(&state(&routing(&[])), &state_of(&config_of(&text), |_| {}, &routing(&[]))));
 }
 
