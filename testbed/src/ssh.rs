@@ -18,6 +18,10 @@ use crate::wait;
 const HOME: &str = "/run/operator";
 /// The operator's key, in the operator's node.
 const KEY: &str = "/run/operator.key";
+/// The key by which a router's server is known, in the router.
+const HOST_KEY: &str = "/run/dropbear.key";
+/// There while the server runs.
+const PID_FILE: &str = "/run/dropbear.pid";
 /// The number of a user who is not root.
 const USER_ID: u32 = 4711;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -44,9 +48,8 @@ pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
     fs::remove_file(&users).map_err(|source| failed("replace", &users, source))?;
     let text = read_file(Path::new("/etc/passwd"))?;
     write_file(&users, &with_user(&text, "root", 0, HOME))?;
-    let host_key = "/run/dropbear.key";
-    crate::command::run(&mut tool(router, "usr/bin/dropbearkey", &["-t", "ed25519", "-f", host_key])?, "")?;
-    let arguments = ["-F", "-s", "-r", host_key, "-P", "/run/dropbear.pid"];
+    crate::command::run(&mut tool(router, "usr/bin/dropbearkey", &["-t", "ed25519", "-f", HOST_KEY])?, "")?;
+    let arguments = ["-F", "-s", "-r", HOST_KEY, "-P", PID_FILE];
     let mut server = tool(router, "usr/sbin/dropbear", &arguments)?;
     server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     server.spawn().map(drop).map_err(|source| LabError::Node {
@@ -54,7 +57,7 @@ pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
         why: format!("cannot start dropbear: {source}"),
     })?;
     wait::until(LIMIT, "dropbear to listen", || {
-        let is_there = router.path("/run/dropbear.pid").exists();
+        let is_there = router.path(PID_FILE).exists();
         if is_there { Ok(()) } else { Err("it does not run".to_owned()) }
     })
 }
@@ -89,6 +92,8 @@ pub fn close(router: &Node) -> Result<(), LabError> {
     for pid in router.processes(|arguments| arguments.first().is_some_and(|it| it.ends_with("dropbear"))) {
         crate::node::end_process(pid);
     }
+    // One that was killed leaves them.
+    router.run("rm", &["-f", HOST_KEY, PID_FILE])?;
     let users = router.path("/etc/passwd");
     fs::remove_file(&users).map_err(|source| failed("replace", &users, source))?;
     std::os::unix::fs::symlink("/run/host-etc/passwd", &users)
