@@ -137,6 +137,13 @@ fn a_link_less_while_a_route_has_another_way() {
 }
 
 #[test]
+fn a_link_that_wireguard_would_pad_beyond_its_mtu_gets_a_smaller_device() {
+    let text = CONFIG.replace("option endpoint", "option mtu '1362'\n\toption endpoint");
+    let plan = plan(&state(&routing(&[])), &state_of(&config_of(&text), |_| {}, &routing(&[])));
+    assert_eq!(plan.to_string(), "~ link dlan-vx4: mtu 1370 -> 1358\n");
+}
+
+#[test]
 fn another_mtu_and_another_keepalive_change_devices_in_place() {
     let text =
         CONFIG.replace("option endpoint", "option mtu '1342'\n\toption keepalive '10'\n\toption endpoint");
