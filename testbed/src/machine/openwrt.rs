@@ -63,8 +63,8 @@ pub fn make(given: &Path) -> Result<Image, LabError> {
     if !unpacked.exists() {
         forget(&directory, "unpacked")?;
         let part = unpacked.with_extension("unpacking");
-        // One that was interrupted leaves this.
-        let _ = fs::remove_dir_all(&part);
+        // Those that were interrupted, or were no tree, leave this.
+        forget(&directory, "unpacking")?;
         tree::unpack(given, &part)?;
         tree::release(&part)?;
         fs::rename(&part, &unpacked).map_err(failed("name", &unpacked))?;
