@@ -186,11 +186,19 @@ fn a_device_that_is_seen_without_its_carrier_is_down_until_it_is_told_to_be_back
     router.wait(Duration::from_secs(2));
     assert!(!router.reconciler.is_up(&dark));
     assert_eq!((router.applied(), router.reports.len()), (0, 0), "there is nothing to repair");
-    let mut other = config();
-    other.mesh.name.push('x');
-    router.reconciler.handle_config(router.now, other);
+    let other = CONFIG.replace("option ipv4 '10.2.1.1/24'", "option ipv4 '10.2.9.1/24'");
+    router.reconciler.handle_config(router.now, config_of(&other));
+    loop {
+        let action = router.reconciler.poll_action().expect("the configuration is applied");
+        let is_apply = matches!(action, Action::Apply(_));
+        router.act(action);
+        assert!(!router.reconciler.is_up(&dark), "whatever is applied");
+        if is_apply {
+            break;
+        }
+    }
     router.run();
-    assert!(!router.reconciler.is_up(&dark), "whatever is applied");
+    assert!(!router.reconciler.is_up(&dark), "nor by the look after it");
     router.system.state.without_carrier.clear();
     router.reconciler.handle_returned(router.now, &dark);
     assert!(router.reconciler.is_up(&dark), "without a look");
