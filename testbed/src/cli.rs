@@ -46,8 +46,8 @@ pub enum Command {
     },
     /// Take a lab down, whatever state it is in.
     Down {
-        /// The lab; left out: all that are up.
-        lab: Option<String>,
+        /// The lab; left out: that of --lab or DLAN_LAB, or where neither is given, all that are up.
+        name: Option<String>,
     },
     /// Show what runs.
     Status,
@@ -381,5 +381,22 @@ mod tests {
             }
         }
         assert!(count > 8, "only {count} commands were found");
+    }
+
+    #[test]
+    fn a_lab_is_named_before_the_command_or_behind_it() {
+        for (line, expected) in [
+            (&["dlan-lab", "--lab", "mine", "down"][..], (Some("mine"), None)),
+            (&["dlan-lab", "down", "--lab", "mine"][..], (Some("mine"), None)),
+            (&["dlan-lab", "down", "mine"][..], (None, Some("mine"))),
+            (&["dlan-lab", "down"][..], (None, None)),
+        ] {
+            let cli = Cli::try_parse_from(line).ok();
+            let given = cli.as_ref().and_then(|cli| match &cli.command {
+                Command::Down { name } => Some((cli.lab.as_deref(), name.as_deref())),
+                _ => None,
+            });
+            assert_eq!(given, Some(expected), "{line:?}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Carries out one command of the command line.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::NodeInit { first: true, node, etc, .. } => node_init::first(&node, &etc)?,
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
         Command::Up { topology, bare, keep } => return up(console, (&backend, &topology), (bare, keep)),
-        Command::Down { lab } => down(console, lab)?,
+        Command::Down { name } => down(console, name.as_deref().or(lab))?,
         Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
         Command::Bench(command) => return bench::run(console, command),
         Command::MachineControl => control::serve()?,
@@ -183,14 +184,11 @@ fn draw(
     }
 }
 
-fn down(console: Console, lab: Option<String>) -> Result<(), LabError> {
-    let mut labs: Vec<String> = match lab {
-        Some(lab) => vec![lab],
+fn down(console: Console, lab: Option<&str>) -> Result<(), LabError> {
+    let labs: BTreeSet<String> = match lab {
+        Some(lab) => BTreeSet::from([lab.to_owned()]),
         None => node::holders(None).into_iter().map(|(_, lab, _)| lab).collect(),
     };
-    labs.dedup();
-    labs.sort();
-    labs.dedup();
     for lab in labs {
         let ended = Lab::down(&lab)?;
         console.line(format!("lab '{lab}' is down: {ended} nodes ended"));
