@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 // A test that cannot go on is a test that failed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -42,15 +42,47 @@ procd_open_data() { :; }
 procd_close_data() { :; }
 procd_close_instance() { :; }
 procd_send_signal() { echo "signal $*"; }
-json_add_array() { echo "$1:"; }
-json_close_array() { :; }
+procd_add_reload_trigger() { echo "reload at $*"; }
+procd_open_trigger() { :; }
+procd_add_config_trigger() { echo "at $*"; }
+procd_close_trigger() { :; }
+json_add_array() { if [ "$1" = firewall ]; then echo firewall:; else rule="$rule $1=["; fi; }
+json_close_array() { rule="$rule ]"; }
 json_add_object() { rule=''; }
-json_add_string() { rule="$rule $1=$2"; }
+json_add_string() { rule="$rule ${1:+$1=}$2"; }
 json_close_object() { echo "$rule"; }
 "#;
 
+/// The sets that fw4 keeps for dlan, and what packets are matched by.
+const SETS: [(&str, &str); 8] = [
+    ("dlan_tcp4", "inet_service"),
+    ("dlan_tcp4_at", "ipv4_addr . inet_service"),
+    ("dlan_tcp6", "inet_service"),
+    ("dlan_tcp6_at", "ipv6_addr . inet_service"),
+    ("dlan_udp4", "inet_service"),
+    ("dlan_udp4_at", "ipv4_addr . inet_service"),
+    ("dlan_udp6", "inet_service"),
+    ("dlan_udp6_at", "ipv6_addr . inet_service"),
+];
+
 const CONFIG: &str = "config mesh 'mesh'\n\toption host_id '1'\n\toption name 'r1'\n";
 const WAN: &str = "config wan 'wan0'\n\toption interface 'wan'\n\toption listen_port '51821'\n";
+
+const SERVICES: &str = "config service 'web'
+	list listen '*:443'
+	list listen '192.0.2.4:8443'
+	list upstream 'nas:443'
+config service 'plain'
+	list listen '*:80'
+	list upstream 'nas:80'
+config service 'old'
+	list listen '0.0.0.0:8080'
+	list upstream 'nas:80'
+config service 'game'
+	option protocol 'udp'
+	list listen '[2001:db8::4]:27015'
+	list upstream 'nas:27015'
+";
 
 fn openwrt(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../openwrt/files").join(path)
@@ -62,33 +94,85 @@ fn shell(run: &str) -> Output {
     output
 }
 
+/// A router with the init script, and what becomes of the openings on it.
+struct Router(tempfile::TempDir);
+
+impl Router {
+    fn new(config: &str) -> Self {
+        let router = Self(tempfile::tempdir().unwrap());
+        router.configure(config);
+        std::fs::write(router.at("words"), WORDS).unwrap();
+        router
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn configure(&self, config: &str) {
+        std::fs::write(self.at("dlan"), config).unwrap();
+    }
+
+    /// What a shell reads before it is told to do something. nftables is told nothing, but it is noted what it would be.
+    fn before(&self) -> String {
+        format!(
+            ". {}; . {}; program() {{ {} --config {} \"$@\"; }}; PROG=program; OPENINGS={}; FW4_LOCK={}; nft() {{ cat > {}; }}; ",
+            self.at("words").display(),
+            openwrt("etc/init.d/dlan").display(),
+            env!("CARGO_BIN_EXE_dlan"),
+            self.at("dlan").display(),
+            self.at("openings").display(),
+            self.at("lock").display(),
+            self.at("nft").display(),
+        )
+    }
+
+    /// Has `sh` run something behind the init script; returns all that was said.
+    fn run(&self, what: &str) -> String {
+        let Output { stdout, stderr, .. } = shell(&format!("{}{what}", self.before()));
+        assert_eq!(String::from_utf8_lossy(&stderr), "");
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// Starts the service; returns what fw4 is told, but for where it finds the elements of its sets.
+    fn start(&self) -> String {
+        let said = self.run("start_service");
+        let told = said.split_once("firewall:\n").unwrap().1;
+        told.replace(&format!(" loadfile={}/", self.at("openings").display()), " loadfile=")
+    }
+
+    /// Returns what fw4 finds there.
+    fn held(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let elements = |name: &str| std::fs::read_to_string(self.at("openings").join(name)).unwrap();
+        let held =
+            SETS.map(|(name, _)| (name, elements(name).lines().map(str::to_owned).collect::<Vec<_>>()));
+        held.into_iter().filter(|(_, elements)| !elements.is_empty()).collect()
+    }
+}
+
 /// Has `sh` run something behind the init script, on a router with this configuration; returns all that was said.
 fn run(config: &str, what: &str) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    std::fs::write(at("dlan"), config).unwrap();
-    std::fs::write(at("words"), WORDS).unwrap();
-    let script = openwrt("etc/init.d/dlan");
-    let run = format!(
-        ". {}; . {}; program() {{ {} --config {} \"$@\"; }}; PROG=program; {what}",
-        at("words").display(),
-        script.display(),
-        env!("CARGO_BIN_EXE_dlan"),
-        at("dlan").display(),
-    );
-    let Output { stdout, stderr, .. } = shell(&run);
-    assert_eq!(String::from_utf8_lossy(&stderr), "");
-    String::from_utf8(stdout).unwrap()
+    Router::new(config).run(what)
 }
 
-/// Returns what fw4 is told on a router with these sections beside its own.
-fn opened(sections: &str) -> String {
-    let said = run(&format!("{CONFIG}{sections}"), "start_service");
-    said.split_once("firewall:\n").unwrap().1.to_owned()
+/// Returns what fw4 is told of zones.
+fn rules(zones: &[&str]) -> String {
+    let sets = SETS.map(|(name, holds)| {
+        let family = if name.contains('4') { "ipv4" } else { "ipv6" };
+        let address = if holds.contains("addr") { "dest_ip " } else { "" };
+        format!(" type=ipset name={name} family={family} match=[ {address}dest_port ] loadfile={name}\n")
+    });
+    let rules = zones.iter().flat_map(|zone| {
+        SETS.map(|(name, _)| {
+            let (protocol, family) = (&name[5..8], &name[8..9]);
+            format!(" type=rule src={zone} ipset={name} family=ipv{family} proto={protocol} target=ACCEPT\n")
+        })
+    });
+    sets.into_iter().chain(rules).collect()
 }
 
-fn wireguard(zone: &str) -> String {
-    format!(" type=rule name=dlan: wireguard src={zone} proto=udp dest_port=51821 target=ACCEPT\n")
+fn wireguard(port: &str) -> BTreeMap<&'static str, Vec<String>> {
+    BTreeMap::from([("dlan_udp4", vec![port.to_owned()]), ("dlan_udp6", vec![port.to_owned()])])
 }
 
 #[test]
@@ -124,24 +208,37 @@ fn the_agent_has_the_same_rights_on_openwrt_as_on_debian() {
 }
 
 #[test]
-fn reload_has_the_agent_read_its_configuration_and_openings_does_not() {
-    let said = run(CONFIG, "start() { echo start; }; running() { return 0; }; reload_service; openings");
-    assert_eq!(said, "command openings\nstart\nsignal dlan agent HUP\nstart\n");
-    let said = run(CONFIG, "start() { echo start; }; running() { return 1; }; openings");
-    assert_eq!(said, "command openings\n");
+fn reload_has_the_agent_read_its_configuration() {
+    let said = run(CONFIG, "start() { echo start; }; reload_service");
+    assert_eq!(said, "command openings\nstart\nsignal dlan agent HUP\n");
+}
+
+#[test]
+fn another_configuration_is_read_and_another_firewall_has_the_zones_looked_at() {
+    let said = run(CONFIG, "service_triggers");
+    let expected = "command openings\nreload at dlan\nat config.change firewall /etc/init.d/dlan openings\n";
+    assert_eq!(said, expected);
 }
 
 #[test]
 fn without_a_configuration_nothing_is_opened_and_nothing_is_said() {
-    assert_eq!(run("# dlan does nothing yet\n", "start_service").split_once("firewall:\n").unwrap().1, "");
+    let router = Router::new("# dlan does nothing yet\n");
+    assert_eq!(router.start(), "");
+    assert_eq!(router.held(), BTreeMap::new());
 }
 
 #[test]
 fn wireguard_is_opened_in_the_zone_of_each_wan_once() {
-    assert_eq!(opened(WAN), wireguard("wan"));
+    let opened = |sections: &str| {
+        let router = Router::new(&format!("{CONFIG}{sections}"));
+        let told = router.start();
+        assert_eq!(router.held(), wireguard("51821"), "{sections}");
+        told
+    };
+    assert_eq!(opened(WAN), rules(&["wan"]));
     let wan = |name: &str, source: &str| format!("config wan '{name}'\n\toption {source}\n");
     let two = format!("{WAN}{}", wan("wan1", "interface 'lte'"));
-    assert_eq!(opened(&two), wireguard("uplink") + &wireguard("wan"));
+    assert_eq!(opened(&two), rules(&["uplink", "wan"]));
     for (source, zone) in [
         ("device 'usb1'", "usb"),
         ("device 'eth1.7'", "wan"),
@@ -151,30 +248,88 @@ fn wireguard_is_opened_in_the_zone_of_each_wan_once() {
         ("interface 'elsewhere'", "wan"),
     ] {
         let section = wan("wan0", source) + "\toption listen_port '51821'\n";
-        assert_eq!(opened(&section), wireguard(zone), "{source}");
+        assert_eq!(opened(&section), rules(&[zone]), "{source}");
     }
 }
 
 #[test]
-fn what_services_listen_on_is_opened_ports_that_are_alike_together_and_nothing_else() {
-    let services = "config service 'web'\n\tlist listen '*:443'\n\tlist listen '192.0.2.4:8443'\n\tlist upstream 'nas:443'\n\
-                    config service 'plain'\n\tlist listen '*:80'\n\tlist upstream 'nas:80'\n\
-                    config service 'old'\n\tlist listen '0.0.0.0:8080'\n\tlist upstream 'nas:80'\n\
-                    config service 'game'\n\toption protocol 'udp'\n\tlist listen '[2001:db8::4]:27015'\n\tlist upstream 'nas:27015'\n";
-    let rule = |rest: &str| format!(" type=rule name=dlan: service src=wan {rest} target=ACCEPT\n");
+fn what_services_listen_on_is_opened_and_nothing_else() {
+    let router = Router::new(&format!("{CONFIG}{WAN}{SERVICES}"));
+    assert_eq!(router.start(), rules(&["wan"]));
     let expected = [
-        wireguard("wan"),
-        rule("proto=tcp dest_port=80 443"),
-        rule("proto=tcp family=ipv4 dest_port=8080"),
-        rule("proto=tcp family=ipv4 dest_ip=192.0.2.4 dest_port=8443"),
-        rule("proto=udp family=ipv6 dest_ip=2001:db8::4 dest_port=27015"),
+        ("dlan_tcp4", &["80", "443", "8080"][..]),
+        ("dlan_tcp4_at", &["192.0.2.4 8443"]),
+        ("dlan_tcp6", &["80", "443"]),
+        ("dlan_udp4", &["51821"]),
+        ("dlan_udp6", &["51821"]),
+        ("dlan_udp6_at", &["2001:db8::4 27015"]),
     ];
-    assert_eq!(opened(&format!("{WAN}{services}")), expected.concat());
+    let expected = expected.map(|(set, held)| (set, held.iter().map(|&one| one.to_owned()).collect()));
+    assert_eq!(router.held(), BTreeMap::from(expected));
 }
 
 #[test]
 fn a_configuration_that_is_rejected_opens_nothing() {
-    assert_eq!(opened(&format!("{WAN}config service 'web'\n\tlist listen '*:x'\n")), "");
+    let router = Router::new(&format!("{CONFIG}{WAN}config service 'web'\n\tlist listen '*:x'\n"));
+    assert_eq!(router.start(), "");
+    assert_eq!(router.held(), BTreeMap::new());
+}
+
+#[test]
+fn other_ports_are_other_elements_of_the_same_sets_and_fw4_is_not_troubled() {
+    let router = Router::new(&format!("{CONFIG}{WAN}"));
+    let told = router.start();
+    router.configure(&format!("{CONFIG}{}{SERVICES}", WAN.replace("51821", "51999")));
+    let openings = "start() { echo start; }; running() { return 0; }; openings";
+    assert_eq!(router.run(openings), "command openings\n");
+    assert_eq!(router.held()["dlan_udp6"], ["51999"]);
+    let script = std::fs::read_to_string(router.at("nft")).unwrap();
+    assert!(
+        script.contains("flush set inet fw4 dlan_udp4\nadd element inet fw4 dlan_udp4 { 51999 }\n"),
+        "{script}"
+    );
+    assert!(script.contains("flush set inet fw4 dlan_udp4_at\nflush set"), "{script}");
+    assert_eq!(router.start(), told);
+}
+
+#[test]
+fn a_wan_in_another_zone_has_the_service_tell_fw4_of_it() {
+    let router = Router::new(&format!("{CONFIG}{WAN}"));
+    router.start();
+    router.configure(&format!("{CONFIG}{}", WAN.replace("'wan'\n\toption listen", "'lte'\n\toption listen")));
+    let running = "start() { echo start; }; running() { return 0; }; openings";
+    assert_eq!(router.run(running), "command openings\nstart\n");
+    assert_eq!(router.run(running), "command openings\n");
+    router.configure(&format!("{CONFIG}{WAN}"));
+    let ended = "start() { echo start; }; running() { return 1; }; openings || :";
+    assert_eq!(router.run(ended), "command openings\n");
+}
+
+#[test]
+fn the_kernel_takes_the_sets_as_fw4_makes_them_and_has_no_port_of_before() {
+    let router = Router::new(&format!("{CONFIG}{WAN}{SERVICES}"));
+    let sets = SETS.map(|(name, holds)| format!("set {name} {{ type {holds}; }}"));
+    let table = format!("table inet fw4 {{\n{}\n}}\n", sets.join("\n"));
+    std::fs::write(router.at("fw4"), table).unwrap();
+    let run = format!(
+        "{} unset -f nft; PATH=$PATH:/usr/sbin; nft -f {}; nft add element inet fw4 dlan_udp4 {{ 1 }}; start_service > /dev/null; nft list table inet fw4",
+        router.before(),
+        router.at("fw4").display(),
+    );
+    let output = Command::new("unshare").args(["-n", "sh", "-c", &run]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let said = words.join(" ");
+    for held in [
+        "set dlan_tcp4 { type inet_service elements = { 80, 443, 8080 } }",
+        "set dlan_tcp4_at { type ipv4_addr . inet_service elements = { 192.0.2.4 . 8443 } }",
+        "set dlan_tcp6_at { type ipv6_addr . inet_service }",
+        "set dlan_udp4 { type inet_service elements = { 51821 } }",
+        "set dlan_udp6_at { type ipv6_addr . inet_service elements = { 2001:db8::4 . 27015 } }",
+    ] {
+        assert!(said.contains(held), "no {held} in {said}");
+    }
 }
 
 #[test]

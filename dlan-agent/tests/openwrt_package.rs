@@ -24,10 +24,11 @@ uci() {
 }
 "#;
 
-/// The program, which cannot be asked for a moment, and time that passes at once.
+/// The program, which cannot be asked for a moment, time that passes at once, and a filter of which it is noted what is done to it.
 const DLAN: &str = r#"
 dlan() { echo "$1" >> "$STORE.dlan"; [ "$(wc -l < "$STORE.dlan")" -gt 2 ]; }
 sleep() { :; }
+nft() { echo "$*" >> "$STORE.nft"; }
 "#;
 
 /// What is there before the package is.
@@ -82,6 +83,21 @@ fn what_the_package_adds_to_the_firewall_goes_with_it_and_nothing_else_does() {
     assert!(with.starts_with(BEFORE) && with.contains("firewall.dlan=zone\n"), "{with}");
     assert!(with.contains("firewall.dlan_nat64=zone\n"), "{with}");
     assert_eq!(store.run(&block("prerm")), BEFORE);
+}
+
+#[test]
+fn the_sets_that_fw4_was_given_go_with_the_package() {
+    let store = Store::new();
+    store.run(&block("prerm"));
+    let done = std::fs::read_to_string(store.0.path().join("store.nft")).unwrap();
+    let prefix = "delete set inet fw4 ";
+    let gone: Vec<&str> = done.lines().filter_map(|line| line.strip_prefix(prefix)).collect();
+    let script = openwrt("files/etc/init.d/dlan");
+    let all = format!("extra_command() {{ :; }}; . {}; for_each_set echo", script.display());
+    let all = Command::new("sh").args(["-c", &all]).output().unwrap();
+    let all = String::from_utf8(all.stdout).unwrap();
+    let all: Vec<&str> = all.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!((gone.len(), gone), (8, all));
 }
 
 #[test]
