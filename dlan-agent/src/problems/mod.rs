@@ -206,13 +206,7 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
             "find out which program does that; a network manager may have to be told to leave `dlan-*` alone",
         ));
     }
-    let patience = facts.links.iter().map(|link| link.dead_seconds).max().unwrap_or_default();
-    if facts.holds_private && facts.uptime_seconds > patience {
-        problems.push(note(
-            "no neighbor was heard since this router booted: until one is, nothing for private addresses beyond the WANs is forwarded".to_owned(),
-            "reach a neighbor; or say with `list inside` in config mesh which networks are the mesh's, and all others are reached",
-        ));
-    }
+    problems.extend(held_private(facts));
     problems.extend(facts.occupied.iter().next().map(|first| taken_place(first, facts.occupied.len() - 1)));
     if facts.embedded_wireguard {
         problems.push(note(
@@ -221,6 +215,30 @@ fn router_problems(facts: &Facts) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+/// Says that private addresses are held back, and what for: once a neighbor is Full in both families the routers behind it
+/// have a RouterDeadInterval to be heard, and the hold ends by itself.
+fn held_private(facts: &Facts) -> Option<Problem> {
+    let patience = facts.links.iter().map(|link| link.dead_seconds).max().unwrap_or_default();
+    let has_full = |family| {
+        let mut neighbors = facts.links.iter().flat_map(|link| &link.neighbors);
+        neighbors.any(|neighbor| neighbor.family == family && neighbor.state == NeighborState::Full)
+    };
+    let missing = match (has_full(Family::Ipv6), has_full(Family::Ipv4)) {
+        (true, true) => return None,
+        (true, false) => "no neighbor was heard by IPv4",
+        (false, true) => "no neighbor was heard by IPv6",
+        (false, false) => "no neighbor was heard",
+    };
+    (facts.holds_private && facts.uptime_seconds > patience).then(|| {
+        note(
+            format!(
+                "{missing} since this router booted: until one is, nothing for private addresses beyond the WANs is forwarded"
+            ),
+            "reach a neighbor; or say with `list inside` in config mesh which networks are the mesh's, and all others are reached",
+        )
+    })
 }
 
 fn first_line(text: &str) -> String {
