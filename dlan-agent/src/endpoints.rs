@@ -20,6 +20,11 @@ const RETRY_FIRST: Duration = Duration::from_secs(2);
 const SILENT_AFTER: Duration = Duration::from_secs(150);
 /// How long an answer is waited for before the name is asked for again.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(20);
+/// How often an endpoint that the operator has just changed is set again because the peer, still answered from where it was called before,
+/// drew WireGuard back there.
+const PURSUED: u32 = 5;
+/// How long it takes a peer to notice that it is called from elsewhere, at least.
+const PURSUED_AFTER: Duration = Duration::from_secs(2);
 /// How many addresses of a name are kept.
 const ADDRESSES_MAX: usize = 16;
 
@@ -47,6 +52,8 @@ struct Entry {
     endpoint: Endpoint,
     /// Whether the peer had another endpoint in the configuration before.
     is_changed: bool,
+    /// How many more times it is set though the peer answers from elsewhere.
+    pursuits: u32,
     addresses: Vec<SocketAddr>,
     /// Which of the addresses is in use.
     chosen: usize,
@@ -88,7 +95,8 @@ impl Endpoints {
             if before != Some(*endpoint) {
                 let seen = self.peers.get(*peer).copied().unwrap_or_default();
                 let is_changed = before.is_some();
-                let entry = Entry { is_changed, ..Entry::new(now, (*endpoint).clone(), seen) };
+                let pursuits = if is_changed { PURSUED } else { 0 };
+                let entry = Entry { is_changed, pursuits, ..Entry::new(now, (*endpoint).clone(), seen) };
                 self.entries.insert(**peer, entry);
                 self.set_first(now, peer);
             }
@@ -139,6 +147,7 @@ impl Endpoints {
                 entry.due = entry.due.min(now + SILENT_INTERVAL);
             }
         }
+        self.pursue(now);
         self.handle_timeout(now);
     }
 
@@ -215,6 +224,24 @@ impl Endpoints {
         self.set_chosen(now, peer);
     }
 
+    /// Calls those again that are called elsewhere than the operator has just said: a packet that was still on its way from
+    /// the former address takes WireGuard back to it, and then both ends stay there.
+    fn pursue(&mut self, now: Instant) {
+        let is_elsewhere = |entry: &Entry| {
+            let is_known = entry.seen.endpoint.is_none_or(|seen| entry.addresses.contains(&seen));
+            let rested = entry.set_at.is_some_and(|at| now.since(at) >= PURSUED_AFTER);
+            entry.pursuits > 0 && rested && !is_known
+        };
+        let peers: Vec<PublicKey> =
+            self.entries.iter().filter(|(_, entry)| is_elsewhere(entry)).map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            if let Some(entry) = self.entries.get_mut(&peer) {
+                entry.pursuits -= 1;
+            }
+            self.set_chosen(now, &peer);
+        }
+    }
+
     fn set_chosen(&mut self, now: Instant, peer: &PublicKey) {
         let Some(entry) = self.entries.get_mut(peer) else { return };
         let Some(address) = entry.chosen_address() else { return };
@@ -232,6 +259,7 @@ impl Entry {
             due: if addresses.is_some() { now + SILENT_INTERVAL } else { now },
             endpoint,
             is_changed: false,
+            pursuits: 0,
             addresses: addresses.into_iter().collect(),
             chosen: 0,
             error: None,
@@ -392,6 +420,31 @@ mod tests {
         actions(&mut endpoints);
         endpoints.handle_resolved(at(4), &PEER, answer(&["192.0.2.88:51820"]));
         assert_eq!(actions(&mut endpoints), [set("192.0.2.88:51820")]);
+    }
+
+    #[test]
+    fn an_endpoint_that_the_operator_changes_is_called_again_where_the_peer_draws_back_to_the_former() {
+        let former = peers("[2001:db8::4]:51820", Some(1));
+        let mut endpoints = machine("2001:db8::4");
+        endpoints.handle_peers(at(1), &former);
+        let name = Endpoint { host: "r4.example.org".to_owned(), port: 51820 };
+        endpoints.handle_endpoints(at(2), &BTreeMap::from([(&PEER, &name)]));
+        endpoints.handle_resolved(at(3), &PEER, answer(&["192.0.2.4:51820"]));
+        actions(&mut endpoints);
+        endpoints.handle_peers(at(4), &former);
+        assert_eq!(actions(&mut endpoints), [], "it has had no time to notice");
+        endpoints.handle_peers(at(6), &former);
+        assert_eq!(actions(&mut endpoints), [set("192.0.2.4:51820")]);
+        // One that is where it should be is left there, and one that never comes is not pursued for ever.
+        endpoints.handle_peers(at(9), &peers("192.0.2.4:51820", Some(1)));
+        assert_eq!(actions(&mut endpoints), []);
+        let set_again: Vec<_> = (4..20)
+            .flat_map(|step| {
+                endpoints.handle_peers(at(3 * step), &former);
+                actions(&mut endpoints)
+            })
+            .collect();
+        assert_eq!(set_again, vec![set("192.0.2.4:51820"); 4]);
     }
 
     #[test]
