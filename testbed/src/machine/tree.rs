@@ -128,8 +128,9 @@ fn unpack_file(path: &Path, to: &Path) -> Result<(), LabError> {
         Kind::Squashfs => {
             let folder = tools::folder("squashfs")?;
             let mut command = Command::new(tools::program("squashfs", "usr/bin/unsquashfs")?);
-            command
-                .env("LD_LIBRARY_PATH", folder.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH)));
+            let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
+            let libraries = ["usr/lib", "lib"].map(|path| folder.join(path).join(&machine));
+            command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap_or_default());
             command::run(command.args(["-n", "-f", "-d"]).arg(to).arg(path), "")?;
         }
         Kind::Ext4 => {
