@@ -92,5 +92,10 @@ fn label(link: &Link) -> String {
 
 /// Returns the names of the hosts on a router's LAN.
 fn hosts(topology: &Topology, router: &Router) -> String {
-    topology.hosts_of(&router.name).map(|host| host.name.as_str()).collect::<Vec<_>>().join(" ")
+    let names: Vec<_> = topology.hosts_of(&router.name).map(|host| host.name.as_str()).collect();
+    match names.as_slice() {
+        [] => "no hosts".to_owned(),
+        [only] => format!("host {only}"),
+        several => format!("hosts {}", several.join(" ")),
+    }
 }

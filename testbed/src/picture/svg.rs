@@ -138,7 +138,7 @@ fn draw_routers(svg: &mut String, topology: &Topology, shown: &Shown, centres: &
         let lines = [
             (format!("{}{state}", router.name), "bold", 24),
             (router.lan_ipv4.trunc().to_string(), "normal", 44),
-            (format!("hosts {}", hosts(topology, router)), "normal", 62),
+            (hosts(topology, router), "normal", 62),
         ];
         for (text, weight, down) in lines {
             let _ = writeln!(

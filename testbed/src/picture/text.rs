@@ -106,7 +106,7 @@ fn draw_router(canvas: &mut Canvas, topology: &Topology, plan: &Plan<'_>, router
     canvas.frame((x, y), (BOX, TALL), look);
     canvas.write((x + 2, y), &title, look);
     canvas.write((x + 2, y + 1), &router.lan_ipv4.trunc().to_string(), look);
-    canvas.write((x + 2, y + 2), &format!("hosts {}", hosts(topology, router)), look);
+    canvas.write((x + 2, y + 2), &hosts(topology, router), look);
 }
 
 /// Returns the column at which each link that changes rows leaves its upper and its lower router.
