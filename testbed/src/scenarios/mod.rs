@@ -71,8 +71,13 @@ pub struct Stage {
 impl Stage {
     /// Notes something measured for the report.
     pub fn saw(&mut self, evidence: impl Into<String>) {
+        self.saw_at(Instant::now(), evidence);
+    }
+
+    /// Notes something that was measured before, at that moment.
+    pub fn saw_at(&mut self, moment: Instant, evidence: impl Into<String>) {
         self.evidence.push(evidence.into());
-        self.moments.push(Instant::now());
+        self.moments.push(moment);
     }
 
     /// Notes a figure for the report's table.

@@ -1,6 +1,7 @@
 //! A wall clock that jumps while everything runs.
 
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -41,13 +42,13 @@ fn clock_jumps(stage: &mut Stage) -> Result<(), LabError> {
     lab.dlan(ROUTER, &["apply"])?;
     wait_until_whole(lab)?;
     wait_until_settled(lab, ROUTER)?;
-    for line in seen {
-        stage.saw(line);
+    for (moment, line) in seen {
+        stage.saw_at(moment, line);
     }
     Ok(())
 }
 
-fn try_jumps(lab: &Lab, seen: &mut Vec<String>) -> Result<(), LabError> {
+fn try_jumps(lab: &Lab, seen: &mut Vec<(Instant, String)>) -> Result<(), LabError> {
     let guest = Guest::unplug(lab, "s2")?;
     guest.plug()?;
     let address = wait::until(LIMIT, "an IPv4 address by DHCP", || guest.ask_ipv4())?;
@@ -59,10 +60,13 @@ fn try_jumps(lab: &Lab, seen: &mut Vec<String>) -> Result<(), LabError> {
     jump_both_ways(lab, &transfer, (&guest, address), seen)?;
     let done = transfer.stop()?;
     guest.restore()?;
-    seen.push(format!(
-        "{} octets through {ROUTER} meanwhile, all checked, {:.1} s between two at most",
-        done.octets,
-        done.longest_pause.as_secs_f64()
+    seen.push((
+        Instant::now(),
+        format!(
+            "{} octets through {ROUTER} meanwhile, all checked, {:.1} s between two at most",
+            done.octets,
+            done.longest_pause.as_secs_f64()
+        ),
     ));
     Ok(())
 }
@@ -72,7 +76,7 @@ fn jump_both_ways(
     lab: &Lab,
     transfer: &Transfer,
     (guest, address): (&Guest<'_>, Ipv4Addr),
-    seen: &mut Vec<String>,
+    seen: &mut Vec<(Instant, String)>,
 ) -> Result<(), LabError> {
     let agents = lab.agents(ROUTER)?;
     let other = agent_config::with_link_option(&lab.read_config(ROUTER)?, "r1", ("cost", "77"));
@@ -101,13 +105,14 @@ fn jump_both_ways(
         claim(now == lost, || format!("{what}: {} adjacencies were lost", now - lost))?;
         let asked = guest.ask_ipv4().map_err(LabError::Claim)?;
         claim(asked == address, || format!("{what}: s2 was given {address}, and then {asked}"))?;
-        seen.push(format!("{what}: {}", window.lines().next().unwrap_or_default().trim()));
+        seen.push((Instant::now(), format!("{what}: {}", window.lines().next().unwrap_or_default().trim())));
     }
     lab.dlan(ROUTER, &["confirm", &token, "--local"])?;
     claim(lab.read_config(ROUTER)? == other, || "what was confirmed did not stay".to_owned())?;
     claim(lab.agents(ROUTER)? == agents, || "the agent did not stay".to_owned())?;
-    seen.push(format!(
-        "the window is confirmed, s2 keeps {address}, no adjacency was lost, the agent is the same"
+    seen.push((
+        Instant::now(),
+        format!("the window is confirmed, s2 keeps {address}, no adjacency was lost, the agent is the same"),
     ));
     Ok(())
 }
