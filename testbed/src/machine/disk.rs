@@ -51,6 +51,8 @@ pub fn make(disk: &Path, name: &str, boot: &Boot, key: &str) -> Result<(), LabEr
         ("etc/hostname", &format!("{name}\n")),
         ("etc/hosts", &boot.hosts),
         ("etc/resolv.conf", ""),
+        // A name may have several addresses there, as Debian has it.
+        ("etc/host.conf", "multi on\n"),
         ("etc/shells", "/bin/sh\n/bin/bash\n"),
         ("etc/lab/settings", &settings),
         ("etc/lab/network", &format!("{}\n", boot.ip.join("\n"))),
