@@ -2,6 +2,7 @@
 
 mod clock;
 mod level;
+mod migration;
 mod narrow;
 mod power;
 mod shared;
@@ -27,7 +28,8 @@ const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Of those that only machines can show, the ones that take minutes or measure.
-const LONG: [&str; 5] = ["failover", "memory-level", "narrow-path", "power-cuts-in-apply", "throughput"];
+const LONG: [&str; 6] =
+    ["failover", "memory-level", "narrow-path", "power-cuts-in-apply", "taken-over", "throughput"];
 
 /// Returns every scenario for machines, in the order in which they run.
 pub fn all() -> Vec<Scenario> {
@@ -39,6 +41,7 @@ pub fn all() -> Vec<Scenario> {
         narrow::SCENARIOS,
         clock::SCENARIOS,
         upgrade::SCENARIOS,
+        migration::SCENARIOS,
         throughput::SCENARIOS,
         level::SCENARIOS,
     ]

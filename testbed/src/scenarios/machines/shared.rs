@@ -44,7 +44,6 @@ const REFUSED: &[(&str, &[&str])] = &[
             "bfd-bird",
             "bfd-frr",
             "bird",
-            "migration",
             "mixed-causes",
             "mixed-foreign-lsas",
             "mixed-loss",
@@ -90,13 +89,22 @@ const REFUSED: &[(&str, &[&str])] = &[
         &["fifty-links", "fifty-services", "service-transfer", "transfer-large"],
     ),
     ("machines have a form of it: `upgrade`", &["upgraded"]),
+    ("machines have a form of it: `taken-over`", &["migration"]),
     ("machines have a form of it: `power-cut-in-window`", &["unconfirmed", "window-and-crash"]),
 ];
 
 /// Those that run with machines made of Debian packages and not with a root tree of OpenWrt's, with the reason.
 const OF_DEBIAN: &[(&str, &[&str])] = &[(
     "it tells the machine's start-up, its service or its devices what OpenWrt's cannot be told from outside",
-    &["module-missing", "disk-full", "narrow-path", "upgrade", "wan-address-by-dhcp", "wan-replaced"],
+    &[
+        "module-missing",
+        "disk-full",
+        "narrow-path",
+        "taken-over",
+        "upgrade",
+        "wan-address-by-dhcp",
+        "wan-replaced",
+    ],
 )];
 
 /// Returns those that are tried on three machines.
