@@ -1,9 +1,11 @@
 //! Pings from a node that count what is lost and how long nothing came back.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,6 +13,7 @@ use nix::unistd::Pid;
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::node::Node;
+use crate::wait;
 
 /// Seconds after which a ping ends that nobody stops.
 const LIFETIME: &str = "900";
@@ -19,8 +22,10 @@ const LIFETIME: &str = "900";
 #[derive(Debug)]
 pub struct PingRun {
     child: Child,
+    /// What it has printed so far.
+    printed: Arc<Mutex<Vec<u8>>>,
     /// Reads what it prints all the while: a pipe that is full would hold it up.
-    answers: JoinHandle<Vec<u8>>,
+    reader: JoinHandle<()>,
     what: String,
 }
 
@@ -65,51 +70,82 @@ impl PingRun {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| LabError::Asked(format!("{what}: {source}")))?;
-        let mut printed = child.stdout.take();
-        let answers = std::thread::spawn(move || {
-            let mut octets = Vec::new();
-            // What was read before an error counts all the same.
-            let _ = printed.as_mut().map(|printed| printed.read_to_end(&mut octets));
-            octets
-        });
-        Ok(Self { child, answers, what })
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let (pipe, to) = (child.stdout.take(), Arc::clone(&printed));
+        let reader = std::thread::spawn(move || read_all(pipe, &to));
+        Ok(Self { child, printed, reader, what })
+    }
+
+    /// Waits until so many answers have come: what happens from then on shows as a gap behind them.
+    pub fn wait_for_answers(&self, count: usize, limit: Duration) -> Result<(), LabError> {
+        wait::until(limit, &format!("{count} answers to the {}", self.what), || {
+            let seen = answers(&text_of(&self.printed)).count();
+            if seen >= count { Ok(()) } else { Err(format!("{seen} came")) }
+        })
     }
 
     /// Stops it and counts.
-    pub fn stop(mut self) -> Result<PingCount, LabError> {
-        let pid = i32::try_from(self.child.id()).unwrap_or_default();
+    pub fn stop(self) -> Result<PingCount, LabError> {
+        let Self { mut child, printed, reader, what } = self;
+        let pid = i32::try_from(child.id()).unwrap_or_default();
         // It prints its answers when it is interrupted; that it has ended already shows in the answers.
         let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
-        self.child.wait().map_err(|source| LabError::Asked(format!("{}: {source}", self.what)))?;
-        let octets = self.answers.join().unwrap_or_default();
-        let text = String::from_utf8_lossy(&octets);
-        count_answers(&text).ok_or_else(|| LabError::Asked(format!("{}: no answer at all", self.what)))
+        child.wait().map_err(|source| LabError::Asked(format!("{what}: {source}")))?;
+        // What was read before a panic counts all the same.
+        let _ = reader.join();
+        count_answers(&text_of(&printed)).ok_or_else(|| LabError::Asked(format!("{what}: no answer at all")))
     }
+}
+
+fn text_of(printed: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&printed.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}
+
+/// Reads what a ping prints until it ends.
+fn read_all(pipe: Option<impl Read>, to: &Mutex<Vec<u8>>) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = [0; 4096];
+    loop {
+        match pipe.read(&mut buffer) {
+            Ok(count @ 1..) => {
+                let octets = buffer.get(..count).unwrap_or_default();
+                to.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(octets);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            // What was read before an error counts all the same.
+            _ => return,
+        }
+    }
+}
+
+/// Returns the lines that are answers.
+fn answers(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.contains(" bytes from "))
 }
 
 /// Counts what `ping -D` printed; `None` without any answer.
 fn count_answers(text: &str) -> Option<PingCount> {
-    let mut answers: Vec<(u64, f64)> = Vec::new();
+    let mut seen: Vec<(u64, f64)> = Vec::new();
     let mut wraps = 0;
-    for line in text.lines().filter(|line| line.contains(" bytes from ")) {
+    for line in answers(text) {
         let time: f64 = line.strip_prefix('[')?.split(']').next()?.parse().ok()?;
         let after = line.split("icmp_seq=").nth(1)?;
         let mut sequence: u64 = after.split(' ').next()?.parse().ok()?;
         sequence += wraps * 0x1_0000;
-        if answers.last().is_some_and(|(last, _)| sequence + 0x8000 < *last) {
+        if seen.last().is_some_and(|(last, _)| sequence + 0x8000 < *last) {
             wraps += 1;
             sequence += 0x1_0000;
         }
-        answers.push((sequence, time));
+        seen.push((sequence, time));
     }
-    let gaps = answers.iter().zip(answers.iter().skip(1)).map(|(a, b)| b.1 - a.1);
+    let gaps = seen.iter().zip(seen.iter().skip(1)).map(|(a, b)| b.1 - a.1);
     let longest_gap = gaps.fold(0.0, f64::max);
-    answers.sort_by_key(|(sequence, _)| *sequence);
-    answers.dedup_by_key(|(sequence, _)| *sequence);
-    let sent = answers.last()?.0;
-    let holes = answers.iter().zip(answers.iter().skip(1)).filter(|(a, b)| b.0 > a.0 + 1);
+    seen.sort_by_key(|(sequence, _)| *sequence);
+    seen.dedup_by_key(|(sequence, _)| *sequence);
+    let sent = seen.last()?.0;
+    let holes = seen.iter().zip(seen.iter().skip(1)).filter(|(a, b)| b.0 > a.0 + 1);
     let lost_after = holes.map(|(before, _)| before.1).collect();
-    Some(PingCount { sent, lost: sent.saturating_sub(answers.len() as u64), longest_gap, lost_after })
+    Some(PingCount { sent, lost: sent.saturating_sub(seen.len() as u64), longest_gap, lost_after })
 }
 
 impl Lab {
