@@ -1,5 +1,6 @@
 //! Logging in to a machine as an operator does: by ssh over its LAN, with a key made for the lab.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,11 +20,15 @@ pub fn make_key(file: &Path) -> Result<String, LabError> {
         .ok_or_else(|| LabError::Asked(format!("dropbearkey names no key: {said}")))
 }
 
-/// Returns the command that logs in to an address from another node; without `words` it opens a shell.
+/// Returns the command that logs in to an address from another node; without `words` it opens a shell, on a terminal where this program
+/// has one.
 pub fn command(from: &Node, key: &Path, address: &str, words: &[String]) -> Result<Command, LabError> {
     let client = tools::program("dropbear", "usr/bin/dbclient")?;
     let mut command = Command::new("nsenter");
     command.args(["-t", &from.pid.to_string(), "-n", "--", &client, "-y", "-y", "-i"]).arg(key);
+    if words.is_empty() && !std::io::stdin().is_terminal() {
+        command.arg("-T");
+    }
     command.arg(format!("root@{address}")).args(words).envs(libraries()?);
     Ok(command)
 }
