@@ -19,6 +19,9 @@ use crate::topology::Topology;
 /// Where labs keep their files.
 pub const RUN_DIR: &str = "/run/dlan-lab";
 
+/// The file of a lab that says which process builds it, until it is built.
+const BUILDER: &str = "builder";
+
 /// What a lab's routers are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Backend {
@@ -55,6 +58,7 @@ impl Lab {
         let directory = Path::new(RUN_DIR).join(&topology.name);
         remove_directory(&directory)?;
         make_directory(&directory.join("log"))?;
+        write_file(&directory.join(BUILDER), &std::process::id().to_string())?;
         write_file(
             &directory.join("topology.json"),
             &serde_json::to_string_pretty(&topology).unwrap_or_default(),
@@ -123,6 +127,17 @@ impl Lab {
         self.fleet
             .as_ref()
             .ok_or_else(|| LabError::Asked("the routers of this lab are no machines".to_owned()))
+    }
+
+    /// Notes that what there is of a lab is to outlive who built it.
+    pub fn keep(name: &str) -> Result<(), LabError> {
+        let note = Path::new(RUN_DIR).join(name).join(BUILDER);
+        fs::remove_file(&note).map_err(|source| LabError::File { act: "remove", path: note, source })
+    }
+
+    /// Returns whether what there is of a lab is left over: who built it is gone, and had not come to an end.
+    pub fn is_left_over(name: &str) -> bool {
+        is_left_over(&Path::new(RUN_DIR).join(name))
     }
 
     /// Finds the running lab called `name`, or the only one that runs.
@@ -388,6 +403,12 @@ impl Lab {
     }
 }
 
+/// Returns whether whoever builds the lab in a directory is gone.
+fn is_left_over(directory: &Path) -> bool {
+    let builder = read_file(&directory.join(BUILDER)).unwrap_or_default();
+    builder.parse::<u32>().is_ok_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+}
+
 fn needs_root() -> Result<(), LabError> {
     if nix::unistd::Uid::effective().is_root() {
         return Ok(());
@@ -405,5 +426,24 @@ fn remove_directory(path: &Path) -> Result<(), LabError> {
             Err(LabError::File { act: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_is_left_over_when_its_builder_is_gone_before_it_was_built() {
+        let directory = std::env::temp_dir().join(format!("dlan-lab-left-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        assert!(!is_left_over(&directory), "one that is built has no builder");
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        for (builder, expected) in [(std::process::id(), false), (gone.id(), true)] {
+            fs::write(directory.join(BUILDER), builder.to_string()).unwrap();
+            assert_eq!(is_left_over(&directory), expected, "{builder}");
+        }
+        fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -117,6 +117,10 @@ fn up(
     if signals::is_working_process()? {
         return build(console, (backend, topology), (bare, keep));
     }
+    if Lab::is_left_over(&name) {
+        Console::complain("taking down what another run of the lab has left");
+        Lab::down(&name)?;
+    }
     if !node::holders(Some(&name)).is_empty() {
         return Err(LabError::Asked(format!(
             "the lab '{name}' is up already: `dlan-lab down {name}` takes it down"
@@ -132,18 +136,20 @@ fn build(
 ) -> Result<u8, LabError> {
     let name = topology.name.clone();
     let brought_up = Lab::up_on(backend, topology, &|step| console.replace(step)).and_then(|lab| {
-        if bare {
-            return Ok(lab);
+        if !bare {
+            lab.start_mesh(&|step| console.replace(step))?;
+            console.replace("waiting for routes");
+            lab.wait_for_routes(COLD_START_LIMIT)?;
         }
-        lab.start_mesh(&|step| console.replace(step))?;
-        console.replace("waiting for routes");
-        lab.wait_for_routes(COLD_START_LIMIT)?;
+        Lab::keep(&name)?;
         Ok(lab)
     });
     console.replace("");
     let lab = match brought_up {
         Ok(lab) => lab,
         Err(error) if keep => {
+            // Of one that did not even begin there is nothing to keep.
+            let _ = Lab::keep(&name);
             Console::complain(
                 "it did not come up; what there is of it is kept: `dlan-lab down` takes it away",
             );
