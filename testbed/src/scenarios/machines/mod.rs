@@ -8,6 +8,7 @@ mod power;
 mod shared;
 mod start;
 mod throughput;
+mod two_wans;
 mod upgrade;
 mod wan;
 
@@ -28,8 +29,15 @@ const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Of those that only machines can show, the ones that take minutes or measure.
-const LONG: [&str; 6] =
-    ["failover", "memory-level", "narrow-path", "power-cuts-in-apply", "taken-over", "throughput"];
+const LONG: [&str; 7] = [
+    "failover",
+    "memory-level",
+    "narrow-path",
+    "power-cuts-in-apply",
+    "taken-over",
+    "throughput",
+    "two-wans",
+];
 
 /// Returns every scenario for machines, in the order in which they run.
 pub fn all() -> Vec<Scenario> {
@@ -38,6 +46,7 @@ pub fn all() -> Vec<Scenario> {
         shared::on_the_triangle().as_slice(),
         power::SCENARIOS,
         wan::SCENARIOS,
+        two_wans::SCENARIOS,
         narrow::SCENARIOS,
         clock::SCENARIOS,
         upgrade::SCENARIOS,

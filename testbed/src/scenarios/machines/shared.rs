@@ -101,6 +101,7 @@ const OF_DEBIAN: &[(&str, &[&str])] = &[(
         "disk-full",
         "narrow-path",
         "taken-over",
+        "two-wans",
         "upgrade",
         "wan-address-by-dhcp",
         "wan-replaced",
