@@ -213,6 +213,23 @@ fn no_chain_holds_anything_up_by_its_policy() {
 }
 
 #[test]
+fn protocols_are_said_by_number_for_a_system_without_a_list_of_their_names() {
+    let text = format!("{}{ZONES}{SERVICES}", with_wan(CLOSED));
+    let objects = table(&text).objects;
+    let rules = objects.iter().filter_map(|object| object.pointer("/rule/expr")?.as_array());
+    let asked: Vec<_> = rules
+        .flatten()
+        .filter_map(|part| part.get("match"))
+        .filter(|part| {
+            let left = &part["left"];
+            left["payload"]["field"] == "protocol" || left["meta"]["key"] == "l4proto"
+        })
+        .collect();
+    assert!(asked.len() >= 3, "OSPF's, and IGMP's to the WAN and to a zone: {asked:?}");
+    assert!(asked.iter().all(|part| part["right"].is_u64()), "{asked:?}");
+}
+
+#[test]
 fn transit_is_never_asked_for_its_connection() {
     // Every rule that asks connection tracking is for a WAN or a LAN held to a zone: what passes between links is not.
     let text = format!("{}{ZONES}", with_wan(CLOSED));

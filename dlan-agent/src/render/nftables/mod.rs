@@ -50,6 +50,8 @@ const VNI_OFFSET_BITS: u32 = 96;
 const VNI_LENGTH_BITS: u32 = 24;
 /// The IP protocol number of OSPF.
 const OSPF_PROTOCOL: u8 = 89;
+/// The IP protocol number of IGMP (RFC 3376 section 4). By its name nftables knows it only where there is an `/etc/protocols`.
+const IGMP_PROTOCOL: u8 = 2;
 /// The UDP ports of BFD: single hop, echo (RFC 5881 section 4), several hops (RFC 5883 section 5).
 const BFD_PORTS: [u16; 3] = [3784, 3785, 4784];
 

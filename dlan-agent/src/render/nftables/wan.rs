@@ -14,7 +14,7 @@ use super::json::{
     passes, payload, prefix, rule,
 };
 use super::services::is_for;
-use super::{SET_INSIDE_IPV4, SET_INSIDE_IPV6};
+use super::{IGMP_PROTOCOL, SET_INSIDE_IPV4, SET_INSIDE_IPV6};
 use crate::addressing::{LINK_DEVICE_PREFIX, NAT64_DEVICE};
 use crate::config::service::{self, Opening};
 use crate::config::zone::{Ports, Protocol, WanInput};
@@ -161,7 +161,7 @@ fn input_rules(names: &Names<'_>, services: &BTreeSet<Opening>) -> Vec<Value> {
         pass(vec![type_of("icmp", &ICMP_ERRORS)]),
         pass(vec![type_of("icmpv6", &["echo-request"]), limit.clone()]),
         pass(vec![type_of("icmp", &["echo-request"]), limit]),
-        pass(vec![equals(payload("ip", "protocol"), json!("igmp"))]),
+        pass(vec![equals(payload("ip", "protocol"), json!(IGMP_PROTOCOL))]),
         // A DHCP server answers from its port, perhaps to everybody; one of DHCPv6 from its link or its site.
         pass(vec![
             equals(meta("nfproto"), json!("ipv4")),

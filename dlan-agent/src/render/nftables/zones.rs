@@ -13,7 +13,7 @@ use super::json::{
     chain, count, dropped, equals, family, is_established, is_one_of, is_to, jump, leaves, passes, payload,
     prefix, rule, set,
 };
-use super::{Names, element, named_sets, nat64};
+use super::{IGMP_PROTOCOL, Names, element, named_sets, nat64};
 use crate::config::Config;
 use crate::config::zone::{Allowed, INTERNAL, Ports, Protocol, Reach, ZoneConfig};
 use crate::state::facts::Sides;
@@ -142,7 +142,7 @@ fn input_rules(config: &Config) -> Vec<Value> {
     let mut rules = vec![
         pass(equals(payload("icmpv6", "type"), json!({"set": ICMPV6_NEEDED}))),
         pass(equals(payload("icmp", "type"), json!("echo-request"))),
-        pass(equals(payload("ip", "protocol"), json!("igmp"))),
+        pass(equals(payload("ip", "protocol"), json!(IGMP_PROTOCOL))),
     ];
     let names = [Protocol::Udp, Protocol::Tcp].map(|protocol| Ports::one(protocol, config.names.port));
     let names = names.into_iter().filter(|_| config.lans.iter().any(|lan| lan.dns64));
