@@ -12,7 +12,7 @@ use crate::impairment;
 use crate::layout::{Cable, Layout, NodePlan, Plug, Role};
 use crate::machine::plan;
 use crate::machine::qemu::{Fleet, Start};
-use crate::machine::{disk, login, openwrt};
+use crate::machine::{self, disk, login, openwrt};
 use crate::node::{self, Node};
 use crate::topology::Topology;
 
@@ -53,8 +53,15 @@ impl Lab {
     }
 
     /// Builds all nodes and cables of a lab that is not up, and boots its machines, if its routers are some.
-    pub fn up_on(backend: &Backend, topology: Topology, progress: &dyn Fn(&str)) -> Result<Self, LabError> {
+    pub fn up_on(
+        backend: &Backend,
+        mut topology: Topology,
+        progress: &dyn Fn(&str),
+    ) -> Result<Self, LabError> {
         needs_root()?;
+        if let Backend::Machines(_) = backend {
+            machine::leave_room(&mut topology.mesh);
+        }
         let directory = Path::new(RUN_DIR).join(&topology.name);
         remove_directory(&directory)?;
         make_directory(&directory.join("log"))?;

@@ -18,6 +18,8 @@ pub mod tree;
 
 use std::net::Ipv4Addr;
 
+use crate::topology::Mesh;
+
 /// The cabinet's end of the line over which the lab speaks to a machine.
 pub const CABINET_END: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 /// The machine's end of it.
@@ -28,6 +30,15 @@ pub const CONTROL_PORT: u16 = 7;
 pub const CONTROL_NAMESPACE: &str = "/run/netns/control";
 /// A machine's memory, in MiB.
 pub const MEMORY: u32 = 160;
+/// The least HelloInterval and RouterDeadInterval of a mesh of machines, in seconds: a processor that is translated, one of several on
+/// few, may stand still for longer than a shorter one.
+const INTERVALS: (u16, u16) = (5, 20);
+
+/// Gives a mesh the intervals that machines can keep.
+pub fn leave_room(mesh: &mut Mesh) {
+    mesh.hello_interval = mesh.hello_interval.max(INTERVALS.0);
+    mesh.dead_interval = mesh.dead_interval.max(INTERVALS.1);
+}
 
 /// A port of a machine: the tap device in the cabinet, its bridge there if it has one, and the device's name in the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

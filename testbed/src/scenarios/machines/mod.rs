@@ -1,6 +1,7 @@
 //! What only routers with kernels of their own can show: boot, power cuts, modules, clocks, disks.
 
 mod clock;
+mod five;
 mod level;
 mod migration;
 mod narrow;
@@ -29,8 +30,9 @@ const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Of those that only machines can show, the ones that take minutes or measure.
-const LONG: [&str; 7] = [
+const LONG: [&str; 8] = [
     "failover",
+    "five-without-names",
     "memory-level",
     "narrow-path",
     "power-cuts-in-apply",
@@ -53,6 +55,8 @@ pub fn all() -> Vec<Scenario> {
         migration::SCENARIOS,
         throughput::SCENARIOS,
         level::SCENARIOS,
+        five::SCENARIOS,
+        shared::as_they_are().as_slice(),
     ]
     .concat()
 }
@@ -64,7 +68,7 @@ pub fn of_a_tree() -> Vec<Scenario> {
 
 /// Returns whether a scenario runs only when it is named, or when all are asked for.
 pub fn is_long(name: &str) -> bool {
-    LONG.contains(&name)
+    LONG.contains(&name) || shared::as_they_are().iter().any(|scenario| scenario.name == name)
 }
 
 /// Waits until a mesh is whole: every neighbor Full, every host reached by every other in both families.
