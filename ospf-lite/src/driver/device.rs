@@ -85,7 +85,7 @@ pub struct SocketCounters {
     pub failures: u64,
 }
 
-/// A device with its socket. A socket is open only while the device is up and a family sends over it.
+/// A device with its socket. One is opened when the device is up and a family sends over it, and outlasts the loss of a carrier.
 #[derive(Debug)]
 pub(super) struct Device {
     pub interface: DeviceInterface,
@@ -139,8 +139,10 @@ impl Device {
 
     /// Opens or closes the socket, whichever the state of the device asks for.
     pub fn ensure_socket(&mut self, now: Instant) -> Result<(), OpenError> {
-        if !(self.up && self.interface.link_local().is_some()) {
+        if self.interface.link_local().is_none() {
             self.socket = None;
+        }
+        if !self.up || self.interface.link_local().is_none() {
             self.reopen_at = None;
             return Ok(());
         }

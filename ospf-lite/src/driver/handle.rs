@@ -98,6 +98,18 @@ pub(super) enum Command {
     Inspect(Inspection),
 }
 
+impl Command {
+    /// Returns whether other BFD sessions may follow from it.
+    pub const fn is_about_devices(&self) -> bool {
+        match self {
+            Self::Configure(_) | Self::Remove(_) | Self::Up(_) | Self::Down(_) | Self::DisableBfd => true,
+            Self::Private(..) | Self::StubRouter(_) | Self::Installed | Self::Leave(_) | Self::Inspect(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// A way to speak with a running driver. The driver ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct DriverHandle {

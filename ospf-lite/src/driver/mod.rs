@@ -172,7 +172,7 @@ impl Driver {
 
     fn handle_command(&mut self, command: Command) {
         self.engines.now = self.clock.now();
-        self.sessions_due = true;
+        self.sessions_due |= command.is_about_devices();
         match command {
             Command::Configure(interface) => self.configure(*interface),
             Command::Remove(id) => {
@@ -269,6 +269,9 @@ impl Driver {
         }
         let Engines { ipv6, ipv4, devices, bfd, .. } = &mut self.engines;
         let Some(bfd) = bfd else { return };
+        if bfd.wants_none() && devices.values().all(|device| device.interface.bfd.is_none()) {
+            return;
+        }
         let neighbors: BTreeMap<_, _> =
             ipv4.neighbors().chain(ipv6.neighbors()).map(|one| (one.interface, one.link_local)).collect();
         bfd.want(devices.iter().map(|(id, device)| DeviceFacts {

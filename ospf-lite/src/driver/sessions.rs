@@ -49,6 +49,11 @@ impl SessionFeed {
         self.sessions.borrow().clone()
     }
 
+    /// Returns whether there is to be no session.
+    pub fn wants_none(&self) -> bool {
+        self.wanted.borrow().is_empty()
+    }
+
     /// Wants all sessions taken down on purpose.
     pub fn disable(&mut self) {
         self.disabled = true;
