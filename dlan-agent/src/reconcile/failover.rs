@@ -108,7 +108,9 @@ impl Failover {
         let mut steps = Vec::new();
         for (device, loss) in self.due.drain(..) {
             let around = reroute::around(known, &self.alternates, &device, loss);
-            info!(%device, ?loss, changes = around.len(), "a link is lost");
+            if loss == Loss::Device || !around.is_empty() {
+                info!(%device, ?loss, changes = around.len(), "a link is lost");
+            }
             steps.extend(around);
         }
         if steps.is_empty() {

@@ -90,7 +90,7 @@ fn handle_input(area: &mut Area, id: InterfaceId, input: InterfaceInput, cx: &mu
     if from == to {
         return;
     }
-    tracing::info!(interface = %interface.config.name, %from, %to, "interface state");
+    tracing::debug!(interface = %interface.config.name, %from, %to, "interface state");
     area.due.origination = true;
     match to {
         InterfaceState::Down => stop(area, id, cx),

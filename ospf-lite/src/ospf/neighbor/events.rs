@@ -37,7 +37,12 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
     neighbor.state = to;
     neighbor.since = cx.now;
     let router_id = neighbor.router_id;
-    tracing::info!(interface = %interface.config.name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
+    let name = &interface.config.name;
+    if [from, to].contains(&NeighborState::Full) {
+        tracing::info!(interface = %name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
+    } else {
+        tracing::debug!(interface = %name, neighbor = %router_id, %from, %to, event = ?input, "neighbor state");
+    }
     cx.outbox.raise(Event::NeighborChanged { interface: id, neighbor: router_id, from, to });
     update_help(neighbor, (from, to), (interface.reachability, cx.now));
     if to.is_synchronizing() {
