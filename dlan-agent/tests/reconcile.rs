@@ -123,6 +123,24 @@ fn one_route_that_fails_does_not_hold_up_the_others_and_is_tried_again() {
 }
 
 #[test]
+fn routes_that_cannot_be_set_are_set_again_and_looked_at_only_when_that_does_not_help() {
+    for helps in [true, false] {
+        let mut router = Router::settled(&routing(WAY));
+        (router.system.fail_after, router.system.fail_more) = (Some(0), usize::MAX);
+        router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
+        router.run();
+        if helps {
+            router.system.fail_after = None;
+        }
+        router.wait(Duration::from_secs(1));
+        let is_set = router.learned().iter().any(|route| route.contains("dlan-vx2"));
+        assert_eq!((is_set, router.observed()), (helps, 0));
+        router.wait(Duration::from_secs(2));
+        assert_eq!(router.observed() > 0, !helps);
+    }
+}
+
+#[test]
 fn drift_is_repaired_within_a_second_of_a_hint_and_told_once() {
     let mut router = Router::settled(&routing(WAY));
     let wanted = router.system.state.clone();

@@ -27,9 +27,15 @@ impl Reconciler {
             (Scope::Routes, is_success) => {
                 // A route that is there though it should be gone is no other program's while the kernel is at it.
                 let is_settling = self.failover.is_settling();
-                if !is_success && (is_settling || !self.occupied.handle_failure(now, &plan, &outcome)) {
-                    warn!(failed = outcome.failures.len(), of = plan.steps().len(), %outcome, "routes not set");
-                    self.pace.handle_hint(now);
+                if is_success {
+                    self.pace.handle_routes_set();
+                } else if is_settling || !self.occupied.handle_failure(now, &plan, &outcome) {
+                    let (failed, of) = (outcome.failures.len(), plan.steps().len());
+                    if self.pace.handle_routes_failed(now) {
+                        warn!(failed, of, %outcome, "routes not set");
+                    } else {
+                        debug!(failed, of, %outcome, "routes not set, tried again");
+                    }
                 }
                 self.handle_routes_applied(&plan, &outcome);
                 self.standing = standing.filter(|_| is_success && !is_stale);

@@ -294,6 +294,7 @@ impl Reconciler {
     /// Takes that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.routes_due |= self.adoption.handle_timeout(now);
+        self.routes_due |= self.pace.handle_routes_timeout(now);
         self.compare_due |= self.adoption.handle_heard(now);
         self.compare_due |= self.programs.handle_timeout(now);
         self.compare_due |= self.occupied.handle_timeout(now);

@@ -14,6 +14,11 @@ const LATE_DOUBLINGS_MAX: u32 = 3;
 const LATE_FORGOTTEN: Duration = Duration::from_secs(30);
 /// The least time between two looks for the sake of hints.
 const LOOK_SPACING: Duration = Duration::from_millis(800);
+/// How long after routes could not be set they are set again: a carrier that is lost is told of within a second, and no route leads
+/// over such a device before.
+const ROUTES_AGAIN: Duration = Duration::from_millis(700);
+/// How often that is done one after the other before a look.
+const ROUTES_AGAIN_MAX: u32 = 2;
 /// The wait after the first failure; it doubles with each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait after a failure.
@@ -26,6 +31,10 @@ pub struct Pace {
     last_look: Option<Instant>,
     retry_at: Option<Instant>,
     failures: u32,
+    /// When routes are set again.
+    routes_at: Option<Instant>,
+    /// How often one after the other they could not be set.
+    routes_failures: u32,
     /// How many looks one after the other were for hints that did not hurry.
     lates: u32,
     is_late: bool,
@@ -88,6 +97,29 @@ impl Pace {
         retry || look
     }
 
+    /// Takes that routes could not be set, and returns whether that comes to a look: before, they are only set again.
+    pub fn handle_routes_failed(&mut self, now: Instant) -> bool {
+        let is_again = self.routes_failures < ROUTES_AGAIN_MAX;
+        self.routes_failures = self.routes_failures.saturating_add(1);
+        if is_again {
+            self.routes_at = Some(now + ROUTES_AGAIN);
+        } else {
+            self.handle_hint(now);
+        }
+        !is_again
+    }
+
+    /// Takes that all routes were set.
+    pub fn handle_routes_set(&mut self) {
+        self.routes_at = None;
+        self.routes_failures = 0;
+    }
+
+    /// Returns whether routes are to be set again.
+    pub fn handle_routes_timeout(&mut self, now: Instant) -> bool {
+        self.routes_at.take_if(|at| *at <= now).is_some()
+    }
+
     /// Returns whether a failure is being waited out.
     pub fn is_backing_off(&self) -> bool {
         self.retry_at.is_some()
@@ -101,6 +133,6 @@ impl Pace {
 
     /// Returns the next deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.look_at, self.retry_at].into_iter().flatten().min()
+        [self.look_at, self.retry_at, self.routes_at].into_iter().flatten().min()
     }
 }
