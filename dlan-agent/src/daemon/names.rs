@@ -39,8 +39,10 @@ pub(super) struct Names {
     is_complete: bool,
     /// The mesh's routes, as they were last looked at.
     tables: [RouteTable; 2],
-    /// Their prefixes.
+    /// The prefixes of those below, but for the default routes.
     prefixes: BTreeSet<IpNet>,
+    /// The routes that the prefixes were last taken from.
+    taken: [RouteTable; 2],
     /// When these have to be looked at, because there may be others.
     prefixes_at: Option<Instant>,
     /// What the server goes by and where it listens, once this router is known.
@@ -136,8 +138,16 @@ impl Daemon {
     pub(super) fn handle_names_timeout(&mut self) {
         let now = self.clock.now();
         if self.names.prefixes_at.take_if(|at| *at <= now).is_some() {
-            let prefixes = self.names.tables.iter().flat_map(RouteTable::keys);
-            self.names.prefixes = prefixes.filter(|prefix| prefix.prefix_len() > 0).copied().collect();
+            let before = std::mem::replace(&mut self.names.taken, self.names.tables.clone());
+            for (table, before) in self.names.tables.iter().zip(&before) {
+                for prefix in table.keys_apart(before).into_iter().filter(|prefix| prefix.prefix_len() > 0) {
+                    if table.contains_key(&prefix) {
+                        self.names.prefixes.insert(prefix);
+                    } else {
+                        self.names.prefixes.remove(&prefix);
+                    }
+                }
+            }
             self.serve_names();
         }
     }

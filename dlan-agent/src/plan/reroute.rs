@@ -81,6 +81,9 @@ fn after_drop(
             None => drop(known.next_hops.remove(&key)),
         }
     }
+    if dropped.is_empty() {
+        return made;
+    }
     known.routes.retain(|key, route| {
         let Some(group) = route.action.group().filter(|group| dropped.contains(group)) else { return true };
         let is_back = back.contains(&group);

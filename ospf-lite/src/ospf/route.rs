@@ -1,6 +1,7 @@
 //! The route table: the best way to every prefix. Prefixes that are announced alike share a route, and copies of the table
 //! share what has not changed since.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -77,6 +78,23 @@ impl RouteTable {
             && self.routes().map(|(id, _)| id).eq(other.routes().map(|(id, _)| id))
     }
 
+    /// Returns every prefix that there is a route to in one of two tables and not in the other, and perhaps some more: without a
+    /// look at those that both have in common, but where a route came or went.
+    pub fn keys_apart(&self, other: &Self) -> BTreeSet<IpNet> {
+        let same = Arc::ptr_eq(&self.places, &other.places);
+        let apart = if same { Vec::new() } else { self.places.apart(&other.places) };
+        let mut apart: BTreeSet<IpNet> = apart.into_iter().copied().collect();
+        for (one, other) in [(self, other), (other, self)] {
+            let ids = one.routes().map(|(id, _)| id).filter(|id| other.route(*id).is_none());
+            let alone: BTreeSet<RouteId> = ids.collect();
+            if !alone.is_empty() {
+                let places = one.places.iter().filter(|(_, id)| alone.contains(id));
+                apart.extend(places.map(|(prefix, _)| *prefix));
+            }
+        }
+        apart
+    }
+
     pub(super) fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
         self.routes.get(&id)
     }
@@ -135,3 +153,49 @@ impl PartialEq for RouteTable {
 }
 
 impl Eq for RouteTable {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::Distance;
+    use crate::io::PathKind;
+
+    fn table(places: &[(u8, u32)], routed: &[u32]) -> RouteTable {
+        let route = Route {
+            kind: PathKind::IntraArea,
+            distance: Distance(1),
+            external_metric: 0,
+            advertising: Arc::new([]),
+            next_hops: Arc::new([]),
+            alternate: None,
+        };
+        let mut table = RouteTable::default();
+        for (number, id) in places {
+            let prefix = IpNet::new([10, 0, *number, 0].into(), 24).unwrap();
+            table.set_place(prefix, Some(RouteId(*id)));
+        }
+        for id in routed {
+            let prefixes = table.places.iter().filter(|(_, of)| of.0 == *id).count();
+            table.set_route(RouteId(*id), Some(Arc::new(route.clone())), prefixes);
+        }
+        table
+    }
+
+    proptest! {
+        #[test]
+        fn every_prefix_that_only_one_of_two_tables_has_a_route_to_is_apart(
+            places in prop::collection::vec((0_u8..12, 0_u32..4), 0..16),
+            changes in prop::collection::vec((0_u8..12, 0_u32..4), 0..3),
+            routed in [prop::collection::vec(0_u32..4, 0..4), prop::collection::vec(0_u32..4, 0..4)],
+        ) {
+            let one = table(&places, &routed[0]);
+            let other = table(&[places, changes].concat(), &routed[1]);
+            let (ones, others): (BTreeSet<_>, BTreeSet<_>) = (one.keys().collect(), other.keys().collect());
+            let apart = one.keys_apart(&other);
+            prop_assert!(ones.symmetric_difference(&others).all(|prefix| apart.contains(*prefix)));
+            prop_assert!(one.keys_apart(&one.clone()).is_empty());
+        }
+    }
+}
