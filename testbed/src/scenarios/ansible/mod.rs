@@ -1,14 +1,12 @@
 //! The role rolls a mesh out from an inventory of its predecessor, over ssh, router by router.
 
 pub(in crate::scenarios) mod borrowed;
+mod cut;
 pub(in crate::scenarios) mod operator;
 mod system;
 mod upkeep;
 
-use std::process::Stdio;
 use std::time::Duration;
-
-use serde_json::Value;
 
 use self::borrowed::{borrow_routers, give_back};
 use self::operator::{Inventory, MIDDLE, Operator};
@@ -23,7 +21,7 @@ use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[Scenario {
     name: "playbook",
-    claim: "From an inventory of the predecessor the role brings three fresh routers up over ssh, changes nothing the second time, one router's one thing when one variable changes, and no router by a bad inventory; cut off in the middle it leaves every router confirmed or back; a rollback returns exactly, another version and the former again cost traffic nothing, and a removal leaves no trace.",
+    claim: "From an inventory of the predecessor the role brings three fresh routers up over ssh, changes nothing the second time, one router's one thing when one variable changes, and no router by a bad inventory; cut off in the middle, of an apply too, it leaves every router confirmed or back; a rollback returns exactly, another version and the former again cost traffic nothing, and a removal leaves no trace.",
     topology: "three",
     run: playbook,
 }];
@@ -71,7 +69,8 @@ fn roll_out(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     })?;
     stage.saw(format!("the second run: changed=0 on every router, {} s", second.seconds));
     change_one(stage, operator)?;
-    cut_off(stage, operator)?;
+    cut::off(stage, operator)?;
+    cut::within(stage, operator)?;
     upkeep::look_and_return(stage, operator)?;
     upkeep::change_versions(stage, operator)?;
     upkeep::remove(stage, operator, &untouched)
@@ -136,55 +135,4 @@ fn change_one(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     claim(seen == others, || "the other routers' configurations changed".to_owned())?;
     stage.saw("one variable of r2 changed, by a user who becomes root: r1 changed=0, r2 changed=1, r3 changed=0, and the cost is all that differs");
     Ok(())
-}
-
-/// Ends the playbook while the second router waits to be confirmed.
-fn cut_off(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
-    let names = ["r1", MIDDLE, "r3"];
-    let before = configs(stage, &names)?;
-    // Another domain is another configuration for everybody.
-    let inventory = Inventory { cost: 77, ..Inventory::full() }.with("dlan_domain: elsewhere");
-    let mut child = operator.command("deploy", &inventory, &["-e", "dlan_confirm_time=30s"])?;
-    child.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-    let mut child = child.spawn().map_err(|source| LabError::Node {
-        node: INTERNET.to_owned(),
-        why: format!("cannot start ansible-playbook: {source}"),
-    })?;
-    let window = wait::until(LIMIT, "r2 to wait for its confirmation", || {
-        match stage.lab.dlan_json(MIDDLE, &["window"]) {
-            Ok(window) if !window.is_null() => Ok(window),
-            Ok(_) => Err("no window".to_owned()),
-            Err(error) => Err(error.with_causes()),
-        }
-    });
-    operator.end();
-    let _ = child.wait();
-    window?;
-    wait::until(LIMIT, "every window to be over", || {
-        for name in names {
-            match stage.lab.dlan_json(name, &["window"]) {
-                Ok(Value::Null) => {}
-                Ok(window) => return Err(format!("{name}: {window}")),
-                Err(error) => return Err(error.with_causes()),
-            }
-        }
-        Ok(())
-    })?;
-    let after = configs(stage, &names)?;
-    let is_new = |text: &String| text.contains("option domain 'elsewhere'");
-    let states: Vec<bool> = after.iter().map(is_new).collect();
-    let is_whole = after.iter().zip(&before).all(|(after, before)| is_new(after) || after == before);
-    claim(is_whole && states == [true, false, false], || {
-        format!("r1 confirmed, r2 back and r3 untouched is expected, not {states:?}")
-    })?;
-    stage.saw("a playbook killed while r2 waited: r1 is confirmed, r2 back, r3 untouched");
-    let run = operator.plays("deploy", &inventory, &[])?;
-    claim(run.succeeded && run.changed.get("r1") == Some(&0) && run.changed.get("r3") == Some(&1), || {
-        format!("the next run does not go on from there:\n{}", run.said)
-    })?;
-    stage.lab.wait_for_adjacencies(LIMIT)
-}
-
-fn configs(stage: &Stage, names: &[&str]) -> Result<Vec<String>, LabError> {
-    names.iter().map(|name| stage.lab.read_config(name)).collect()
 }
