@@ -1,10 +1,11 @@
 """What is done beside a deployment changes nothing in check mode, and foretells there what the run changes."""
 
+import json
 import unittest
 
 import support  # noqa: F401
 from dlan_controller import errands
-from dlan_controller.router import NOT_FOUND, NOT_RUNNING, Router, Said, Shell
+from dlan_controller.router import NOT_FOUND, NOT_RUNNING, Router, RouterError, Said, Shell
 
 SAID_DOWN = {True: "Removed: 12 steps. Configuration and keys stay.\n", False: "Nothing of dlan's was there.\n"}
 
@@ -33,7 +34,52 @@ class FakeShell(Shell):
         return Said(0, SAID_DOWN[self.running], "")
 
 
+class AgentShell(Shell):
+    """A router with an agent that has a history: applies with what each changed of the one before, or None where it came to nothing."""
+
+    def __init__(self, diffs, window=None):
+        self.window, self.steps, self.changes = window, 1, []
+        self.history = [
+            {"number": number, "in_force": diff is not None, "diff": "+z\n" if diff is None else diff}
+            for number, diff in enumerate(diffs, 1)
+        ]
+
+    def run(self, command, stdin=b""):
+        if command.endswith("--json window"):
+            return Said(0, json.dumps(self.window), "")
+        if command.endswith("--json history"):
+            return Said(0, json.dumps(self.history), "")
+        if command.startswith("for f in"):
+            return Said(0, "", "")
+        self.changes.append(command)
+        return Said(0, json.dumps({"outcome": "The state before it is back.", "plan": {"steps": self.steps}}), "")
+
+
 class CheckMode(unittest.TestCase):
+    def test_a_rollback_is_foretold_and_not_done(self):
+        for diffs, number, wanted in (
+            (["+a\n", "+b\n"], None, True),
+            (["+a\n", "+b\n"], 1, True),
+            (["+a\n", "+b\n"], 2, False),
+            (["+a\n", "+b\n", ""], 2, False),
+            (["+a\n", "+b\n", None], 2, False),
+        ):
+            shell = AgentShell(diffs)
+            with self.subTest(diffs=diffs, number=number):
+                self.assertEqual(errands.rollback(Router(shell), number, check_mode=True)[1], wanted)
+                self.assertEqual(shell.changes, [])
+        for diffs, number in ((["+a\n"], None), (["+a\n", ""], None), (["+a\n", None], 2), (["+a\n"], 3)):
+            with self.subTest(diffs=diffs, number=number), self.assertRaises(RouterError):
+                errands.rollback(Router(AgentShell(diffs)), number, check_mode=True)
+        self.assertTrue(errands.rollback(Router(AgentShell(["+a\n"], window={"text": "open"})), None, check_mode=True)[1])
+
+    def test_a_rollback_to_what_is_there_changes_nothing(self):
+        shell = AgentShell(["+a\n", "+b\n"])
+        self.assertTrue(errands.rollback(Router(shell), 1, check_mode=False)[1])
+        shell.steps = 0
+        self.assertFalse(errands.rollback(Router(shell), 1, check_mode=False)[1])
+        self.assertEqual(len(shell.changes), 2)
+
     def test_a_removal_is_foretold_and_not_done(self):
         for there in (
             {},

@@ -157,9 +157,9 @@ class ActionModule(ActionBase):
         return {"changed": False, "msg": said["text"].splitlines(), "failed": not said["is_running"], **shown}
 
     def _do_rollback(self) -> Dict[str, Any]:
-        if self._task.check_mode:
-            return {"changed": True, "msg": "would return to an earlier configuration"}
-        return {"changed": True, "msg": errands.rollback(self._router(), self._variable("dlan_rollback_number"))}
+        number = self._variable("dlan_rollback_number")
+        said, changed = errands.rollback(self._router(), None if number is None else int(number), self._task.check_mode)
+        return {"changed": changed, "msg": said}
 
     def _do_upgrade(self) -> Dict[str, Any]:
         done = errands.upgrade(self._router(), self._package(), self._task.check_mode)

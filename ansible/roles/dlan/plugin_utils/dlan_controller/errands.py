@@ -131,10 +131,30 @@ def status(router: Router) -> Dict[str, Any]:
     return {"text": shown.out, "is_running": shown.code == 0}
 
 
-def rollback(router: Router, number: Optional[int]) -> str:
-    """Undoes the open window, or returns to an earlier configuration."""
+def rollback(router: Router, number: Optional[int], check_mode: bool) -> "tuple[str, bool]":
+    """Undoes the open window, or returns to an earlier configuration. Returns what is to be said, and whether it changes something."""
+    if check_mode:
+        return _foretell_rollback(router, number)
+    config = router.files([CONFIG])
+    has_window = router.window() is not None
     report = router.ask("rollback", *([str(number)] if number is not None else []))
-    return report["outcome"]
+    changed = has_window or report["plan"]["steps"] > 0 or router.files([CONFIG]) != config
+    return report["outcome"], changed
+
+
+def _foretell_rollback(router: Router, number: Optional[int]) -> "tuple[str, bool]":
+    if router.window() is not None:
+        return "would undo the open window", True
+    applies = [entry for entry in router.ask("history") if entry["in_force"]]
+    if number is None:
+        # What the first apply of all changed, it changed of nothing.
+        if not any(entry["diff"] for entry in applies[1:]):
+            raise RouterError("the history has no other configuration to return to")
+        return "would return to the configuration before the present one", True
+    if number not in [entry["number"] for entry in applies]:
+        raise RouterError(f"there is no apply {number} in the history that was in force")
+    changed = any(entry["diff"] for entry in applies if entry["number"] > number)
+    return (f"would return to apply {number}" if changed else f"it is what apply {number} brought"), changed
 
 
 def _manager(router: Router, needed: bool = True) -> Optional[str]:
