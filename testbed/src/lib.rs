@@ -14,6 +14,7 @@ pub mod console;
 pub mod demo;
 pub mod dhcp;
 pub mod dig;
+pub mod documents;
 pub mod error;
 pub mod files;
 pub mod flood;

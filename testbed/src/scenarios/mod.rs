@@ -6,6 +6,7 @@ mod bfd;
 mod bird;
 mod confirm;
 mod costs;
+mod documents;
 mod drift;
 mod failures;
 mod filters;
@@ -114,6 +115,7 @@ pub fn all() -> Vec<Scenario> {
         service_moves::SCENARIOS,
         logins::SCENARIOS,
         drift::SCENARIOS,
+        documents::SCENARIOS,
         many::SCENARIOS,
         migration::SCENARIOS,
         mixed::SCENARIOS,

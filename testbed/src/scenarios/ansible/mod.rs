@@ -73,7 +73,8 @@ fn roll_out(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     cut::within(stage, operator)?;
     upkeep::look_and_return(stage, operator)?;
     upkeep::change_versions(stage, operator)?;
-    upkeep::remove(stage, operator, &untouched)
+    upkeep::remove(stage, operator, &untouched)?;
+    operator.claim_played("playbook")
 }
 
 /// No router is touched by an inventory that is refused, nor by one that is only looked at.
@@ -82,6 +83,8 @@ fn refuse_bad(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     let run = operator.plays("deploy", &bad, &[])?;
     let is_named = run.said.contains("r1: dlan_loopback_subnet_ipv4: '10.1.1.0/33' is not an IPv4 network");
     claim(!run.succeeded && is_named, || format!("a bad inventory is not refused:\n{}", run.said))?;
+    let run = operator.plays("check", &Inventory::full(), &[])?;
+    claim(run.succeeded, || format!("a good one is refused:\n{}", run.said))?;
     let checked = operator.plays("deploy", &Inventory::full(), &["--check", "--diff"])?;
     claim(checked.succeeded && checked.said.contains("+config mesh 'mesh'"), || {
         format!("check mode does not show the difference:\n{}", checked.said)

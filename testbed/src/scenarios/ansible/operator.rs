@@ -1,17 +1,19 @@
 //! Who rolls out from the internet's side: the inventory, and ansible run on it.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::agent::dlan_program;
+use crate::documents::{playbooks, played};
 use crate::error::LabError;
 use crate::lab::write_file;
 use crate::layout::{INTERNET, LAN, WAN};
 use crate::node::Node;
-use crate::scenarios::Stage;
+use crate::scenarios::{Stage, claim};
 use crate::topology::Router;
 use crate::{command, ssh, tools};
 
@@ -107,6 +109,8 @@ pub(in crate::scenarios) struct Operator {
     program: Vec<String>,
     /// Where the inventory and ansible's own files lie, in the node.
     home: &'static str,
+    /// The playbooks that were run, as the documents' are told apart.
+    played: RefCell<BTreeSet<String>>,
 }
 
 impl Operator {
@@ -120,7 +124,7 @@ impl Operator {
             format!("dlan_program: {}", dlan_program()?.display()),
             format!("dlan_start_command: \"{}\"", start_command(&dlan_program()?)?),
         ];
-        Ok(Self { node, routers, program, home })
+        Ok(Self { node, routers, program, home, played: RefCell::default() })
     }
 
     /// Has the routers get the program by a package, and start it as their system does.
@@ -141,6 +145,8 @@ impl Operator {
         arguments: &[&str],
     ) -> Result<Run, LabError> {
         let begun = std::time::Instant::now();
+        let words = [&[playbook], arguments].concat().join(" ");
+        self.played.borrow_mut().insert(played(&words));
         let output = command::output(&mut self.command(playbook, inventory, arguments)?, "")?;
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -171,6 +177,14 @@ impl Operator {
         command.env("ANSIBLE_NOCOLOR", "1").env("ANSIBLE_HOME", format!("{}/.ansible", self.home));
         command.env("ANSIBLE_LOCAL_TEMP", format!("{}/tmp", self.home)).env("LC_ALL", "C.UTF-8");
         Ok(command)
+    }
+
+    /// Claims that every playbook was run which the documents tell people to run, and which a scenario is to try.
+    pub(in crate::scenarios) fn claim_played(&self, scenario: &str) -> Result<(), LabError> {
+        let run = self.played.borrow();
+        let missing: Vec<String> =
+            playbooks(scenario).into_iter().filter(|playbook| !run.contains(playbook)).collect();
+        claim(missing.is_empty(), || format!("the documents show what nothing ran: {}", missing.join("; ")))
     }
 
     /// Ends everything of ansible's at once.

@@ -39,6 +39,8 @@ pub(super) fn look_and_return(stage: &mut Stage, operator: &Operator) -> Result<
     claim(shown.succeeded && ["r1", "r2", "r3"].iter().all(is_shown), || {
         format!("no screen of each router:\n{}", shown.said)
     })?;
+    let one = operator.plays("status", &present(), &["--limit", "r1"])?;
+    claim(one.succeeded && is_shown(&"r1"), || one.said.clone())?;
     let others = [stage.lab.read_config("r1")?, stage.lab.read_config("r3")?];
     let config = stage.lab.read_config(MIDDLE)?;
     let before = Snapshot::take(stage.lab.node(MIDDLE)?)?;
@@ -46,8 +48,10 @@ pub(super) fn look_and_return(stage: &mut Stage, operator: &Operator) -> Result<
     let run = operator.plays("deploy", &other, &["--limit", MIDDLE])?;
     let is_other = stage.lab.read_config(MIDDLE)?.contains("option cost '99'");
     claim(run.succeeded && is_other, || format!("the cost is not changed:\n{}", run.said))?;
-    let run = operator.plays("rollback", &other, &["--limit", MIDDLE])?;
-    claim(run.succeeded && run.changed.get(MIDDLE) == Some(&1), || run.said.clone())?;
+    for arguments in [&["--limit", MIDDLE, "--check"][..], &["--limit", MIDDLE]] {
+        let run = operator.plays("rollback", &other, arguments)?;
+        claim(run.succeeded && run.changed.get(MIDDLE) == Some(&1), || run.said.clone())?;
+    }
     claim(stage.lab.read_config(MIDDLE)? == config, || "the configuration is not the one before".to_owned())?;
     wait_for_state(stage, MIDDLE, &before)?;
     let seen = [stage.lab.read_config("r1")?, stage.lab.read_config("r3")?];

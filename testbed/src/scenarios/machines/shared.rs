@@ -22,6 +22,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "confirmed",
             "costs",
             "costs-automatic",
+            "documents",
             "floods",
             "forged",
             "host-plugged-in",
