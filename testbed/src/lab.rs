@@ -413,7 +413,9 @@ impl Lab {
 /// Returns whether whoever builds the lab in a directory is gone.
 fn is_left_over(directory: &Path) -> bool {
     let builder = read_file(&directory.join(BUILDER)).unwrap_or_default();
-    builder.parse::<u32>().is_ok_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+    // One that has ended and that nobody has asked about yet has no command line.
+    let runs = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    builder.parse::<u32>().is_ok_and(|pid| !runs(pid))
 }
 
 fn needs_root() -> Result<(), LabError> {
@@ -439,6 +441,7 @@ fn remove_directory(path: &Path) -> Result<(), LabError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait;
 
     #[test]
     fn a_lab_is_left_over_when_its_builder_is_gone_before_it_was_built() {
@@ -447,10 +450,15 @@ mod tests {
         assert!(!is_left_over(&directory), "one that is built has no builder");
         let mut gone = Command::new("true").spawn().unwrap();
         gone.wait().unwrap();
-        for (builder, expected) in [(std::process::id(), false), (gone.id(), true)] {
+        let mut unasked = Command::new("true").spawn().unwrap();
+        let command_line = format!("/proc/{}/cmdline", unasked.id());
+        let has_ended = || fs::read(&command_line).unwrap().is_empty().then_some(()).ok_or_else(String::new);
+        wait::until(std::time::Duration::from_secs(60), "a program's end", has_ended).unwrap();
+        for (builder, expected) in [(std::process::id(), false), (gone.id(), true), (unasked.id(), true)] {
             fs::write(directory.join(BUILDER), builder.to_string()).unwrap();
             assert_eq!(is_left_over(&directory), expected, "{builder}");
         }
+        unasked.wait().unwrap();
         fs::remove_dir_all(&directory).unwrap();
     }
 }
