@@ -60,7 +60,7 @@ impl RouterInformation {
     /// Reads the information from an LSA; nothing when it is another LSA, or not what a dlan router writes.
     pub fn decode(lsa: &Lsa) -> Option<Self> {
         match lsa.body() {
-            LsaBody::Unknown(octets) if lsa.header.key.ls_type == ROUTER_INFORMATION => {
+            LsaBody::Unknown(octets) if lsa.header().key.ls_type == ROUTER_INFORMATION => {
                 Self::from_octets(&octets)
             }
             _ => None,

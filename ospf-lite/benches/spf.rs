@@ -41,7 +41,7 @@ fn paths_over_graph(bencher: Bencher<'_, '_>, routers: u32) {
 
 /// Returns what the database holds, as it is first told.
 fn all(lsas: &[Lsa]) -> Vec<Change> {
-    lsas.iter().map(|lsa| (lsa.header.key, Some(Arc::new(lsa.clone())))).collect()
+    lsas.iter().map(|lsa| (lsa.header().key, Some(Arc::new(lsa.clone())))).collect()
 }
 
 fn terms(lsas: &[Lsa]) -> Terms {

@@ -1,6 +1,8 @@
 //! The words of the engine's boundary: what goes in, what comes out.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
+use std::slice;
 use std::sync::Arc;
 
 use crate::config::InterfaceConfig;
@@ -135,13 +137,45 @@ pub struct Route {
     /// The external metric of [`PathKind::External2`], else 0.
     pub external_metric: u32,
     /// The routers that announce it at this distance, in order.
-    pub advertising: Arc<[RouterId]>,
+    pub advertising: Announcers,
     /// Where to send: in order, without repetition; empty when the prefix is this router's own. Routes that lead alike share
     /// it.
     pub next_hops: Arc<[NextHop]>,
     /// Where to send when the only next hop is lost, until the routes are others: a loop-free alternate (RFC 5286).
     /// In large areas it comes a moment after the rest.
     pub alternate: Option<Arc<NextHop>>,
+}
+
+/// Routers that announce the same prefix. Of most there is one, which takes no place of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcers(Kept);
+
+/// One alone is never kept as a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kept {
+    One(RouterId),
+    List(Arc<[RouterId]>),
+}
+
+impl Deref for Announcers {
+    type Target = [RouterId];
+
+    fn deref(&self) -> &[RouterId] {
+        match &self.0 {
+            Kept::One(router) => slice::from_ref(router),
+            Kept::List(list) => list,
+        }
+    }
+}
+
+impl FromIterator<RouterId> for Announcers {
+    fn from_iter<I: IntoIterator<Item = RouterId>>(routers: I) -> Self {
+        let mut routers = routers.into_iter();
+        Self(match (routers.next(), routers.next()) {
+            (Some(one), None) => Kept::One(one),
+            (first, second) => Kept::List(first.into_iter().chain(second).chain(routers).collect()),
+        })
+    }
 }
 
 /// A neighbor to send through.

@@ -134,7 +134,7 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
         for (_, lsa) in living(engine) {
             topology.add(address_family(family), lsa);
             if let Some(links) = RouterInformation::decode(lsa).and_then(|information| information.links) {
-                let router = dotted(lsa.header.key.advertising_router);
+                let router = dotted(lsa.header().key.advertising_router);
                 declared.insert(router, links.into_iter().collect::<BTreeSet<u16>>());
             }
         }
@@ -233,7 +233,7 @@ fn living(engine: &Engine) -> impl Iterator<Item = (LsaHeader, &Lsa)> {
 pub fn announcements(engines: &Engines) -> impl Iterator<Item = &Arc<Lsa>> {
     [&engines.ipv6, &engines.ipv4].into_iter().flat_map(|engine| {
         let own = engine.config().router_id;
-        engine.living_of(NAMES).filter(move |lsa| lsa.header.key.advertising_router != own)
+        engine.living_of(NAMES).filter(move |lsa| lsa.header().key.advertising_router != own)
     })
 }
 
@@ -241,7 +241,7 @@ pub fn announcements(engines: &Engines) -> impl Iterator<Item = &Arc<Lsa>> {
 fn told_by_routers(engines: &Engines) -> (BTreeSet<RouterId>, Announced) {
     let (mut dlan_routers, mut announced) = (BTreeSet::new(), Announced::new());
     for (_, engine) in families(engines) {
-        let router = |lsa: &Lsa| lsa.header.key.advertising_router;
+        let router = |lsa: &Lsa| lsa.header().key.advertising_router;
         dlan_routers.extend(engine.living_of(ROUTER_INFORMATION).map(|lsa| router(lsa)));
         for lsa in engine.living_of(ZONES) {
             for (zone, prefixes) in zones::announcement::decode(lsa).unwrap_or_default() {

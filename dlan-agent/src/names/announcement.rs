@@ -110,7 +110,7 @@ impl Announcement {
     /// Reads one part from an LSA; nothing when it is an LSA of another type.
     pub fn decode(lsa: &Lsa) -> Option<Result<Self, AnnouncementError>> {
         match lsa.body() {
-            LsaBody::Unknown(octets) if lsa.header.key.ls_type == NAMES => Some(Self::from_octets(&octets)),
+            LsaBody::Unknown(octets) if lsa.header().key.ls_type == NAMES => Some(Self::from_octets(&octets)),
             _ => None,
         }
     }

@@ -24,7 +24,7 @@ impl Heard {
     pub fn new<'a>(lsas: impl IntoIterator<Item = &'a Arc<Lsa>>) -> Self {
         let mut heard = Self::default();
         for lsa in lsas {
-            let key = lsa.header.key;
+            let key = lsa.header().key;
             let Some(host) = addressing::host_id(key.advertising_router) else { continue };
             if usize::try_from(key.link_state_id.0).map_or(true, |part| part >= PARTS_MAX) {
                 continue;

@@ -160,7 +160,7 @@ fn route(ipv4: Option<Ipv4Addr>) -> Route {
         kind: PathKind::IntraArea,
         distance: Distance(35),
         external_metric: 0,
-        advertising: [RouterId(2)].into(),
+        advertising: [RouterId(2)].into_iter().collect(),
         next_hops: [hop].into(),
         alternate: None,
     }

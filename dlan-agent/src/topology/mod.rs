@@ -42,7 +42,7 @@ impl TopologyBuilder {
 
     /// Takes one LSA of the family's database. Its age is below MaxAge.
     pub fn add(&mut self, family: AddressFamily, lsa: &Lsa) {
-        let from = dotted(lsa.header.key.advertising_router);
+        let from = dotted(lsa.header().key.advertising_router);
         match lsa.body() {
             LsaBody::Router(body) => {
                 self.router(from);

@@ -39,7 +39,7 @@ pub fn encode(own: &BTreeMap<IpNet, String>) -> PrivateContent {
 /// Reads the zones from an LSA; nothing when it is another LSA, or not what a dlan router writes.
 pub fn decode(lsa: &Lsa) -> Option<BTreeMap<String, BTreeSet<IpNet>>> {
     match lsa.body() {
-        LsaBody::Unknown(octets) if lsa.header.key.ls_type == ZONES => from_octets(&octets),
+        LsaBody::Unknown(octets) if lsa.header().key.ls_type == ZONES => from_octets(&octets),
         _ => None,
     }
 }

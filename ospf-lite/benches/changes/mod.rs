@@ -19,7 +19,7 @@ pub fn with_leaf(routers: u32) -> Vec<Lsa> {
         neighbor_interface_id: id,
         neighbor_router_id,
     };
-    for lsa in lsas.iter_mut().filter(|lsa| lsa.header.key.advertising_router == near) {
+    for lsa in lsas.iter_mut().filter(|lsa| lsa.header().key.advertising_router == near) {
         if let LsaBody::Router(body) = &lsa.body() {
             let mut links = body.links.clone();
             links.push(to(RouterId(leaf)));
@@ -37,7 +37,7 @@ pub fn leaf_link(lsas: &[Lsa], leaf: RouterId, is_there: bool) -> Vec<Change> {
         LsaBody::Router(body) if is_near(&body.links) => {
             let stays = |link: &&RouterLink| is_there || link.neighbor_router_id != leaf;
             let links = body.links.iter().filter(stays).copied().collect();
-            Some(router(lsa.header.key.advertising_router.0, links))
+            Some(router(lsa.header().key.advertising_router.0, links))
         }
         _ => None,
     });
@@ -46,7 +46,7 @@ pub fn leaf_link(lsas: &[Lsa], leaf: RouterId, is_there: bool) -> Vec<Change> {
 
 /// Returns the Router-LSA of a router whose links all cost so much more.
 pub fn dearer(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
-    let of_it = lsas.iter().filter(|lsa| lsa.header.key.advertising_router == id);
+    let of_it = lsas.iter().filter(|lsa| lsa.header().key.advertising_router == id);
     let dearer = of_it.filter_map(|lsa| match &lsa.body() {
         LsaBody::Router(body) => {
             let cost = |link: &RouterLink| RouterLink { metric: link.metric + more, ..*link };
@@ -59,13 +59,13 @@ pub fn dearer(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
 
 /// Returns the Intra-Area-Prefix-LSA of a router whose prefixes are all so much farther.
 pub fn farther(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
-    let of_it = lsas.iter().filter(|lsa| lsa.header.key.advertising_router == id);
+    let of_it = lsas.iter().filter(|lsa| lsa.header().key.advertising_router == id);
     let farther = of_it.filter_map(|lsa| match &lsa.body() {
         LsaBody::IntraAreaPrefix(body) => {
             let prefixes = body.prefixes.iter().map(|(prefix, metric)| (*prefix, metric + more)).collect();
             let body = IntraAreaPrefixLsa { prefixes, ..*body };
             let body = LsaBody::IntraAreaPrefix(body);
-            Some(Lsa::originate(lsa.header.key, SequenceNumber::INITIAL, 1, body))
+            Some(Lsa::originate(lsa.header().key, SequenceNumber::INITIAL, 1, body))
         }
         _ => None,
     });
@@ -73,5 +73,5 @@ pub fn farther(lsas: &[Lsa], id: RouterId, more: u16) -> Vec<Change> {
 }
 
 fn told(lsa: Lsa) -> Change {
-    (lsa.header.key, Some(Arc::new(lsa)))
+    (lsa.header().key, Some(Arc::new(lsa)))
 }

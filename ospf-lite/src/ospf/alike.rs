@@ -1,21 +1,22 @@
 //! Prefixes that are announced alike: by the same routers, in the same way, at the same metric. One route is worked out for
 //! all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ids::RouterId;
 use crate::ospf::announced::Offer;
 use crate::ospf::route::RouteId;
+use crate::ospf::shared::SharedMap;
 
 /// What is announced of prefixes, each set of offers once.
 #[derive(Debug, Default)]
 pub struct Alike {
     sets: Vec<Set>,
     /// Where each is.
-    known: BTreeMap<Arc<[Offer]>, RouteId>,
+    known: SharedMap<Arc<[Offer]>, RouteId>,
     /// The sets that a router has a part in.
-    of_router: BTreeSet<(RouterId, RouteId)>,
+    of_router: SharedMap<(RouterId, RouteId), ()>,
     /// Those that depend on the way to other prefixes.
     forwarded: BTreeSet<RouteId>,
     /// Those without a prefix: they may get one again before the change is over.
@@ -35,8 +36,8 @@ impl Alike {
     pub const fn new() -> Self {
         Self {
             sets: Vec::new(),
-            known: BTreeMap::new(),
-            of_router: BTreeSet::new(),
+            known: SharedMap::new(),
+            of_router: SharedMap::new(),
             forwarded: BTreeSet::new(),
             left: BTreeSet::new(),
             free: Vec::new(),
@@ -61,8 +62,8 @@ impl Alike {
 
     /// Returns the sets that a router has a part in.
     pub fn of_router(&self, router: RouterId) -> impl Iterator<Item = RouteId> {
-        let all = (router, RouteId(0))..=(router, RouteId(u32::MAX));
-        self.of_router.range(all).map(|(_, id)| *id)
+        let from = self.of_router.from(&(router, RouteId(0))).map(|(part, ())| *part);
+        from.take_while(move |(of, _)| *of == router).map(|(_, id)| id)
     }
 
     /// Returns the sets that depend on the way to other prefixes.
@@ -72,7 +73,7 @@ impl Alike {
 
     /// Takes in that one more prefix has these offers, which are in order.
     pub fn join(&mut self, offers: Vec<Offer>) -> RouteId {
-        if let Some(id) = self.known.get(&*offers).copied() {
+        if let Some(id) = self.known.get(offers.as_slice()).copied() {
             self.left.remove(&id);
             self.count(id, 1);
             return id;
@@ -80,7 +81,9 @@ impl Alike {
         let set = Set { offers: offers.into(), prefixes: 1 };
         let end = RouteId(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
         let id = self.free.pop().unwrap_or(end);
-        self.of_router.extend(set.offers.iter().map(|offer| (offer.router, id)));
+        for offer in set.offers.iter() {
+            self.of_router.insert((offer.router, id), ());
+        }
         if set.offers.iter().any(Offer::is_forwarded) {
             self.forwarded.insert(id);
         }

@@ -1,6 +1,5 @@
 //! What LSAs announce: who offers which prefixes, and how.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use crate::ospf::graph::VertexId;
 use crate::ospf::lsa::{
     AsExternalLsa, IntraAreaPrefixLsa, LsType, Lsa, LsaBody, LsaKey, MAX_AGE, Prefix, PrefixOptions,
 };
+use crate::ospf::shared::SharedMap;
 
 /// Where Inter-Area-Router-LSAs begin.
 const FIRST_FAR_ROUTER: LsaKey = LsaKey {
@@ -22,7 +22,7 @@ const FIRST_FAR_ROUTER: LsaKey = LsaKey {
 /// The LSAs that count and announce prefixes, or routers of other areas.
 #[derive(Debug, Default)]
 pub struct Announced {
-    lsas: BTreeMap<LsaKey, Arc<Lsa>>,
+    lsas: SharedMap<LsaKey, Arc<Lsa>>,
 }
 
 /// What one LSA says of a prefix, whoever's it is.
@@ -90,7 +90,7 @@ impl Offer {
 impl Announced {
     /// Makes one without any LSA.
     pub const fn new() -> Self {
-        Self { lsas: BTreeMap::new() }
+        Self { lsas: SharedMap::new() }
     }
 
     /// Returns whether any router of another area is announced.
@@ -109,13 +109,13 @@ impl Announced {
     }
 
     fn inter_area_routers(&self) -> impl Iterator<Item = (&LsaKey, &Arc<Lsa>)> {
-        self.lsas.range(FIRST_FAR_ROUTER..).take_while(|(key, _)| key.ls_type == LsType::INTER_AREA_ROUTER)
+        self.lsas.from(&FIRST_FAR_ROUTER).take_while(|(key, _)| key.ls_type == LsType::INTER_AREA_ROUTER)
     }
 
     /// Takes in that an LSA has another content, or that it does not count any more. Returns what its router says no longer,
     /// and what it says besides.
     pub fn update(&mut self, key: LsaKey, lsa: Option<Arc<Lsa>>) -> (Vec<Saying>, Vec<Saying>) {
-        let lsa = lsa.filter(|lsa| lsa.header.age < MAX_AGE);
+        let lsa = lsa.filter(|lsa| lsa.header().age < MAX_AGE);
         let after = lsa.as_deref().map(sayings).unwrap_or_default();
         let before = match lsa {
             Some(lsa) => self.lsas.insert(key, lsa),
@@ -129,7 +129,7 @@ impl Announced {
 /// (RFC 5340 section 4.8.1).
 fn sayings(lsa: &Lsa) -> Vec<Saying> {
     let mut said: Vec<Saying> = match lsa.body() {
-        LsaBody::IntraAreaPrefix(intra) => of_area(lsa.header.key.advertising_router, &intra),
+        LsaBody::IntraAreaPrefix(intra) => of_area(lsa.header().key.advertising_router, &intra),
         LsaBody::InterAreaPrefix(inter) => {
             vec![(inter.prefix, Said::OtherArea { metric: inter.metric })]
         }

@@ -65,7 +65,7 @@ pub fn handle_link_state_update(
         });
     }
     for aged in update.lsas {
-        if !takes_all && aged.lsa.header.key.ls_type != LsType::GRACE {
+        if !takes_all && aged.lsa.header().key.ls_type != LsType::GRACE {
             continue;
         }
         match handle_lsa(area, id, aged, cx) {
@@ -92,7 +92,7 @@ fn count_refused(area: &mut Area, id: InterfaceId, refusal: Refusal) {
 
 /// Judges one LSA; the numbers are the steps of RFC 2328 section 13.
 fn handle_lsa(area: &mut Area, id: InterfaceId, aged: AgedLsa, cx: &mut Cx<'_>) -> Verdict {
-    let header = LsaHeader { age: aged.age, ..aged.lsa.header };
+    let header = LsaHeader { age: aged.age, ..aged.lsa.header() };
     // 2 and 3, as RFC 5340 section 4.5.1 has them.
     let Some(domain) = Domain::of(&header.key, id) else {
         return Verdict::Refused(Refusal::LsaScope);
@@ -163,7 +163,7 @@ fn take_answer(area: &mut Area, id: InterfaceId, header: LsaHeader) -> Verdict {
 /// Step 5b to 5f: installs a newer instance, passes it on and acknowledges it.
 fn take(area: &mut Area, id: InterfaceId, (key, aged, source): (LsdbKey, AgedLsa, Source), cx: &mut Cx<'_>) {
     let AgedLsa { lsa, age } = aged;
-    let header = LsaHeader { age, ..lsa.header };
+    let header = LsaHeader { age, ..lsa.header() };
     install::install(area, key, (lsa, age, source), cx);
     flood(area, &key, Some(id), cx);
     if key.lsa.ls_type == LsType::GRACE {
@@ -365,7 +365,7 @@ fn send_back(area: &mut Area, id: InterfaceId, key: LsdbKey, cx: &mut Cx<'_>) {
     let Some(entry) = lsdb.get(&key) else {
         return;
     };
-    if entry.is_flushed() && entry.lsa().header.sequence == SequenceNumber::MAX {
+    if entry.is_flushed() && entry.lsa().header().sequence == SequenceNumber::MAX {
         return;
     }
     if lsdb.send_back(&key, cx.now, MIN_LS_ARRIVAL)

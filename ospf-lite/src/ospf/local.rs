@@ -59,7 +59,7 @@ fn router_lsas(area: &Area, cx: &Cx<'_>) -> BTreeMap<LsaKey, Arc<Lsa>> {
     let mut local: BTreeMap<LsaKey, Arc<Lsa>> = own
         .filter_map(|lsa| {
             let LsaBody::Router(router) = lsa.body() else { return None };
-            let key = lsa.header.key;
+            let key = lsa.header().key;
             let adjacent = router.links.iter().filter(|link| is_adjacent(area, link));
             let links: Vec<RouterLink> = adjacent.map(|link| with_local_cost(area, *link)).collect();
             if links == router.links {

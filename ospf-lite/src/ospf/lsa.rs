@@ -157,6 +157,15 @@ pub struct LsaHeader {
 }
 
 impl LsaHeader {
+    /// The header of no LSA.
+    pub(crate) const NONE: Self = Self {
+        age: MAX_AGE,
+        key: LsaKey { ls_type: LsType(0), link_state_id: LinkStateId(0), advertising_router: RouterId(0) },
+        sequence: SequenceNumber::RESERVED,
+        checksum: 0,
+        length: 0,
+    };
+
     /// Returns which instance is the more recent; `Greater` when `self` is (RFC 2328 section 13.1).
     pub fn compare_recency(&self, other: &Self) -> Ordering {
         let by_max_age = || (self.age == MAX_AGE).cmp(&(other.age == MAX_AGE));
@@ -184,11 +193,9 @@ impl LsaHeader {
 /// is read from them where it is asked for: a database holds many LSAs, and looks at few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lsa {
-    /// The header; the age is the one at receipt or origination.
-    pub header: LsaHeader,
     /// The family of the prefixes in it, which tells how they are written; IPv6 where there are none.
     pub(crate) family: Family,
-    /// The octets, header included. Built only by the codec, so they always agree with the header, and have a body of its type.
+    /// The octets, header included. Built only by the codec, so they always begin with a header and have a body of its type.
     pub(crate) octets: Box<[u8]>,
 }
 

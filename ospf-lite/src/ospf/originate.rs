@@ -200,7 +200,7 @@ fn originate(area: &mut Area, key: LsdbKey, body: LsaBody, cx: &mut Cx<'_>) {
             Some(restart::first_sequence(cx.config.authentication_epoch))
         }
         None => Some(SequenceNumber::INITIAL),
-        Some(entry) => entry.lsa().header.sequence.next(),
+        Some(entry) => entry.lsa().header().sequence.next(),
     };
     let Some(sequence) = sequence else {
         aging::flush(area, &key, cx);

@@ -85,7 +85,7 @@ pub struct AgedLsa {
 
 impl From<Lsa> for AgedLsa {
     fn from(lsa: Lsa) -> Self {
-        Self { age: lsa.header.age, lsa: Arc::new(lsa) }
+        Self { age: lsa.header().age, lsa: Arc::new(lsa) }
     }
 }
 

@@ -30,7 +30,7 @@ impl LsaPool {
 
     /// Puts an instance in for others to find. One that is being flushed is not kept.
     pub fn share(&self, lsa: &Arc<Lsa>) {
-        if lsa.header.age >= MAX_AGE {
+        if lsa.header().age >= MAX_AGE {
             return;
         }
         let mut instances = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ impl LsaPool {
             instances.held.retain(|_, lsa| lsa.strong_count() > 0);
             instances.room = ROOM_MIN.max(2 * instances.held.len());
         }
-        let LsaHeader { key, sequence, checksum, .. } = lsa.header;
+        let LsaHeader { key, sequence, checksum, .. } = lsa.header();
         instances.held.insert((key, sequence, checksum), Arc::downgrade(lsa));
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         let held = lsa(3, 7);
         pool.share(&held);
         let again = lsa(900, 7);
-        let found = pool.clone().find(&again.header, again.octets()).unwrap();
+        let found = pool.clone().find(&again.header(), again.octets()).unwrap();
         assert!(Arc::ptr_eq(&found, &held));
     }
 
@@ -75,8 +75,8 @@ mod tests {
         pool.share(&held);
         let mut forged = held.octets().to_vec();
         *forged.last_mut().unwrap() ^= 1;
-        assert!(pool.find(&held.header, &forged).is_none());
-        assert!(pool.find(&lsa(3, 8).header, lsa(3, 8).octets()).is_none());
+        assert!(pool.find(&held.header(), &forged).is_none());
+        assert!(pool.find(&lsa(3, 8).header(), lsa(3, 8).octets()).is_none());
     }
 
     #[test]
@@ -84,10 +84,10 @@ mod tests {
         let pool = LsaPool::default();
         let flushed = lsa(MAX_AGE, 7);
         pool.share(&flushed);
-        assert!(pool.find(&flushed.header, flushed.octets()).is_none());
+        assert!(pool.find(&flushed.header(), flushed.octets()).is_none());
         let held = lsa(3, 7);
         pool.share(&held);
         drop(held);
-        assert!(pool.find(&flushed.header, flushed.octets()).is_none());
+        assert!(pool.find(&flushed.header(), flushed.octets()).is_none());
     }
 }

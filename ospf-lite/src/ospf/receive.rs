@@ -87,7 +87,7 @@ fn find_known(
     cx: &Cx<'_>,
 ) -> Option<Arc<Lsa>> {
     let key = LsdbKey { domain: Domain::of(&header.key, interface)?, lsa: header.key };
-    let same = |lsa: &&Arc<Lsa>| lsa.header.age < MAX_AGE && lsa.is(octets);
+    let same = |lsa: &&Arc<Lsa>| lsa.header().age < MAX_AGE && lsa.is(octets);
     let own = lsdb.get(&key).map(Entry::lsa).filter(same).map(Arc::clone);
     own.or_else(|| cx.pool.and_then(|pool| pool.find(header, octets)))
 }

@@ -167,7 +167,7 @@ mod tests {
             kind: PathKind::IntraArea,
             distance: Distance(1),
             external_metric: 0,
-            advertising: Arc::new([]),
+            advertising: std::iter::empty().collect(),
             next_hops: Arc::new([]),
             alternate: None,
         };

@@ -3,6 +3,7 @@
 //! The entries lie in chunks; a copy takes the chunks over and makes one its own when it changes something in it. Alone it
 //! is an ordinary map: nothing is copied then.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -42,15 +43,22 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     }
 
     /// Returns the chunk where a key is, or belongs.
-    fn chunk_of(&self, key: &K) -> usize {
-        let after = self.chunks.partition_point(|chunk| chunk.first().is_some_and(|(first, _)| first <= key));
+    fn chunk_of<Q: Ord + ?Sized>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+    {
+        let is_before = |(first, _): &(K, V)| first.borrow() <= key;
+        let after = self.chunks.partition_point(|chunk| chunk.first().is_some_and(is_before));
         after.saturating_sub(1)
     }
 
     /// Returns the value of a key.
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         let chunk = self.chunks.get(self.chunk_of(key))?;
-        let place = chunk.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
+        let place = chunk.binary_search_by(|(known, _)| known.borrow().cmp(key)).ok()?;
         chunk.get(place).map(|(_, value)| value)
     }
 
@@ -84,7 +92,8 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
                     // What is entered in order leaves full chunks behind.
                     let kept = if place == CHUNK { CHUNK } else { CHUNK / 2 };
                     let mut rest = entries.split_off(kept);
-                    entries.shrink_to(kept + GROWTH);
+                    // Nothing more may come into this half.
+                    entries.shrink_to_fit();
                     match place.checked_sub(kept) {
                         Some(place) => insert(&mut rest, place, (key, value)),
                         None => insert(entries, place, (key, value)),

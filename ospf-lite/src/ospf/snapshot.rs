@@ -33,7 +33,7 @@ pub struct FullNeighbor {
 pub fn database(lsas: impl IntoIterator<Item = Arc<Lsa>>, now: Instant) -> Lsdb {
     let mut lsdb = Lsdb::new(RouterId(0));
     for lsa in lsas {
-        let key = LsdbKey { domain: Domain::Area, lsa: lsa.header.key };
+        let key = LsdbKey { domain: Domain::Area, lsa: lsa.header().key };
         lsdb.install(key, Installation { lsa, age: AGE, source: Source::Flooded, refresh: None }, now);
     }
     lsdb
@@ -73,7 +73,7 @@ pub fn stand_on(area: &mut Area, base: &Lsdb, links: Vec<(InterfaceId, Arc<Lsa>)
         install::install(area, key, (lsa, 0, Source::Originated), cx);
     }
     for (interface, lsa) in links {
-        let key = LsdbKey { domain: Domain::Link(interface), lsa: lsa.header.key };
+        let key = LsdbKey { domain: Domain::Link(interface), lsa: lsa.header().key };
         install::install(area, key, (lsa, AGE, Source::Flooded), cx);
     }
     if cx.config.routes {

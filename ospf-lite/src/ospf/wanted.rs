@@ -36,7 +36,7 @@ impl Places {
     pub fn of<'a>(lsas: impl Iterator<Item = &'a Lsa>) -> Self {
         let mut places = Self::default();
         for lsa in lsas {
-            let part = lsa.header.key.link_state_id.0;
+            let part = lsa.header().key.link_state_id.0;
             match lsa.body() {
                 LsaBody::Router(body) => {
                     places.links.extend(body.links.iter().map(|link| (link.interface_id, part)));

@@ -115,14 +115,13 @@ impl Best {
                 && *before.next_hops == *self.next_hops
                 && *before.advertising == *self.advertising
         });
-        let advertised = before.filter(|before| *before.advertising == *self.advertising);
         (!is_same).then(|| Route {
             kind,
             distance,
             external_metric,
-            advertising: match advertised {
-                Some(before) => Arc::clone(&before.advertising),
-                None => self.advertising.as_slice().into(),
+            advertising: match before.filter(|before| *before.advertising == *self.advertising) {
+                Some(before) => before.advertising.clone(),
+                None => self.advertising.iter().copied().collect(),
             },
             next_hops: known.share(&self.next_hops),
             alternate,

@@ -82,7 +82,7 @@ impl World {
                 }
             }
         }
-        area.sort_by_key(|lsa| lsa.header.key);
+        area.sort_by_key(|lsa| lsa.header().key);
         (area, links)
     }
 }

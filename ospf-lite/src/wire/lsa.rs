@@ -29,7 +29,7 @@ pub fn decode(octets: &[u8], family: Family) -> Result<Lsa, DecodeError> {
         return Err(DecodeError::Checksum { what: "LSA", found: header.checksum });
     }
     let family = body::decode(header.key.ls_type, reader.take(reader.left())?, family)?.family();
-    Ok(Lsa { header, family, octets: octets.into() })
+    Ok(Lsa { family, octets: octets.into() })
 }
 
 /// Reads the header of an LSA. Its length is at least that of a header and a multiple of four.
@@ -69,17 +69,28 @@ pub(super) fn encode_aged(lsa: &Lsa, age: u16, writer: &mut Writer) {
 }
 
 impl Lsa {
+    /// Returns the header; the age is the one at receipt or origination.
+    pub fn header(&self) -> LsaHeader {
+        // It could be read when it was made.
+        decode_header(&mut Reader::new("LSA", &self.octets)).unwrap_or(LsaHeader::NONE)
+    }
+
+    fn ls_type(&self) -> LsType {
+        let bits = self.octets.get(AGE..).and_then(|rest| rest.first_chunk());
+        LsType::from_bits(bits.map_or(0, |bits| u16::from_be_bytes(*bits)))
+    }
+
     /// Returns what it says, all of it.
     pub fn body(&self) -> LsaBody {
         let content = self.content();
-        let body = body::decode(self.header.key.ls_type, content, self.family);
+        let body = body::decode(self.ls_type(), content, self.family);
         // It could be read when it was made.
         body.unwrap_or_else(|_| LsaBody::Unknown(content.to_vec()))
     }
 
     /// Returns what a Router-LSA says of the router itself; nothing of another LSA.
     pub fn router_flags(&self) -> Option<RouterFlags> {
-        if self.header.key.ls_type != LsType::ROUTER {
+        if self.ls_type() != LsType::ROUTER {
             return None;
         }
         body::router_flags(&mut Reader::new("Router-LSA", self.content())).ok()
@@ -97,7 +108,7 @@ impl Lsa {
 
     /// Returns whether both say the same, whichever instances they are.
     pub fn says_what(&self, other: &Self) -> bool {
-        self.header.key.ls_type == other.header.key.ls_type && self.content() == other.content()
+        self.ls_type() == other.ls_type() && self.content() == other.content()
     }
 
     /// Returns the octets after the header.
@@ -107,7 +118,7 @@ impl Lsa {
 
     /// Returns the octets after the header of an LSA of this type; none of another one's.
     fn content_of(&self, ls_type: LsType) -> &[u8] {
-        if self.header.key.ls_type == ls_type { self.content() } else { &[] }
+        if self.ls_type() == ls_type { self.content() } else { &[] }
     }
 
     /// Makes an instance of an own LSA: its length, checksum and octets follow from the rest. The LS type is the
@@ -128,7 +139,7 @@ impl Lsa {
         let covered = writer.as_octets().get(AGE..).unwrap_or_default();
         header.checksum = checksum::fletcher(covered, CHECKSUM_AT - AGE);
         writer.put_u16(CHECKSUM_AT, header.checksum);
-        Self { header, family: body.family(), octets: writer.into_octets().into() }
+        Self { family: body.family(), octets: writer.into_octets().into() }
     }
 
     /// Returns whether these octets are this instance, at whatever age they came.
@@ -139,7 +150,7 @@ impl Lsa {
     /// Returns the same instance with another age, above MaxAge counted as MaxAge.
     pub fn aged(&self, age: u16) -> Self {
         let age = age.min(MAX_AGE);
-        let mut aged = Self { header: LsaHeader { age, ..self.header }, ..self.clone() };
+        let mut aged = self.clone();
         if let Some(field) = aged.octets.first_chunk_mut() {
             *field = age.to_be_bytes();
         }

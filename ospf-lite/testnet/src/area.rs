@@ -170,7 +170,7 @@ pub fn table_with(
     let root = RouterId(root);
     let next_hops = shortest_paths(&graph, root).hops().iter().filter_map(|hop| resolve(*hop)).collect();
     let mut calculation = Calculation::new(Family::Ipv6);
-    let changes = lsas.iter().map(|lsa| (lsa.header.key, Some(Arc::new(lsa.clone()))));
+    let changes = lsas.iter().map(|lsa| (lsa.header().key, Some(Arc::new(lsa.clone()))));
     calculation.update(changes, Terms { root, equal_cost_max, next_hops, alternates: true });
     calculation.table().clone()
 }

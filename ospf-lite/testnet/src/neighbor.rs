@@ -54,7 +54,7 @@ impl Net {
         }
         if state >= NeighborState::Loading {
             let headers = match state {
-                NeighborState::Loading => vec![foreign(WANTED, 1, 0, 1).header],
+                NeighborState::Loading => vec![foreign(WANTED, 1, 0, 1).header()],
                 _ => Vec::new(),
             };
             let next = self.next_description(end);

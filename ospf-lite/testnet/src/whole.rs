@@ -56,8 +56,8 @@ struct Announced {
 impl Announced {
     fn collect<'a>(lsas: impl IntoIterator<Item = &'a Lsa>) -> Self {
         let mut announced = Self::default();
-        for lsa in lsas.into_iter().filter(|lsa| lsa.header.age < MAX_AGE) {
-            let router = lsa.header.key.advertising_router;
+        for lsa in lsas.into_iter().filter(|lsa| lsa.header().age < MAX_AGE) {
+            let router = lsa.header().key.advertising_router;
             match lsa.body() {
                 LsaBody::IntraAreaPrefix(intra) => announced.intra.push((router, intra)),
                 LsaBody::InterAreaPrefix(inter) => announced.inter_prefixes.push((router, inter)),
@@ -272,7 +272,7 @@ impl Offers<'_, '_> {
             let (kind, external_metric, distance) = first.rank;
             let prefix = first.prefix;
             let alternate = None;
-            let (advertising, next_hops) = (advertising.into(), next_hops.into());
+            let (advertising, next_hops) = (advertising.into_iter().collect(), next_hops.into());
             Some((prefix, Route { kind, distance, external_metric, advertising, next_hops, alternate }))
         });
         routes.collect()
@@ -297,7 +297,7 @@ pub fn protect<'a>(
 ) {
     let neighbors = Neighbors::of(paths, resolve);
     let mut ends = Ends { paths, table, found: BTreeMap::new() };
-    for lsa in lsas.into_iter().filter(|lsa| lsa.header.age < MAX_AGE) {
+    for lsa in lsas.into_iter().filter(|lsa| lsa.header().age < MAX_AGE) {
         ends.add(lsa);
     }
     for (prefix, ends) in ends.found {
@@ -316,7 +316,7 @@ struct Ends<'p, 'g> {
 
 impl Ends<'_, '_> {
     fn add(&mut self, lsa: &Lsa) {
-        let router = VertexId::Router(lsa.header.key.advertising_router);
+        let router = VertexId::Router(lsa.header().key.advertising_router);
         match lsa.body() {
             LsaBody::IntraAreaPrefix(intra) => self.add_intra(router, &intra),
             LsaBody::InterAreaPrefix(inter) => {

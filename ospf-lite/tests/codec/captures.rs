@@ -110,9 +110,9 @@ fn lsas_of_bird_and_frr_are_made_again_from_what_they_say() {
         let PacketBody::LinkStateUpdate(update) = captured.open().0.body else { continue };
         assert_eq!(update.refused, []);
         for AgedLsa { lsa, age } in update.lsas {
-            let again = Lsa::originate(lsa.header.key, lsa.header.sequence, age, lsa.body());
-            assert_eq!(again.octets()[2..], lsa.octets()[2..], "{}: {:?}", captured.place, lsa.header);
-            types.insert(lsa.header.key.ls_type);
+            let again = Lsa::originate(lsa.header().key, lsa.header().sequence, age, lsa.body());
+            assert_eq!(again.octets()[2..], lsa.octets()[2..], "{}: {:?}", captured.place, lsa.header());
+            types.insert(lsa.header().key.ls_type);
         }
     }
     assert!(types.len() >= 4, "{types:?}");

@@ -112,7 +112,7 @@ proptest! {
         octets[18..20].copy_from_slice(&length.to_be_bytes());
         with_checksum(&mut octets);
         if let Ok(decoded) = lsa::decode(&octets, family) {
-            let header = decoded.header;
+            let header = decoded.header();
             let again = Lsa::originate(header.key, header.sequence, header.age, decoded.body());
             prop_assert_eq!(lsa::decode(again.octets(), family).unwrap().body(), decoded.body());
         }
@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn an_age_is_written_without_touching_the_rest((_, lsa) in arbitrary::lsa(), age in 0..=3600u16) {
         let aged = lsa.aged(age);
-        prop_assert_eq!(aged.header.age, age);
+        prop_assert_eq!(aged.header().age, age);
         prop_assert_eq!(&aged.octets()[..2], age.to_be_bytes());
         prop_assert_eq!(&aged.octets()[2..], &lsa.octets()[2..]);
         prop_assert_eq!(aged.body(), lsa.body());
@@ -222,14 +222,14 @@ fn an_update_that_counts_wrong_keeps_what_is_sound() {
 fn an_unknown_body_is_filled_up_to_whole_words() {
     let lsa = unknown(1, b"{\"a\":1}");
     assert_eq!(lsa.body(), LsaBody::Unknown(b"{\"a\":1}\0".to_vec()));
-    assert_eq!(lsa.header.length, 28);
+    assert_eq!(lsa.header().length, 28);
 }
 
 #[test]
 fn an_age_above_max_age_counts_as_max_age() {
     let mut octets = unknown(1, b"").octets().to_vec();
     octets[..2].copy_from_slice(&0x8001u16.to_be_bytes());
-    assert_eq!(lsa::decode(&octets, Family::Ipv6).unwrap().header.age, 3600);
+    assert_eq!(lsa::decode(&octets, Family::Ipv6).unwrap().header().age, 3600);
 }
 
 #[test]

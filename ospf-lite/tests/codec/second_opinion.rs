@@ -31,7 +31,7 @@ fn adapted(lsa: Lsa) -> Option<Lsa> {
         LsaBody::Router(_) | LsaBody::Network(_) | LsaBody::InterAreaRouter(_) => {}
         LsaBody::Grace(_) | LsaBody::Unknown(_) => return None,
     }
-    Some(Lsa::originate(lsa.header.key, lsa.header.sequence, lsa.header.age, body))
+    Some(Lsa::originate(lsa.header().key, lsa.header().sequence, lsa.header().age, body))
 }
 
 fn assert_header(theirs: &Ospfv3LinkStateAdvertisementHeader, ours: &LsaHeader) {
@@ -63,7 +63,7 @@ fn assert_prefix(theirs: &Ospfv3IPv6AddressPrefix, ours: &Prefix, between: u16) 
 fn assert_lsa(theirs: &Ospfv3LinkStateAdvertisement, ours: &Lsa, family: Family) {
     match (theirs, &ours.body()) {
         (Ospfv3LinkStateAdvertisement::Router(theirs), LsaBody::Router(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             let flags =
                 u8::from(body.border) | u8::from(body.external) << 1 | u8::from(body.virtual_endpoint) << 2;
             assert_eq!((theirs.flags, theirs.options), (flags, body.options.bits()));
@@ -76,22 +76,22 @@ fn assert_lsa(theirs: &Ospfv3LinkStateAdvertisement, ours: &Lsa, family: Family)
             }
         }
         (Ospfv3LinkStateAdvertisement::Network(theirs), LsaBody::Network(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             assert_eq!(theirs.options, body.options.bits());
             assert!(theirs.attached_routers.iter().eq(body.attached_routers.iter().map(|router| &router.0)));
         }
         (Ospfv3LinkStateAdvertisement::InterAreaPrefix(theirs), LsaBody::InterAreaPrefix(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             assert_eq!(theirs.metric, body.metric);
             assert_prefix(&theirs.prefix, &body.prefix, 0);
         }
         (Ospfv3LinkStateAdvertisement::InterAreaRouter(theirs), LsaBody::InterAreaRouter(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             assert_eq!((theirs.options, theirs.metric), (body.options.bits(), body.metric));
             assert_eq!(theirs.destination_router_id, body.destination.0);
         }
         (Ospfv3LinkStateAdvertisement::ASExternal(theirs), LsaBody::AsExternal(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             assert_eq!(theirs.flags & 4 != 0, body.type2);
             assert_eq!(theirs.metric, body.metric);
             let referenced = body.referenced.map_or(0, |(ls_type, _)| ls_type.bits());
@@ -101,7 +101,7 @@ fn assert_lsa(theirs: &Ospfv3LinkStateAdvertisement, ours: &Lsa, family: Family)
             assert_eq!(theirs.referenced_link_state_id, body.referenced.map(|(_, id)| id.0));
         }
         (Ospfv3LinkStateAdvertisement::Link(theirs), LsaBody::Link(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             assert_eq!((theirs.router_priority, theirs.options), (body.priority, body.options.bits()));
             assert_eq!(theirs.link_local_interface_address, body.address.octets());
             assert_eq!(theirs.address_prefixes.len(), body.prefixes.len());
@@ -110,7 +110,7 @@ fn assert_lsa(theirs: &Ospfv3LinkStateAdvertisement, ours: &Lsa, family: Family)
             }
         }
         (Ospfv3LinkStateAdvertisement::IntraAreaPrefix(theirs), LsaBody::IntraAreaPrefix(body)) => {
-            assert_header(&theirs.header, &ours.header);
+            assert_header(&theirs.header, &ours.header());
             assert_eq!(theirs.referenced_ls_type, body.referenced.ls_type.bits());
             assert_eq!(theirs.referenced_link_state_id, body.referenced.link_state_id.0);
             assert_eq!(theirs.referenced_advertising_router, body.referenced.advertising_router.0);

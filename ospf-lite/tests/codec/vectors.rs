@@ -199,7 +199,7 @@ fn a_grace_lsa_is_a_period_and_a_reason_padded_to_four_octets() {
     let grace = GraceLsa { period: 120, reason: RestartReason::SoftwareRestart };
     let lsa = lsa::decode(&octets, Family::Ipv4).unwrap();
     assert_eq!(lsa.body(), LsaBody::Grace(grace));
-    let again = Lsa::originate(lsa.header.key, lsa.header.sequence, 0, LsaBody::Grace(grace));
+    let again = Lsa::originate(lsa.header().key, lsa.header().sequence, 0, LsaBody::Grace(grace));
     assert_eq!(again.octets(), octets);
 }
 

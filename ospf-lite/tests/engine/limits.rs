@@ -60,7 +60,7 @@ fn a_router_that_announces_too_much_takes_nobody_elses_room() {
     }
     net.inject_body((1, 1), update([lsa(UNKNOWN, 1, 98, 8)]));
     assert_eq!(net.refusals((1, 1), Refusal::RouterFull), 40);
-    assert!(net.lsa(1, lsa(UNKNOWN, 1, 98, 8).header.key).is_some());
+    assert!(net.lsa(1, lsa(UNKNOWN, 1, 98, 8).header().key).is_some());
     assert!(net.is_full((1, 1)));
 }
 
@@ -83,7 +83,7 @@ fn octets_are_limited_also_where_an_lsa_grows() {
     let mut grown = lsa(UNKNOWN, 1, 99, 8);
     for (sequence, octets, refused) in [(1, 800, 0), (2, 1_200, 0), (3, 8, 0), (4, 1_200, 0)] {
         let number = SequenceNumber(SequenceNumber::INITIAL.0 + sequence);
-        grown = Lsa::originate(grown.header.key, number, 1, LsaBody::Unknown(vec![1; octets]));
+        grown = Lsa::originate(grown.header().key, number, 1, LsaBody::Unknown(vec![1; octets]));
         net.run(seconds(2));
         net.inject_body((1, 1), update([grown.clone()]));
         assert_eq!(net.refusals((1, 1), Refusal::DatabaseFull), refused);
@@ -94,10 +94,10 @@ fn octets_are_limited_also_where_an_lsa_grows() {
     assert!(net.refusals((1, 1), Refusal::DatabaseFull) >= 8);
     // Whatever makes the database smaller always fits.
     let number = SequenceNumber(SequenceNumber::INITIAL.0 + 5);
-    let shrunk = Lsa::originate(grown.header.key, number, 1, LsaBody::Unknown(vec![1; 8]));
+    let shrunk = Lsa::originate(grown.header().key, number, 1, LsaBody::Unknown(vec![1; 8]));
     net.run(seconds(2));
     net.inject_body((1, 1), update([shrunk.clone()]));
-    assert_eq!(net.lsa(1, shrunk.header.key).unwrap().0.sequence, number);
+    assert_eq!(net.lsa(1, shrunk.header().key).unwrap().0.sequence, number);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_did_not_fit_comes_in_when_there_is_room() {
     let flooded = |net: &mut Net, lsa: Lsa| net.inject_body((2, 2), update([lsa]));
     (0..4).for_each(|id| flooded(&mut net, lsa(UNKNOWN, id, 99, 8)));
     net.run(seconds(20));
-    let late = lsa(UNKNOWN, 3, 99, 8).header.key;
+    let late = lsa(UNKNOWN, 3, 99, 8).header().key;
     assert!(net.lsa(1, late).is_none() && net.lsa(2, late).is_some());
     flooded(&mut net, lsa(UNKNOWN, 0, 99, 8).aged(3_600));
     net.run_until(seconds(20), |net| net.lsa(1, late).is_some());

@@ -100,7 +100,7 @@ fn s14_removal_waits_while_a_database_is_compared() {
     net.inject_body(
         (2, 2),
         ospf_lite::ospf::packet::PacketBody::LinkStateAcknowledgment(vec![
-            foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE).header,
+            foreign(PRIVATE, 1, 0, 1).aged(MAX_AGE).header(),
         ]),
     );
     net.run(seconds(20));

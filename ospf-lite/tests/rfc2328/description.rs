@@ -73,7 +73,7 @@ fn s10_6_negotiation_is_won_by_the_higher_router_id() {
 #[test]
 fn s10_6_negotiation_ignores_what_neither_begins_nor_answers() {
     let wrong: [fn(&mut DatabaseDescription); 4] = [
-        |first| first.headers = vec![foreign(PRIVATE, 1, 0, 1).header],
+        |first| first.headers = vec![foreign(PRIVATE, 1, 0, 1).header()],
         |first| first.more = false,
         |first| first.master = false,
         |first| first.init = false,
@@ -152,7 +152,7 @@ fn s10_6_repeated_is_answered_with_the_same_by_the_router_that_follows() {
             Exchange => family_first(7),
             Loading => DatabaseDescription {
                 more: false,
-                headers: vec![foreign(ospf_testnet::WANTED, 1, 0, 1).header],
+                headers: vec![foreign(ospf_testnet::WANTED, 1, 0, 1).header()],
                 ..description(Family::Ipv6, 8)
             },
             _ => DatabaseDescription { more: false, ..description(Family::Ipv6, 8) },
@@ -194,8 +194,8 @@ fn s10_6_requests_are_made_for_what_is_missing_or_newer_and_for_nothing_else() {
         net.inject_body(FOLLOWER, update([foreign(PRIVATE, 1, 5, 1)]));
         net.describe(FOLLOWER, family_first(50));
         let header = match offered {
-            None => foreign(PRIVATE, 2, 0, 1).header,
-            Some(sequence) => foreign(PRIVATE, 1, sequence, 1).header,
+            None => foreign(PRIVATE, 2, 0, 1).header(),
+            Some(sequence) => foreign(PRIVATE, 1, sequence, 1).header(),
         };
         let next = net.next_description(FOLLOWER);
         net.describe(FOLLOWER, DatabaseDescription { headers: vec![header], ..next });

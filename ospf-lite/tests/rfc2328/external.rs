@@ -179,7 +179,8 @@ fn s16_2_max_age_lsas_of_other_areas_are_ignored_and_so_are_those_from_outside()
         let mut area = fork();
         announce(&mut area);
         let routes = |age: u16| {
-            let aged = |lsa: Lsa| if lsa.header.key.ls_type == LsType::ROUTER { lsa } else { lsa.aged(age) };
+            let aged =
+                |lsa: Lsa| if lsa.header().key.ls_type == LsType::ROUTER { lsa } else { lsa.aged(age) };
             table_of(&area.lsas().into_iter().map(aged).collect::<Vec<_>>()).len()
         };
         assert_eq!((routes(3599), routes(3600)), (1, 0));

@@ -99,7 +99,7 @@ fn inject_with_checksum(net: &mut Net, checksum: u16) {
 
 #[test]
 fn s13_checksum_of_an_lsa_that_is_wrong_or_zero_is_refused_without_acknowledgment() {
-    let right = foreign(PRIVATE, 1, 0, 1).header.checksum;
+    let right = foreign(PRIVATE, 1, 0, 1).header().checksum;
     for (checksum, taken) in [(right, Some(0)), (right ^ 1, None), (0, None)] {
         let mut net = full();
         let start = net.now;
@@ -146,7 +146,7 @@ fn s13_newer_instance_is_installed_and_the_older_one_taken_off_the_lists() {
             PacketBody::LinkStateUpdate(update) => update.lsas,
             _ => Vec::new(),
         })
-        .map(|aged| aged.lsa.header.sequence.0 - SequenceNumber::INITIAL.0)
+        .map(|aged| aged.lsa.header().sequence.0 - SequenceNumber::INITIAL.0)
         .collect();
     assert!(!again.is_empty() && again.iter().all(|sequence| *sequence == 1), "{again:?}");
 }
@@ -161,7 +161,7 @@ fn s13_bad_answer_starts_the_exchange_again() {
         ..ospf_testnet::description(Family::Ipv6, 50)
     };
     net.describe(AT, first);
-    let headers = vec![foreign(PRIVATE, 1, 6, 1).header];
+    let headers = vec![foreign(PRIVATE, 1, 6, 1).header()];
     let next = net.next_description(AT);
     net.describe(AT, ospf_lite::ospf::packet::DatabaseDescription { headers, more: false, ..next });
     assert_eq!(net.state(AT), Some(NeighborState::Loading));
@@ -217,15 +217,15 @@ fn s13_2_recalculation_is_for_other_contents_alone() {
     let mut net = Net::line();
     net.events.clear();
     let (_, lsa) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
-    let next = SequenceNumber(lsa.header.sequence.0 + 1);
-    let refreshed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header.key, next, 0, lsa.body());
+    let next = SequenceNumber(lsa.header().sequence.0 + 1);
+    let refreshed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header().key, next, 0, lsa.body());
     net.inject_body((2, 1), update([refreshed]));
     assert_eq!(net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap().0.sequence, next);
     assert_eq!(net.events, []);
     let ospf_lite::ospf::lsa::LsaBody::Router(mut router) = lsa.body() else { panic!() };
     router.links.clear();
     let body = ospf_lite::ospf::lsa::LsaBody::Router(router);
-    let changed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header.key, SequenceNumber(next.0 + 1), 0, body);
+    let changed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header().key, SequenceNumber(next.0 + 1), 0, body);
     net.inject_body((2, 1), update([changed]));
     assert!(net.events.contains(&(2, ospf_lite::io::Event::DatabaseChanged)));
 }
@@ -255,7 +255,7 @@ fn s13_3_exchanging_neighbors_get_what_is_flooded_and_earlier_ones_do_not() {
         net.run(Duration::from_millis(100));
         let is_it = |body: PacketBody| match body {
             PacketBody::LinkStateUpdate(update) => {
-                update.lsas.iter().any(|aged| aged.lsa.header.key.ls_type == PRIVATE)
+                update.lsas.iter().any(|aged| aged.lsa.header().key.ls_type == PRIVATE)
             }
             _ => false,
         };
@@ -280,7 +280,7 @@ fn s13_7_acknowledgment_ends_the_retransmission_of_this_instance_alone() {
         net.inject_body((2, 1), update([foreign(PRIVATE, 1, 0, 1)]));
         let start = net.now + Duration::from_millis(100);
         net.run(seconds(1));
-        let header = foreign(PRIVATE, 1, sequence, 1).header;
+        let header = foreign(PRIVATE, 1, sequence, 1).header();
         net.inject_body((2, 2), PacketBody::LinkStateAcknowledgment(vec![header]));
         net.run(seconds(5));
         let sent = net.count_sent(start, |sent, packet| sent.from == (2, 2) && is_update(sent, packet));

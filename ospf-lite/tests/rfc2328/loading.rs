@@ -42,13 +42,16 @@ fn s10_7_answer_to_a_request_is_an_update_with_the_lsas() {
     let start = net.now;
     let keys = vec![key(PRIVATE, 1, 99), key(PRIVATE, 2, 99)];
     net.inject_body(AT, PacketBody::LinkStateRequest(keys.clone()));
-    let sent: Vec<LsaKey> =
-        updates(&net, start).iter().flat_map(|update| &update.lsas).map(|aged| aged.lsa.header.key).collect();
+    let sent: Vec<LsaKey> = updates(&net, start)
+        .iter()
+        .flat_map(|update| &update.lsas)
+        .map(|aged| aged.lsa.header().key)
+        .collect();
     assert_eq!(sent, keys);
     // Neither is put on the retransmission list.
     net.run(seconds(20));
     let is_one =
-        |update: &&LinkStateUpdate| update.lsas.iter().any(|aged| keys.contains(&aged.lsa.header.key));
+        |update: &&LinkStateUpdate| update.lsas.iter().any(|aged| keys.contains(&aged.lsa.header().key));
     assert_eq!(updates(&net, start).iter().filter(is_one).count(), 1);
 }
 
@@ -86,7 +89,7 @@ fn s10_9_requests_are_repeated_every_rxmt_interval_and_end_with_the_answer() {
 #[test]
 fn s10_9_requests_are_not_sent_again_while_their_answers_arrive() {
     let mut net = at(Exchange);
-    let headers = (0..50).map(|id| foreign(WANTED, id, 0, 1).header).collect();
+    let headers = (0..50).map(|id| foreign(WANTED, id, 0, 1).header()).collect();
     let next = net.next_description(AT);
     net.describe(AT, ospf_lite::ospf::packet::DatabaseDescription { headers, more: false, ..next });
     let asked = requests(&net).len();

@@ -170,7 +170,7 @@ fn s10_3_max_age_lsas_are_flooded_and_not_described() {
     };
     let is_flooded = |body: &PacketBody| match body {
         PacketBody::LinkStateUpdate(update) => {
-            update.lsas.iter().any(|one| one.lsa.header.key == of && one.age == MAX_AGE)
+            update.lsas.iter().any(|one| one.lsa.header().key == of && one.age == MAX_AGE)
         }
         _ => false,
     };

@@ -23,7 +23,7 @@ fn originations(net: &Net, since: Instant, ls_type: LsType) -> Vec<Duration> {
     for sent in net.sent.iter().filter(|sent| sent.from.0 == 1 && sent.at >= since) {
         if let PacketBody::LinkStateUpdate(update) = sent.packet(net.family).body {
             for AgedLsa { lsa, .. } in update.lsas {
-                let header = lsa.header;
+                let header = lsa.header();
                 if header.key.ls_type == ls_type && header.key.advertising_router.0 == 1 {
                     sequences.entry(header.sequence).or_insert(sent.at.since(since));
                 }
@@ -75,7 +75,7 @@ fn s12_1_6_wrap_flushes_the_last_number_before_the_first_is_used_again() {
     let mut net = pair();
     let (_, lsa) = net.lsa(1, key(LsType::ROUTER, 0, 1)).unwrap();
     let last = Lsa::originate(
-        lsa.header.key,
+        lsa.header().key,
         SequenceNumber(i32::MAX - 1),
         0,
         LsaBody::Router(match lsa.body() {
@@ -113,7 +113,7 @@ fn s13_4_self_originated_is_outdone_when_it_says_something_else() {
     let (_, lsa) = net.lsa(1, key(LsType::ROUTER, 0, 1)).unwrap();
     let LsaBody::Router(mut router) = lsa.body() else { panic!("{lsa:?}") };
     router.links.clear();
-    own_lsa(&mut net, Lsa::originate(lsa.header.key, SequenceNumber(500), 10, LsaBody::Router(router)));
+    own_lsa(&mut net, Lsa::originate(lsa.header().key, SequenceNumber(500), 10, LsaBody::Router(router)));
     net.run(seconds(2));
     let (header, seen) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
     assert_eq!((header.sequence, seen.body()), (SequenceNumber(501), lsa.body()));
@@ -149,8 +149,8 @@ fn s12_1_6_sequence_begins_with_the_first_number_and_grows_by_one() {
 fn s12_1_7_checksum_of_an_lsa_is_never_zero_and_does_not_cover_the_age() {
     for content in 0..=255 {
         let lsa = ospf_testnet::foreign(LsType::from_bits(0xbff0), 1, i32::from(content), content);
-        assert_ne!(lsa.header.checksum, 0);
-        assert_eq!(lsa.aged(1000).header.checksum, lsa.header.checksum);
+        assert_ne!(lsa.header().checksum, 0);
+        assert_eq!(lsa.aged(1000).header().checksum, lsa.header().checksum);
         assert!(ospf_lite::wire::lsa::decode(lsa.aged(1000).octets(), Family::Ipv6).is_ok());
     }
 }

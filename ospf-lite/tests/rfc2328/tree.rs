@@ -100,7 +100,7 @@ fn s16_1_max_age_prefix_lsas_are_ignored() {
     let lsas: Vec<Lsa> = area
         .lsas()
         .into_iter()
-        .map(|lsa| if lsa.header.key.ls_type == LsType::INTRA_AREA_PREFIX { lsa.aged(3600) } else { lsa })
+        .map(|lsa| if lsa.header().key.ls_type == LsType::INTRA_AREA_PREFIX { lsa.aged(3600) } else { lsa })
         .collect();
     assert!(table_of(&lsas).is_empty());
 }

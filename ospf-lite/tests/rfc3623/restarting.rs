@@ -233,7 +233,7 @@ fn s5_off_a_router_that_has_nothing_to_preserve_sends_no_grace_lsa() {
     net.run(seconds(20));
     let is_grace = |packet: &Packet| match &packet.body {
         PacketBody::LinkStateUpdate(update) => {
-            update.lsas.iter().any(|aged| aged.lsa.header.key.ls_type == LsType::GRACE)
+            update.lsas.iter().any(|aged| aged.lsa.header().key.ls_type == LsType::GRACE)
         }
         _ => false,
     };
@@ -252,7 +252,7 @@ fn s2_1_age_runs_and_is_not_reset_when_the_grace_lsa_is_repeated() {
     let sequences: Vec<SequenceNumber> = said(&net, since, (2, 1))
         .iter()
         .filter_map(|packet| match &packet.body {
-            PacketBody::LinkStateUpdate(update) => Some(update.lsas[0].lsa.header.sequence),
+            PacketBody::LinkStateUpdate(update) => Some(update.lsas[0].lsa.header().sequence),
             _ => None,
         })
         .collect();

@@ -175,7 +175,7 @@ fn s4_2_2_2_unknown_types_may_be_described_and_are_asked_for() {
     let mut net = Net::following(Family::Ipv6);
     net.bring((1, 1), NeighborState::Exchange);
     let types = [0xbff0, 0x9ff0, 0xdff0, 0x3ff0, 0x5ff0, 0x1ff0].map(LsType::from_bits);
-    let headers = types.iter().map(|ls_type| foreign(*ls_type, 1, 0, 1).header).collect();
+    let headers = types.iter().map(|ls_type| foreign(*ls_type, 1, 0, 1).header()).collect();
     let next = net.next_description((1, 1));
     net.describe((1, 1), DatabaseDescription { headers, more: false, ..next });
     assert_eq!(net.state((1, 1)), Some(NeighborState::Loading));

@@ -82,7 +82,7 @@ fn sa_4_3_options_of_the_part_with_the_lowest_link_state_id_count() {
     let mut area = Area::row();
     area.link(3, 4, 10);
     let mut lsas = area.lsas();
-    let other = lsas.iter().find(|lsa| lsa.header.key == key(LsType::ROUTER, 2, 0)).unwrap().clone();
+    let other = lsas.iter().find(|lsa| lsa.header().key == key(LsType::ROUTER, 2, 0)).unwrap().clone();
     let LsaBody::Router(mut body) = other.body() else { panic!() };
     body.options = Options::default();
     body.links.clear();
@@ -97,7 +97,7 @@ fn sa_4_3_options_of_the_part_with_the_lowest_link_state_id_count() {
     lsas.push(part(5));
     assert!(way(&Graph::from_lsas(&lsas, Family::Ipv6), 3).is_some());
     for lsa in &mut lsas {
-        if lsa.header.key == key(LsType::ROUTER, 2, 0) {
+        if lsa.header().key == key(LsType::ROUTER, 2, 0) {
             *lsa = Lsa::originate(key(LsType::ROUTER, 2, 9), SequenceNumber::INITIAL, 0, lsa.body());
         }
     }

@@ -141,10 +141,10 @@ impl World {
             self.add_other_areas(&mut area, *router);
         }
         let is_there = |lsa: &Lsa| {
-            let LsaKey { ls_type, advertising_router, .. } = lsa.header.key;
+            let LsaKey { ls_type, advertising_router, .. } = lsa.header().key;
             ls_type != LsType::ROUTER || self.absent.get(&advertising_router.0) != Some(&true)
         };
-        area.lsas().into_iter().filter(is_there).map(|lsa| (lsa.header.key, lsa)).collect()
+        area.lsas().into_iter().filter(is_there).map(|lsa| (lsa.header().key, lsa)).collect()
     }
 
     /// Has some routers be border routers, which announce a prefix of another area or a boundary router there.

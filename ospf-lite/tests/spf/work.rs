@@ -27,7 +27,7 @@ fn work_at_a_hub(spokes: u32) -> u64 {
     let mut graph = Graph::from_lsas(&star(spokes, (far, 10)), Family::Ipv6);
     let after = star(spokes, (far, 20));
     let changed = key(LsType::ROUTER, 1, (far - 2) / LINKS_PER_PART);
-    let lsa = after.iter().find(|lsa| lsa.header.key == changed).unwrap();
+    let lsa = after.iter().find(|lsa| lsa.header().key == changed).unwrap();
     assert_eq!(graph.update(&changed, Some(Arc::new(lsa.clone()))).len(), 1);
     graph.links_read()
 }
@@ -68,10 +68,10 @@ fn work_of_prefixes(prefixes: u32) -> (u64, usize) {
     let next_hops = [2, 3].map(|id| FirstHop { interface: InterfaceId(id), neighbor: RouterId(id) });
     let next_hops = next_hops.iter().filter_map(|hop| resolve(*hop)).collect();
     let terms = Terms { root: RouterId(1), equal_cost_max: 4, next_hops, alternates: true };
-    let told = |lsa: &Lsa| (lsa.header.key, Some(Arc::new(lsa.clone())));
+    let told = |lsa: &Lsa| (lsa.header().key, Some(Arc::new(lsa.clone())));
     calculation.update(announcer(prefixes, 10).iter().map(told), terms.clone());
     let (before, places) = (calculation.routes_found(), Arc::clone(calculation.table().places()));
-    let router = |lsa: &&Lsa| lsa.header.key == key(LsType::ROUTER, 1, 0);
+    let router = |lsa: &&Lsa| lsa.header().key == key(LsType::ROUTER, 1, 0);
     let after = announcer(prefixes, 100);
     assert!(calculation.update(after.iter().filter(router).map(told), terms).has_other_routes);
     assert!(Arc::ptr_eq(&places, calculation.table().places()), "no prefix has another place");
@@ -106,7 +106,7 @@ fn a_leaf_that_is_farther_moves_alone_however_large_the_area() {
         tree.calculate(&graph, RouterId(1));
         let after = mesh_with_leaf(routers, 20);
         let changed = key(LsType::ROUTER, 500, 0);
-        let lsa = after.iter().find(|lsa| lsa.header.key == changed).unwrap();
+        let lsa = after.iter().find(|lsa| lsa.header().key == changed).unwrap();
         let touched = graph.update(&changed, Some(Arc::new(lsa.clone()))).into_iter().collect();
         assert_eq!(tree.update(&graph, &touched).unwrap().len(), 1);
         assert!(graph.links_read() < 20, "{} looks at links", graph.links_read());

@@ -125,7 +125,7 @@ impl Area {
         let ls_type = if change == Change::Prefix { LsType::INTRA_AREA_PREFIX } else { LsType::ROUTER };
         let ids: Vec<RouterId> = routers.into_iter().map(router_id).collect();
         let is_meant = |lsa: &Arc<Lsa>| {
-            let key = lsa.header.key;
+            let key = lsa.header().key;
             key.ls_type == ls_type && ids.contains(&key.advertising_router)
         };
         self.lsas().into_iter().filter(is_meant).collect()
@@ -228,7 +228,7 @@ impl Puppet {
                 self.send(now, engine, PacketBody::DatabaseDescription(answer));
             }
             PacketBody::LinkStateUpdate(update) => {
-                let headers = update.lsas.iter().map(|aged| aged.lsa.header).collect();
+                let headers = update.lsas.iter().map(|aged| aged.lsa.header()).collect();
                 self.send(now, engine, PacketBody::LinkStateAcknowledgment(headers));
             }
             PacketBody::Hello(_)

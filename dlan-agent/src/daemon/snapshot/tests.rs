@@ -78,7 +78,7 @@ fn engine() -> EngineView {
         kind: PathKind::IntraArea,
         distance: Distance(30),
         external_metric: 0,
-        advertising: [RouterId(2)].into(),
+        advertising: [RouterId(2)].into_iter().collect(),
         next_hops: [hop].into(),
         alternate: None,
     };

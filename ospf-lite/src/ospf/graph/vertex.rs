@@ -81,7 +81,7 @@ impl Vertex {
 
     /// Takes one of its LSAs in, or out; returns the one before.
     pub(super) fn hear(&mut self, key: &LsaKey, lsa: Option<Arc<Lsa>>, family: Family) -> Option<Arc<Lsa>> {
-        let place = self.said.binary_search_by_key(&key.link_state_id, |lsa| lsa.header.key.link_state_id);
+        let place = self.said.binary_search_by_key(&key.link_state_id, |lsa| lsa.header().key.link_state_id);
         let before = match (place, lsa) {
             (Ok(place), Some(lsa)) => self.said.get_mut(place).map(|slot| std::mem::replace(slot, lsa)),
             (Ok(place), None) => Some(self.said.remove(place)),

@@ -12,7 +12,7 @@ impl Graph {
     /// Builds the topology that the LSAs describe. LSAs of other types and those of MaxAge are left out, and so are
     /// links without a link back between the same two interfaces, and virtual links.
     pub fn from_lsas<'a>(lsas: impl IntoIterator<Item = &'a Lsa>, family: Family) -> Self {
-        let is_topology = |lsa: &&Lsa| matches!(lsa.header.key.ls_type, LsType::ROUTER | LsType::NETWORK);
+        let is_topology = |lsa: &&Lsa| matches!(lsa.header().key.ls_type, LsType::ROUTER | LsType::NETWORK);
         Self::from_shared(lsas.into_iter().filter(is_topology).map(|lsa| Arc::new(lsa.clone())), family)
     }
 
@@ -29,7 +29,7 @@ impl Graph {
     pub fn rebuild(&mut self, changes: &[(LsaKey, Option<Arc<Lsa>>)]) {
         let told: BTreeSet<&LsaKey> = changes.iter().map(|(key, _)| key).collect();
         let kept = self.vertices.iter().flat_map(|vertex| vertex.said.iter().map(Arc::clone));
-        let kept = kept.filter(|lsa| !told.contains(&lsa.header.key));
+        let kept = kept.filter(|lsa| !told.contains(&lsa.header().key));
         let other = changes.iter().filter_map(|(_, lsa)| lsa.clone());
         let whole = Self::from_shared(kept.chain(other), self.family);
         *self = Self { links_read: self.links_read, ..whole };
@@ -75,8 +75,8 @@ struct Said {
 impl Said {
     fn collect(lsas: impl IntoIterator<Item = Arc<Lsa>>) -> Self {
         let mut said = Self { routers: Vec::new(), networks: Vec::new() };
-        for lsa in lsas.into_iter().filter(|lsa| lsa.header.age < MAX_AGE) {
-            let key = lsa.header.key;
+        for lsa in lsas.into_iter().filter(|lsa| lsa.header().age < MAX_AGE) {
+            let key = lsa.header().key;
             match vertex_id(&key) {
                 Some(VertexId::Router(router)) => said.routers.push((router, key.link_state_id, lsa)),
                 Some(id @ VertexId::Network { .. }) => said.networks.push((id, lsa)),

@@ -65,7 +65,7 @@ impl Entry {
 
     /// Returns the header with the age at `now`.
     pub fn header(&self, now: Instant) -> LsaHeader {
-        LsaHeader { age: self.age(now), ..self.lsa.header }
+        LsaHeader { age: self.age(now), ..self.lsa.header() }
     }
 
     /// Returns whether the LSA is being flushed: it counts for nothing but has not been acknowledged everywhere.
