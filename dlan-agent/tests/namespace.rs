@@ -380,7 +380,7 @@ fn thousands_of_routes_are_set_in_a_moment() {
         for number in 0..5000_u32 {
             let network = std::net::Ipv4Addr::from(0x0a80_0000 + number * 256);
             let key = RouteKey { table: 141, prefix: format!("{network}/24").parse().unwrap(), metric: 32 };
-            let action = RouteAction::Unicast { next_hops: next_hops.clone(), source: None };
+            let action = RouteAction::unicast(next_hops.clone(), None);
             wanted.routes.insert(key, Route { protocol: 141, action });
         }
         let plan = Plan::routes(&router.observe().await, &wanted);

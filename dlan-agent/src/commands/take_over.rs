@@ -109,15 +109,15 @@ fn taken_route(
     devices: &BTreeMap<LinkName, LinkName>,
     (key, route): (&RouteKey, &Route),
 ) -> Option<Change> {
-    let RouteAction::Unicast { next_hops, .. } = &route.action else { return None };
+    let RouteAction::Unicast(unicast) = &route.action else { return None };
     let hop =
         |hop: &RouteHop| Some(RouteHop { device: devices.get(&hop.device)?.clone(), via: Some(hop.via?) });
-    let next_hops: BTreeSet<RouteHop> = next_hops.iter().map(hop).collect::<Option<_>>()?;
+    let next_hops: BTreeSet<RouteHop> = unicast.next_hops.iter().map(hop).collect::<Option<_>>()?;
     if route.protocol != BIRD || next_hops.is_empty() {
         return None;
     }
     let key = RouteKey { table: mesh.route_table, prefix: key.prefix, metric: METRIC_LEARNED };
-    let action = RouteAction::Unicast { next_hops, source: None };
+    let action = RouteAction::unicast(next_hops, None);
     let to = Some(Route { protocol: mesh.route_protocol, action });
     Some(Change::Route(Edit { key, from: None, to }))
 }
@@ -125,8 +125,9 @@ fn taken_route(
 /// Returns whether every way of a route leads over what was taken over.
 fn is_over(route: &Route, devices: &BTreeMap<LinkName, LinkName>) -> bool {
     match &route.action {
-        RouteAction::Unicast { next_hops, .. } => {
-            !next_hops.is_empty() && next_hops.iter().all(|hop| devices.contains_key(&hop.device))
+        RouteAction::Unicast(unicast) => {
+            let mut hops = unicast.next_hops.iter();
+            !unicast.next_hops.is_empty() && hops.all(|hop| devices.contains_key(&hop.device))
         }
         RouteAction::Group { .. } | RouteAction::Unreachable => false,
     }
@@ -158,10 +159,7 @@ mod tests {
             device: LinkName::new(device).unwrap(),
             via: via.map(|via| via.parse().unwrap()),
         };
-        Route {
-            protocol,
-            action: RouteAction::Unicast { next_hops: hops.iter().map(hop).collect(), source: None },
-        }
+        Route { protocol, action: RouteAction::unicast(hops.iter().map(hop).collect(), None) }
     }
 
     fn devices() -> BTreeMap<LinkName, LinkName> {

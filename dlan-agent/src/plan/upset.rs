@@ -66,7 +66,7 @@ impl Upset {
     /// Returns whether a route cannot outlive it.
     pub(super) fn has_route(&self, route: &Route) -> bool {
         let is_over_device = match &route.action {
-            RouteAction::Unicast { .. } => self.devices.iter().any(|device| route.action.is_over(device)),
+            RouteAction::Unicast(_) => self.devices.iter().any(|device| route.action.is_over(device)),
             RouteAction::Group { group, .. } => self.next_hops.contains(group),
             RouteAction::Unreachable => false,
         };

@@ -116,7 +116,7 @@ impl Adoption {
             match &route.action {
                 RouteAction::Unreachable if key.metric == METRIC_UNREACHABLE => once_learned.push(key.prefix),
                 RouteAction::Unreachable => {}
-                RouteAction::Unicast { .. } | RouteAction::Group { .. } => {
+                RouteAction::Unicast(_) | RouteAction::Group { .. } => {
                     let hops: BTreeSet<RouteHop> = observed.hops(route).into_iter().cloned().collect();
                     let alternate = observed.standby(route).cloned();
                     if key.is_learned() && !self.engine.settled && !hops.is_empty() {

@@ -185,7 +185,7 @@ mod tests {
         let mut wanted = with_program(true);
         wanted.programs.get_mut(&NAME).unwrap().device = Some(device.clone());
         let hop = RouteHop { device, via: None };
-        let action = RouteAction::Unicast { next_hops: BTreeSet::from([hop]), source: None };
+        let action = RouteAction::unicast(BTreeSet::from([hop]), None);
         let key = RouteKey { table: 1, prefix: "64:ff9b::/96".parse().unwrap(), metric: 16 };
         wanted.routes.insert(key, Route { protocol: 1, action });
         let mut programs = Programs::default();

@@ -79,7 +79,7 @@ impl State {
     pub fn hops<'a>(&'a self, route: &'a Route) -> Vec<&'a RouteHop> {
         match &route.action {
             RouteAction::Unreachable => Vec::new(),
-            RouteAction::Unicast { next_hops, .. } => next_hops.iter().collect(),
+            RouteAction::Unicast(unicast) => unicast.next_hops.iter().collect(),
             RouteAction::Group { group, .. } => self.ways(*group),
         }
     }

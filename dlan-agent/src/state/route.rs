@@ -42,13 +42,8 @@ pub struct Route {
 /// What a route does with packets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RouteAction {
-    /// Sends them on.
-    Unicast {
-        /// The ways, used side by side; never empty.
-        next_hops: BTreeSet<RouteHop>,
-        /// The source address of this router's own packets.
-        source: Option<IpAddr>,
-    },
+    /// Sends them on. Boxed, for most routes are by groups, and every one has the size of the largest.
+    Unicast(Box<Unicast>),
     /// Sends them on by a group of next hop objects, which may change under the route.
     Group {
         /// The group.
@@ -58,6 +53,15 @@ pub enum RouteAction {
     },
     /// Answers them with "unreachable".
     Unreachable,
+}
+
+/// The ways of a route that names them itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unicast {
+    /// The ways, used side by side; never empty.
+    pub next_hops: BTreeSet<RouteHop>,
+    /// The source address of this router's own packets.
+    pub source: Option<IpAddr>,
 }
 
 /// One way of a route.
@@ -77,10 +81,15 @@ impl RouteKey {
 }
 
 impl RouteAction {
+    /// Sends packets on by these ways; this router's own come from `source`.
+    pub fn unicast(next_hops: BTreeSet<RouteHop>, source: Option<IpAddr>) -> Self {
+        Self::Unicast(Box::new(Unicast { next_hops, source }))
+    }
+
     /// Returns the devices that it names: those of a group are named by its objects.
     pub fn devices(&self) -> impl Iterator<Item = &LinkName> {
         let hops = match self {
-            Self::Unicast { next_hops, .. } => Some(next_hops),
+            Self::Unicast(unicast) => Some(&unicast.next_hops),
             Self::Group { .. } | Self::Unreachable => None,
         };
         hops.into_iter().flatten().map(|hop| &hop.device)
@@ -90,14 +99,14 @@ impl RouteAction {
     pub fn group(&self) -> Option<NextHopId> {
         match self {
             Self::Group { group, .. } => Some(*group),
-            Self::Unicast { .. } | Self::Unreachable => None,
+            Self::Unicast(_) | Self::Unreachable => None,
         }
     }
 
     /// Returns whether a device is one of the ways that are in the route itself.
     pub fn is_over(&self, device: &LinkName) -> bool {
         match self {
-            Self::Unicast { next_hops, .. } => next_hops.iter().any(|hop| hop.device == *device),
+            Self::Unicast(unicast) => unicast.next_hops.iter().any(|hop| hop.device == *device),
             Self::Group { .. } | Self::Unreachable => false,
         }
     }
@@ -105,7 +114,8 @@ impl RouteAction {
     /// Returns the source address of this router's own packets.
     pub fn source(&self) -> Option<IpAddr> {
         match self {
-            Self::Unicast { source, .. } | Self::Group { source, .. } => *source,
+            Self::Unicast(unicast) => unicast.source,
+            Self::Group { source, .. } => *source,
             Self::Unreachable => None,
         }
     }
@@ -125,11 +135,11 @@ impl fmt::Display for Route {
                 write!(f, "next hop group {group}")?;
                 source.map_or(Ok(()), |source| write!(f, " src {source}"))
             }
-            RouteAction::Unicast { next_hops, source } => {
-                for (index, hop) in next_hops.iter().enumerate() {
+            RouteAction::Unicast(unicast) => {
+                for (index, hop) in unicast.next_hops.iter().enumerate() {
                     write!(f, "{}{hop}", if index > 0 { ", " } else { "" })?;
                 }
-                source.map_or(Ok(()), |source| write!(f, " src {source}"))
+                unicast.source.map_or(Ok(()), |source| write!(f, " src {source}"))
             }
         }
     }

@@ -64,8 +64,8 @@ impl FakeSystem {
         self.state.addresses.retain(|address| address.device != *device);
         self.state.settings.retain(|setting, _| setting.device() != Some(device));
         for route in self.state.routes.values_mut() {
-            if let RouteAction::Unicast { next_hops, .. } = &mut route.action {
-                next_hops.retain(|hop| hop.device != *device);
+            if let RouteAction::Unicast(unicast) = &mut route.action {
+                unicast.next_hops.retain(|hop| hop.device != *device);
             }
         }
         self.lose_ways(device);

@@ -18,7 +18,7 @@ use super::rtnl_dump;
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
 use crate::state::next_hop::NextHopId;
-use crate::state::route::{Route, RouteAction, RouteHop, RouteKey};
+use crate::state::route::{Route, RouteAction, RouteHop, RouteKey, Unicast};
 
 /// How many requests are out at a time: their answers must fit into the socket's buffer.
 const IN_FLIGHT: usize = 64;
@@ -118,7 +118,7 @@ pub fn decode(message: &RouteMessage, devices: &Devices) -> Option<(RouteKey, Ro
     let action = match message.header.kind {
         RouteType::Unicast => match group {
             Some(group) => RouteAction::Group { group, source },
-            None => RouteAction::Unicast { next_hops: hops, source },
+            None => RouteAction::unicast(hops, source),
         },
         RouteType::Unreachable => RouteAction::Unreachable,
         _ => return None,
@@ -155,7 +155,8 @@ pub fn encode(key: &RouteKey, route: &Route, devices: &Devices) -> Result<RouteM
             message.attributes.extend(source.map(|source| RouteAttribute::PrefSource(source.into())));
             message.attributes.push(RouteAttribute::NhId(group.0));
         }
-        RouteAction::Unicast { next_hops, source } => {
+        RouteAction::Unicast(unicast) => {
+            let Unicast { next_hops, source } = &**unicast;
             message.header.kind = RouteType::Unicast;
             if next_hops.iter().all(|hop| hop.via.is_none()) {
                 message.header.scope = RouteScope::Link;
@@ -235,7 +236,7 @@ mod tests {
             })
             .collect();
         let key = RouteKey { table: 1410, prefix: prefix.parse().unwrap(), metric: 32 };
-        let action = RouteAction::Unicast { next_hops, source: Some(source.parse().unwrap()) };
+        let action = RouteAction::unicast(next_hops, Some(source.parse().unwrap()));
         (key, Route { protocol: 141, action })
     }
 
@@ -272,8 +273,8 @@ mod tests {
             }
         }
         let (_, seen) = decode(&message, &devices()).unwrap();
-        let RouteAction::Unicast { next_hops, .. } = seen.action else { panic!("{seen}") };
-        assert_eq!(next_hops.len(), 1);
+        let RouteAction::Unicast(unicast) = seen.action else { panic!("{seen}") };
+        assert_eq!(unicast.next_hops.len(), 1);
     }
 
     #[test]
