@@ -67,15 +67,17 @@ pub fn desired(
         devices.insert(at.device.clone(), vxlan_link(mesh, link, at));
     }
     let guarded = guarded_prefixes(config, facts.sides(), routing);
-    let mut routes = neighbor_routes(mesh, own, &links);
-    routes.extend(translated_routes(config, facts));
-    routes.extend(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)));
-    let learned = learned_ways(mesh, routing, &devices);
     let make = Make { protocol: mesh.route_protocol, has_standbys: facts.has_standbys };
-    let Assigned { objects, groups } = next_hops::assign(make, &learned, standing);
-    let groups = groups.into_iter().map(|(key, group)| (key, Some(group)));
-    let learned = learned_routes(mesh, groups)?.into_iter();
-    routes.extend(learned.filter_map(|(key, route)| Some((key, route?))));
+    let Assigned { objects, groups } =
+        next_hops::assign(make, &learned_ways(mesh, routing, &devices), standing);
+    let learned = learned_routes(mesh, groups.into_iter().map(|(key, group)| (key, Some(group))))?;
+    let routes = neighbor_routes(mesh, own, &links)
+        .into_iter()
+        .chain(translated_routes(config, facts))
+        .chain(guarded.iter().map(|prefix| unreachable_route(mesh, *prefix)))
+        .chain(learned.filter_map(|(key, route)| Some((key, route?))));
+    // Made of all at once, a map has no empty places.
+    let routes = routes.collect();
     let addresses = addresses(config, facts)?;
     let own_addresses = addresses.iter().map(|own| own.address.addr()).chain(facts.addresses.iter().copied());
     let own_addresses: BTreeSet<IpAddr> = own_addresses.collect();
@@ -255,7 +257,7 @@ fn translated_routes(config: &Config, facts: &Facts) -> BTreeMap<RouteKey, Route
     };
     let route = |prefix: IpNet| {
         let next_hops = BTreeSet::from([RouteHop { device: device.clone(), via: None }]);
-        let action = RouteAction::Unicast { next_hops, source: None };
+        let action = RouteAction::unicast(next_hops, None);
         let key = RouteKey { table: mesh.route_table, prefix, metric: METRIC_TRANSLATED };
         (key, Route { protocol: mesh.route_protocol, action })
     };
@@ -289,7 +291,7 @@ fn learned_ways(
     mesh: &MeshConfig,
     routing: &RoutingInput,
     devices: &BTreeMap<LinkName, Link>,
-) -> BTreeMap<RouteKey, Arc<Ways>> {
+) -> Vec<(RouteKey, Arc<Ways>)> {
     let learned = routing.routes.iter().filter_map(|(prefix, ways)| {
         let ways = next_hops::over(ways, |device| devices.contains_key(device));
         let key = RouteKey { table: mesh.route_table, prefix: *prefix, metric: METRIC_LEARNED };
@@ -302,18 +304,18 @@ fn learned_ways(
 pub fn learned_routes(
     mesh: &MeshConfig,
     groups: impl IntoIterator<Item = (RouteKey, Option<NextHopId>)>,
-) -> Result<Vec<(RouteKey, Option<Route>)>, AddressingError> {
+) -> Result<impl Iterator<Item = (RouteKey, Option<Route>)>, AddressingError> {
     let identity = addressing::loopback(mesh, mesh.host_id)?;
-    let route = |(key, group): (RouteKey, Option<NextHopId>)| {
+    let route = move |(key, group): (RouteKey, Option<NextHopId>)| {
         let source = Some(source_for(&key.prefix, identity));
         let action = group.map(|group| RouteAction::Group { group, source });
         (key, action.map(|action| Route { protocol: mesh.route_protocol, action }))
     };
-    Ok(groups.into_iter().map(route).collect())
+    Ok(groups.into_iter().map(route))
 }
 
 fn unicast(mesh: &MeshConfig, next_hops: BTreeSet<RouteHop>, source: IpAddr) -> Route {
-    let action = RouteAction::Unicast { next_hops, source: Some(source) };
+    let action = RouteAction::unicast(next_hops, Some(source));
     Route { protocol: mesh.route_protocol, action }
 }
 

@@ -41,8 +41,8 @@ pub fn reduced(ways: &Arc<Ways>, is_there: impl Fn(&LinkName) -> bool) -> Option
 pub struct Assigned {
     /// Ways and groups.
     pub objects: BTreeMap<NextHopId, NextHop>,
-    /// The group of each route.
-    pub groups: BTreeMap<RouteKey, NextHopId>,
+    /// The group of each route, in the order in which these were given.
+    pub groups: Vec<(RouteKey, NextHopId)>,
 }
 
 /// A group with at most so many routes gives them to a larger one of the same ways, so that groups do not pile up.
@@ -62,7 +62,7 @@ pub struct Make {
 /// Routes with the same ways and the same alternate share a group. A standing group stays with most of its routes and is
 /// given their ways in place; the others move to another one. So when all routes of a group get other ways, which is what
 /// the loss of a neighbor comes to, the group changes and no route does.
-pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Arc<Ways>>, standing: &State) -> Assigned {
+pub fn assign(make: Make, wanted: &[(RouteKey, Arc<Ways>)], standing: &State) -> Assigned {
     let stands = |key: &RouteKey| group_of(key, (make, standing));
     let mut alike: BTreeMap<(&Ways, Option<NextHopId>), usize> = BTreeMap::new();
     for (key, ways) in wanted {
@@ -73,7 +73,7 @@ pub fn assign(make: Make, wanted: &BTreeMap<RouteKey, Arc<Ways>>, standing: &Sta
     let (objects, groups) = assign_alike(make, &alike, &standing.next_hops);
     let by_alike: BTreeMap<(&Ways, Option<NextHopId>), NextHopId> =
         alike.iter().zip(groups).map(|(alike, group)| ((alike.ways, alike.stands), group)).collect();
-    let group = |(key, ways): (&RouteKey, &Arc<Ways>)| Some((*key, *by_alike.get(&(&**ways, stands(key)))?));
+    let group = |(key, ways): &(RouteKey, Arc<Ways>)| Some((*key, *by_alike.get(&(&**ways, stands(key)))?));
     Assigned { objects, groups: wanted.iter().filter_map(group).collect() }
 }
 

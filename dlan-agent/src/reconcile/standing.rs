@@ -68,6 +68,8 @@ impl Standing {
             let group = state.routes.get(&key(table, prefix))?.action.group()?;
             *groups.entry((bundle, Some(group))).or_default() += 1;
         }
+        // Filled one by one a map is half empty, made of all at once it is full.
+        let groups = groups.into_iter().collect();
         Some(Self { routes: routes.clone(), groups, zones: zones.clone(), table })
     }
 

@@ -69,7 +69,7 @@ impl Reconciler {
         let routes = desired::learned_routes(&config.mesh, moved.changed.iter().copied()).ok()?;
         // What the kernel is about to drop with a lost device may be there still: it is replaced.
         let dropped = |key: &RouteKey, to: &Option<Route>| to.clone().filter(|_| standing.leads(key));
-        let edits = routes.into_iter().chain(guards).map(|(key, to)| Edit {
+        let edits = routes.chain(guards).map(|(key, to)| Edit {
             key,
             from: known.routes.get(&key).cloned().or_else(|| dropped(&key, &to)),
             to,
