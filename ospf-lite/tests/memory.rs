@@ -20,9 +20,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// How many routers the area has.
 const ROUTERS: u32 = 1_000;
 /// What an engine may hold of each: its two LSAs are 140 octets on the wire.
-const OCTETS_MAX: usize = 1_000;
+const OCTETS_MAX: usize = 800;
 /// In how many pieces.
-const PIECES_MAX: usize = 12;
+const PIECES_MAX: usize = 9;
 
 /// Octets and pieces that are held.
 fn held() -> (usize, usize) {
