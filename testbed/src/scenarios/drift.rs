@@ -249,12 +249,18 @@ fn repaired(stage: &Stage, node: &Node, act: &Act, (told, begun): (usize, Instan
     Ok(took)
 }
 
-/// Waits until the router no longer holds private addresses back: what it changes for that is no repair.
+/// Waits until the router no longer holds private addresses back: what it changes for that is no repair. The log goes back to
+/// agents that ran before.
 fn wait_until_heard(stage: &Stage) -> Result<(), LabError> {
     let log = stage.lab.log(ROUTER);
     wait::until(LIMIT, "word that the mesh is known", || {
         let text = read_file(&log).map_err(|error| error.with_causes())?;
-        if text.contains("the mesh is known") { Ok(()) } else { Err("there is none in the log".to_owned()) }
+        let of_this_agent = text.rsplit("agent runs").next().unwrap_or_default();
+        if of_this_agent.contains("the mesh is known") {
+            Ok(())
+        } else {
+            Err("there is none in the log".to_owned())
+        }
     })
 }
 
