@@ -413,9 +413,7 @@ impl Lab {
 /// Returns whether whoever builds the lab in a directory is gone.
 fn is_left_over(directory: &Path) -> bool {
     let builder = read_file(&directory.join(BUILDER)).unwrap_or_default();
-    // One that has ended and that nobody has asked about yet has no command line.
-    let runs = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
-    builder.parse::<u32>().is_ok_and(|pid| !runs(pid))
+    builder.parse().is_ok_and(node::has_ended)
 }
 
 fn needs_root() -> Result<(), LabError> {
@@ -451,8 +449,8 @@ mod tests {
         let mut gone = Command::new("true").spawn().unwrap();
         gone.wait().unwrap();
         let mut unasked = Command::new("true").spawn().unwrap();
-        let command_line = format!("/proc/{}/cmdline", unasked.id());
-        let has_ended = || fs::read(&command_line).unwrap().is_empty().then_some(()).ok_or_else(String::new);
+        let pid = i32::try_from(unasked.id()).unwrap();
+        let has_ended = || node::has_ended(pid).then_some(()).ok_or_else(String::new);
         wait::until(std::time::Duration::from_secs(60), "a program's end", has_ended).unwrap();
         for (builder, expected) in [(std::process::id(), false), (gone.id(), true), (unasked.id(), true)] {
             fs::write(directory.join(BUILDER), builder.to_string()).unwrap();

@@ -153,11 +153,16 @@ pub fn end_process(pid: i32) {
     // A process that has ended by itself is as gone as one that was killed.
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     for _ in 0..500 {
-        match fs::read_to_string(format!("/proc/{pid}/stat")) {
-            Ok(stat) if !stat.contains(") Z ") => std::thread::sleep(std::time::Duration::from_millis(2)),
-            _ => return,
+        if has_ended(pid) {
+            return;
         }
+        std::thread::sleep(std::time::Duration::from_millis(2));
     }
+}
+
+/// Returns whether a process has ended, though nobody may have asked about it yet.
+pub fn has_ended(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
 }
 
 /// Returns the processes that hold nodes of `lab` (of every lab, if it is `None`), with the nodes' names.

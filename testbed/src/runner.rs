@@ -189,8 +189,9 @@ fn choose(orders: &Orders) -> Result<Vec<Scenario>, LabError> {
             )));
         }
     }
+    let is_long = |name: &str| orders.backend != Backend::Namespaces && scenarios::machines::is_long(name);
     let is_chosen = |name: &str| match orders.names.as_slice() {
-        [] => orders.all || !scenarios::machines::is_long(name),
+        [] => orders.all || !is_long(name),
         names => names.iter().any(|chosen| chosen == name),
     };
     Ok(all.into_iter().filter(|scenario| is_chosen(scenario.name)).collect())
@@ -211,6 +212,19 @@ mod tests {
             prefix: prefix.map(str::to_owned),
             jobs,
         }
+    }
+
+    #[test]
+    fn where_none_is_named_namespaces_leave_none_out_and_machines_those_that_take_long() {
+        let names = |orders: &Orders| -> Vec<_> {
+            choose(orders).unwrap().iter().map(|scenario| scenario.name).collect()
+        };
+        let all: Vec<_> = scenarios::all().iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names(&orders(None, 1)), all);
+        let machines = Orders { backend: Backend::Machines(None), ..orders(None, 1) };
+        let short = names(&machines);
+        assert!(short.contains(&"cold-boot") && !short.contains(&"transfer-all"), "{short:?}");
+        assert!(names(&Orders { all: true, ..machines }).contains(&"transfer-all"));
     }
 
     #[test]
