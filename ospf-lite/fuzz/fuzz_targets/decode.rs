@@ -54,7 +54,7 @@ fn try_lsa(octets: &[u8], family: Family) {
     octets[16..18].copy_from_slice(&sum.to_be_bytes());
     let Ok(first) = lsa::decode(&octets, family) else { return };
     assert_eq!(first.octets(), octets);
-    let header = first.header;
+    let header = first.header();
     let again = Lsa::originate(header.key, header.sequence, header.age, first.body());
     let again = lsa::decode(again.octets(), family).expect("own octets are right");
     assert_eq!(again.body(), first.body());
