@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,6 +20,8 @@ use crate::topology::Topology;
 /// Where labs keep their files.
 pub const RUN_DIR: &str = "/run/dlan-lab";
 
+/// How often it is tried again to make a directory whose parent others take away.
+const MAKE_TRIES: usize = 100;
 /// The file of a lab that says which process builds it, until it is built.
 const BUILDER: &str = "builder";
 
@@ -423,13 +426,22 @@ fn needs_root() -> Result<(), LabError> {
     Err(LabError::Asked("network namespaces need root: run this with sudo".to_owned()))
 }
 
+/// Makes a directory and those above it. That of all labs goes with a lab that ends, perhaps just before what is to be in it.
 fn make_directory(path: &Path) -> Result<(), LabError> {
-    fs::create_dir_all(path).map_err(|source| LabError::File { act: "make", path: path.to_owned(), source })
+    let mut tries = 0..MAKE_TRIES;
+    loop {
+        match fs::create_dir_all(path) {
+            Err(source) if source.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
+            made => {
+                return made.map_err(|source| LabError::File { act: "make", path: path.to_owned(), source });
+            }
+        }
+    }
 }
 
 fn remove_directory(path: &Path) -> Result<(), LabError> {
     match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
             Err(LabError::File { act: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
@@ -440,6 +452,30 @@ fn remove_directory(path: &Path) -> Result<(), LabError> {
 mod tests {
     use super::*;
     use crate::wait;
+
+    #[test]
+    fn a_directory_is_made_while_another_takes_its_parent_away() {
+        let parent = std::env::temp_dir().join(format!("dlan-lab-parent-{}", std::process::id()));
+        let end = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !end.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = fs::remove_dir(&parent);
+                    std::thread::sleep(std::time::Duration::from_micros(20));
+                }
+            });
+            let made: Vec<_> = (0..2000)
+                .map(|number| {
+                    let made = make_directory(&parent.join(number.to_string()));
+                    let _ = fs::remove_dir(parent.join(number.to_string()));
+                    made
+                })
+                .collect();
+            end.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(made.iter().all(Result::is_ok), "{:?}", made.iter().find(|made| made.is_err()));
+        });
+        let _ = fs::remove_dir(&parent);
+    }
 
     #[test]
     fn a_lab_is_left_over_when_its_builder_is_gone_before_it_was_built() {
