@@ -25,8 +25,6 @@ const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 pub const CONFIG: &str = "/etc/config/dlan";
 /// While this file is there, a machine's start-up does not start the agent.
 const HOLD: &str = "/run/lab/hold";
-/// Has a machine print the process ids of its agents.
-const LOOK: &str = "for pid in $(pidof dlan); do tr '\\0' ' ' < /proc/$pid/cmdline | grep -q '^/usr/bin/dlan agent' && echo $pid; done";
 /// What starts, ends and restarts the agent of a machine that is OpenWrt's.
 const SERVICE: &str = "/etc/init.d/dlan";
 
@@ -107,13 +105,10 @@ impl Lab {
             return Err(LabError::Node { node: router.to_owned(), why: "no agent runs there".to_owned() });
         }
         let node = self.node(router)?;
-        for pid in agents {
-            if node.is_machine {
-                node.run("sh", &["-c", &format!("touch {HOLD}; kill -9 {pid}")])?;
-            } else {
-                crate::node::end_process(pid);
-            }
+        if node.is_machine {
+            node.run("touch", &[HOLD])?;
         }
+        agents.into_iter().for_each(|pid| node.kill(pid));
         Ok(())
     }
 
@@ -141,13 +136,6 @@ impl Lab {
     /// Returns the process ids of a router's agents, as its own kernel numbers them in a machine: none or one.
     pub fn agents(&self, router: &str) -> Result<Vec<i32>, LabError> {
         let node = self.node(router)?;
-        if node.is_machine {
-            let said = command::output(&mut node.command("sh", &["-c", LOOK]), "")?;
-            return Ok(String::from_utf8_lossy(&said.stdout)
-                .lines()
-                .filter_map(|pid| pid.parse().ok())
-                .collect());
-        }
         Ok(node.processes(|arguments| {
             matches!(arguments, [program, command, ..] if program.ends_with("dlan") && command == "agent")
         }))

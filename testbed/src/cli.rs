@@ -213,6 +213,9 @@ pub enum Command {
     /// Carries out commands for the lab; runs in a machine.
     #[command(hide = true)]
     MachineControl,
+    /// Lists the processes of a machine; runs there.
+    #[command(hide = true)]
+    MachineProcesses,
     /// Runs a command in a machine; started by the lab itself.
     #[command(hide = true)]
     InMachine {

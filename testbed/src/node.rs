@@ -15,6 +15,12 @@ use crate::files::{read_file, write_file};
 /// Files of `/etc` that each node has for itself; everything else is the host's, seen through a symbolic link.
 const OWN_FILES: [&str; 7] = ["config", "dlan", "hosts", "hostname", "iproute2", "resolv.conf", "sysctl.d"];
 
+/// What a machine has this program as.
+const LAB: &str = "dlan-lab";
+/// Has a machine kill a process and wait until it is gone.
+const KILL: &str =
+    "kill -9 $0; tries=500; while [ -e /proc/$0 ] && [ $((tries -= 1)) -gt 0 ]; do usleep 2000; done";
+
 /// A running node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -51,8 +57,8 @@ impl Node {
     /// Returns a command that runs inside the node.
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, program: &str, arguments: &[S]) -> Command {
         if self.is_machine {
-            // The machine has the agent's program by name, not where it was built.
-            let program = if program.ends_with("/dlan") { "dlan" } else { program };
+            // What lies somewhere here, the machine has by its name.
+            let program = program.rsplit('/').next().unwrap_or(program);
             let mut command = Command::new("/proc/self/exe");
             command.args(["in-machine", &self.pid.to_string(), "--"]).arg(program).args(arguments);
             return command;
@@ -129,8 +135,14 @@ impl Node {
         PathBuf::from(format!("/proc/{}/root{inside}", self.pid))
     }
 
-    /// Returns the host's process ids of the node's processes whose command line satisfies `is_it`.
+    /// Returns the process ids of the node's processes whose command line satisfies `is_it`: the host's, or in a machine those of its own
+    /// kernel; none where it does not answer.
     pub fn processes(&self, is_it: impl Fn(&[String]) -> bool) -> Vec<i32> {
+        if self.is_machine {
+            let said = self.run(LAB, &["machine-processes"]).unwrap_or_default();
+            let all: Vec<(i32, Vec<String>)> = serde_json::from_str(&said).unwrap_or_default();
+            return all.into_iter().filter(|(_, arguments)| is_it(arguments)).map(|(pid, _)| pid).collect();
+        }
         let Ok(ours) = fs::read_link(format!("/proc/{}/ns/pid", self.pid)) else { return Vec::new() };
         all_processes()
             .filter(|(pid, arguments)| {
@@ -140,6 +152,16 @@ impl Node {
             })
             .map(|(pid, _)| pid)
             .collect()
+    }
+
+    /// Kills one of the node's processes, which gets no chance to do anything, and waits until it is gone.
+    pub fn kill(&self, pid: i32) {
+        if self.is_machine {
+            // One that has ended by itself is as gone as one that was killed.
+            self.succeeds("sh", &["-c", KILL, &pid.to_string()]);
+        } else {
+            end_process(pid);
+        }
     }
 
     /// Ends the node and everything in it, at once, as a power cut does.
@@ -186,6 +208,12 @@ pub fn own_program() -> Result<PathBuf, LabError> {
     })
 }
 
+/// Returns every process with its command line, for who asks from outside of a machine.
+pub fn list_processes() -> String {
+    let all: Vec<_> = all_processes().collect();
+    serde_json::to_string(&all).unwrap_or_default()
+}
+
 /// Returns every process with its command line.
 fn all_processes() -> impl Iterator<Item = (i32, Vec<String>)> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -222,4 +250,16 @@ fn prepare_etc(name: &str, etc: &Path, hosts: &str) -> std::io::Result<()> {
     fs::write(etc.join("hosts"), hosts)?;
     fs::write(etc.join("resolv.conf"), "")?;
     fs::write(etc.join("hostname"), format!("{name}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_from_outside_can_read_the_list_of_processes() {
+        let all: Vec<(i32, Vec<String>)> = serde_json::from_str(&list_processes()).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(all.iter().any(|(pid, arguments)| *pid == own && !arguments.is_empty()), "{all:?}");
+    }
 }

@@ -42,6 +42,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
         Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
         Command::Bench(command) => return bench::run(console, command),
         Command::MachineControl => control::serve()?,
+        Command::MachineProcesses => console.line(node::list_processes()),
         Command::InMachine { cabinet, command } => return machines::run_inside(cabinet, &command),
         Command::Console { router } => machines::console(&Lab::open(lab)?, &router)?,
         Command::Ssh { router, command } => return machines::ssh(&Lab::open(lab)?, &router, &command),

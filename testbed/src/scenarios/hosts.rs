@@ -155,7 +155,7 @@ fn lease_holds(stage: &mut Stage) -> Result<(), LabError> {
     let [killed] = processes.as_slice() else {
         return Err(LabError::Claim(format!("r1 has these dnsmasq: {processes:?}")));
     };
-    crate::node::end_process(*killed);
+    lab.node("r1")?.kill(*killed);
     let begun = Instant::now();
     let another = wait::until(LIMIT, "another dnsmasq", || match dnsmasq(lab, "r1") {
         Ok(now) if now.len() == 1 && !now.contains(killed) => Ok(now),

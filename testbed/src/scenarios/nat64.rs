@@ -216,7 +216,7 @@ fn killed(lab: &Lab, old: SocketAddr) -> Result<(), LabError> {
     };
     let status = lab.dlan("r4", &["status"])?;
     claim(status.contains("NAT64: fd64:64:64::/96"), || format!("status does not tell:\n{status}"))?;
-    crate::node::end_process(*process);
+    lab.node("r4")?.kill(*process);
     wait::until(LIMIT, "another tayga", || match tayga(lab) {
         Ok(found) if found.len() == 1 && !found.contains(process) => Ok(()),
         other => Err(format!("{other:?}")),
