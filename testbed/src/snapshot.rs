@@ -1,7 +1,6 @@
 //! A node's whole state as lines of text, to be compared before and after.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -14,6 +13,10 @@ const VOLATILE: [&str; 8] =
 
 /// Kernel settings that the kernel writes by itself.
 const VOLATILE_SETTINGS: [&str; 4] = ["nf_conntrack_count", "stable_secret", "route/flush", "/mtu"];
+
+/// Lists a node's files: what is no plain file by its name. One that goes meanwhile is none.
+const FILES: &str = "find /etc /run -path /run/host-etc -prune -o -type d -exec printf 'directory %s\\n' {} + -o -type f -exec cksum {} + \
+                     -o -exec printf 'file %s\\n' {} + 2>/dev/null || true";
 
 /// A node's state: one line per thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +47,7 @@ impl Snapshot {
         let ruleset = node.run("nft", &["-s", "list", "ruleset"])?;
         lines
             .extend(ruleset.lines().enumerate().map(|(number, line)| format!("nftables {number:04} {line}")));
-        for directory in ["/etc", "/run"] {
-            walk(&node.path(directory), directory, &mut lines);
-        }
+        lines.extend(node.run("sh", &["-c", FILES])?.lines().map(file));
         let settings = node.run("sh", &["-c", "grep -rs '' /proc/sys/net || true"])?;
         let steady =
             settings.lines().filter(|line| !VOLATILE_SETTINGS.iter().any(|volatile| line.contains(volatile)));
@@ -79,23 +80,14 @@ fn strip(value: &mut Value) {
     }
 }
 
-/// Notes every file below a directory, with its content's length and a sum over it.
-fn walk(path: &Path, shown: &str, lines: &mut BTreeSet<String>) {
-    let Ok(entries) = std::fs::read_dir(path) else { return };
-    for entry in entries.flatten() {
-        let name = format!("{shown}/{}", entry.file_name().to_string_lossy());
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() && name != "/run/host-etc" {
-            lines.insert(format!("directory {name}"));
-            walk(&entry.path(), &name, lines);
-        } else if kind.is_file() {
-            let content = std::fs::read(entry.path()).unwrap_or_default();
-            let sum =
-                content.iter().fold(0_u64, |sum, octet| sum.wrapping_mul(31).wrapping_add(u64::from(*octet)));
-            lines.insert(format!("file {name}, {} octets, sum {sum:016x}", content.len()));
-        } else {
-            lines.insert(format!("file {name}"));
+/// Returns a line of what lists the files: a file that has content with its length and a sum over it.
+fn file(line: &str) -> String {
+    let mut words = line.splitn(3, ' ');
+    match (words.next(), words.next(), words.next()) {
+        (Some(sum), Some(length), Some(name)) if name.starts_with('/') => {
+            format!("file {name}, {length} octets, sum {sum}")
         }
+        _ => line.to_owned(),
     }
 }
 
@@ -109,6 +101,13 @@ mod tests {
             serde_json::json!({ "dev": "eth0", "linkinfo": { "gc_timer": 1.5, "kind": "bridge" } });
         strip(&mut value);
         assert_eq!(value, serde_json::json!({ "dev": "eth0", "linkinfo": { "kind": "bridge" } }));
+    }
+
+    #[test]
+    fn a_file_is_told_with_what_is_in_it_and_anything_else_by_its_name() {
+        assert_eq!(file("4711 12 /etc/a file"), "file /etc/a file, 12 octets, sum 4711");
+        assert_eq!(file("directory /etc/dlan"), "directory /etc/dlan");
+        assert_eq!(file("file /run/dlan/dlan.sock"), "file /run/dlan/dlan.sock");
     }
 
     #[test]
