@@ -26,6 +26,9 @@ pub fn render(topology: &Topology, router: &Router, keys: &BTreeMap<String, Stri
     option(format!("\toption name '{}'", router.name));
     option(format!("\toption hello_interval '{}'", mesh.hello_interval));
     option(format!("\toption dead_interval '{}'", mesh.dead_interval));
+    if let Some(interval) = mesh.bfd_interval {
+        option(format!("\toption bfd_interval '{interval}'"));
+    }
     if mesh.ospf_secret {
         option(format!("\toption ospf_secret_file '{OSPF_SECRET_FILE}'"));
     }

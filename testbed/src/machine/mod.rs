@@ -33,11 +33,14 @@ pub const MEMORY: u32 = 160;
 /// The least HelloInterval and RouterDeadInterval of a mesh of machines, in seconds: a processor that is translated, one of several on
 /// few, may stand still for longer than a shorter one.
 const INTERVALS: (u16, u16) = (5, 20);
+/// How often BFD tells a neighbor, in milliseconds, in a mesh of machines whose file says nothing else: for the same reason.
+const BFD_INTERVAL: u32 = 2000;
 
 /// Gives a mesh the intervals that machines can keep.
 pub fn leave_room(mesh: &mut Mesh) {
     mesh.hello_interval = mesh.hello_interval.max(INTERVALS.0);
     mesh.dead_interval = mesh.dead_interval.max(INTERVALS.1);
+    mesh.bfd_interval.get_or_insert(BFD_INTERVAL);
 }
 
 /// A port of a machine: the tap device in the cabinet, its bridge there if it has one, and the device's name in the machine.
@@ -59,3 +62,19 @@ pub const PORTS: [Port; 3] = [
 ];
 /// The device in the machine that its LAN's bridge has as its port.
 pub const LAN_PORT: &str = "lan0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mesh_of_machines_has_intervals_that_they_can_keep_unless_its_file_says_how_often_bfd_tells() {
+        let mut mesh = Mesh { hello_interval: 1, dead_interval: 4, ..Mesh::default() };
+        leave_room(&mut mesh);
+        assert_eq!((mesh.hello_interval, mesh.dead_interval, mesh.bfd_interval), (5, 20, Some(2000)));
+        let mut mesh =
+            Mesh { hello_interval: 7, dead_interval: 30, bfd_interval: Some(300), ..Mesh::default() };
+        leave_room(&mut mesh);
+        assert_eq!((mesh.hello_interval, mesh.dead_interval, mesh.bfd_interval), (7, 30, Some(300)));
+    }
+}

@@ -53,6 +53,8 @@ pub struct Mesh {
     pub hello_interval: u16,
     /// RouterDeadInterval, in seconds.
     pub dead_interval: u16,
+    /// How often a neighbor is told by BFD, in milliseconds; the agent's own default where there is none.
+    pub bfd_interval: Option<u32>,
     /// Whether OSPF packets are authenticated with a mesh-wide secret.
     pub ospf_secret: bool,
     /// Whether WireGuard uses a mesh-wide pre-shared key.
@@ -61,7 +63,7 @@ pub struct Mesh {
 
 impl Default for Mesh {
     fn default() -> Self {
-        Self { hello_interval: 10, dead_interval: 40, ospf_secret: true, wg_psk: true }
+        Self { hello_interval: 10, dead_interval: 40, bfd_interval: None, ospf_secret: true, wg_psk: true }
     }
 }
 
