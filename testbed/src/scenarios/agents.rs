@@ -12,7 +12,7 @@ use crate::agent::dlan_program;
 use crate::dhcp::Guest;
 use crate::error::LabError;
 use crate::foreign::{Maker, bird};
-use crate::lab::read_file;
+use crate::lab::{Lab, read_file};
 use crate::ping::PingRun;
 use crate::scenarios::{Scenario, Stage, claim, family};
 use crate::serving::{Line, Server, any};
@@ -53,8 +53,6 @@ const TRANSFER_LIMIT: Duration = Duration::from_secs(150);
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long a killed agent stays dead: within RouterDeadInterval, which is 4 s.
 const DEAD_TIME: Duration = Duration::from_secs(2);
-/// How long one is away that its neighbors wait for.
-const AWAY_TIME: Duration = Duration::from_secs(8);
 /// How long after a restart the traffic is watched: the grace goes back, and what was put off comes.
 const AFTERWARDS: Duration = Duration::from_secs(8);
 
@@ -101,11 +99,17 @@ fn agent_killed(stage: &mut Stage) -> Result<(), LabError> {
 }
 
 fn agent_away(stage: &mut Stage) -> Result<(), LabError> {
+    let away = away_time(&stage.lab);
     for end in [End::Killed, End::Stopped] {
-        let what = restart_agent(stage, ("r2", "s1", "s5"), end, AWAY_TIME)?;
+        let what = restart_agent(stage, ("r2", "s1", "s5"), end, away)?;
         stage.saw(what);
     }
     Ok(())
+}
+
+/// Returns how long one is away that its neighbors wait for: twice RouterDeadInterval.
+fn away_time(lab: &Lab) -> Duration {
+    Duration::from_secs(2 * u64::from(lab.topology.mesh.dead_interval))
 }
 
 fn upgraded(stage: &mut Stage) -> Result<(), LabError> {
@@ -258,7 +262,8 @@ fn restart_beside_bird(stage: &mut Stage) -> Result<(), LabError> {
     })?;
     // Until it is quiet: a change of topology ends a graceful restart.
     sleep(AFTERWARDS);
-    for (end, away) in [(End::Killed, DEAD_TIME), (End::Stopped, AWAY_TIME)] {
+    let away = away_time(&stage.lab);
+    for (end, away) in [(End::Killed, DEAD_TIME), (End::Stopped, away)] {
         let what = restart_agent(stage, ("r2", "s1", "s3"), end, away)?;
         stage.saw(what);
     }
@@ -268,8 +273,8 @@ fn restart_beside_bird(stage: &mut Stage) -> Result<(), LabError> {
     wait::until(LIMIT, "BIRD to end", || {
         if Maker::Bird.processes(&node).is_empty() { Ok(()) } else { Err("it runs".to_owned()) }
     })?;
-    sleep(AWAY_TIME);
-    stop_pings(stage, "BIRD away for 8 s", pings)?;
+    sleep(away);
+    stop_pings(stage, &format!("BIRD away for {} s", away.as_secs()), pings)?;
     bird::start_again(&node)?;
     stage.lab.set_cut("r1", "r5", false)?;
     Maker::Bird.stop(stage.lab.node("r4")?)?;

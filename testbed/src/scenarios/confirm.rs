@@ -176,7 +176,7 @@ fn prepare(stage: &mut Stage) -> Result<String, LabError> {
         &format!("option host_id '1'\n\toption reload_program '{RELOAD}'"),
         1,
     );
-    write_file(&stage.lab.node(ROUTER)?.path(RELOAD), RELOAD_SCRIPT)?;
+    stage.lab.node(ROUTER)?.write(RELOAD, RELOAD_SCRIPT)?;
     stage.lab.node(ROUTER)?.run("chmod", &["+x", RELOAD])?;
     stage.lab.write_config(ROUTER, &with_reload)?;
     stage.lab.dlan(ROUTER, &["apply"])?;
