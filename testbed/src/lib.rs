@@ -39,6 +39,7 @@ pub mod run;
 pub mod runner;
 pub mod scan;
 pub mod scenarios;
+pub mod second_lan;
 pub mod serving;
 pub mod signals;
 pub mod snapshot;

@@ -54,6 +54,23 @@ pub struct Port {
     pub number: u8,
 }
 
+impl Port {
+    /// Returns the lines for `ip -batch` that make the cabinet's end of it.
+    pub fn cabinet_lines(self) -> Vec<String> {
+        let mut lines = vec![format!("tuntap add dev {} mode tap", self.tap)];
+        match self.bridge {
+            Some(bridge) => lines.extend([
+                format!("link add {bridge} type bridge mcast_snooping 0"),
+                format!("link set {bridge} up"),
+                format!("link set {} master {bridge}", self.tap),
+            ]),
+            None => lines.push(format!("addr add {CABINET_END}/30 dev {}", self.tap)),
+        }
+        lines.push(format!("link set {} up", self.tap));
+        lines
+    }
+}
+
 /// The ports of every machine.
 pub const PORTS: [Port; 3] = [
     Port { tap: "t-wan", bridge: Some("sw-wan"), number: 1 },

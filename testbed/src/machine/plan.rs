@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::layout::{LAN, Layout, NodePlan, Role, WAN};
-use crate::machine::{CABINET_END, LAN_PORT, PORTS};
+use crate::machine::{LAN_PORT, PORTS, Port};
 
 /// What a machine sets up by itself when it boots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,18 +47,7 @@ pub fn split(layout: &mut Layout) -> BTreeMap<String, Boot> {
 /// Returns what a cabinet is set to: bridges and ports, silent themselves, and the lab's own line.
 fn cabinet() -> NodePlan {
     let mut ip = vec!["link set lo up".to_owned()];
-    for port in PORTS {
-        ip.push(format!("tuntap add dev {} mode tap", port.tap));
-        match port.bridge {
-            Some(bridge) => {
-                ip.push(format!("link add {bridge} type bridge mcast_snooping 0"));
-                ip.push(format!("link set {bridge} up"));
-                ip.push(format!("link set {} master {bridge}", port.tap));
-            }
-            None => ip.push(format!("addr add {CABINET_END}/30 dev {}", port.tap)),
-        }
-        ip.push(format!("link set {} up", port.tap));
-    }
+    ip.extend(PORTS.into_iter().flat_map(Port::cabinet_lines));
     NodePlan {
         role: Role::Router,
         ip,

@@ -160,6 +160,11 @@ impl Fleet {
         self.plug(name, host_id, port)
     }
 
+    /// Takes a further port away from a machine that has let go of its interface.
+    pub fn remove_port(&self, name: &str, port: Port) -> Result<(), LabError> {
+        self.order(name, &format!("netdev_del {}", port.tap))
+    }
+
     /// Has a machine's monitor carry out a line, which says nothing unless it is refused.
     fn order(&self, name: &str, line: &str) -> Result<(), LabError> {
         let said = tell_monitor(&self.file(name, "monitor"), line)?;

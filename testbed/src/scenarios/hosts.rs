@@ -7,6 +7,7 @@ use crate::dhcp::Guest;
 use crate::error::LabError;
 use crate::lab::{Lab, write_file};
 use crate::scenarios::{Scenario, Stage, claim};
+use crate::second_lan::SECOND_LAN;
 use crate::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -268,15 +269,11 @@ fn lan_families(stage: &mut Stage) -> Result<(), LabError> {
     put_back(lab, "r4", &before)?;
 
     // s2's cable goes to a LAN of its own.
-    let node = lab.node("r1")?;
-    let lines = [
-        "link add br-cam type bridge mcast_snooping 0",
-        "link set br-cam up",
-        "link set lan-s2 master br-cam",
-    ];
-    node.ip(&lines.map(str::to_owned))?;
-    let cam = "\nconfig lan 'cam'\n\toption device 'br-cam'\n\toption ipv4 '10.2.77.1/24'\n\toption ipv6 'fd79:2de7:db86:77::1/64'\n\
-        \toption dhcp '1'\n\toption subdomain 'cam'\n";
+    lab.add_second_lan("r1", "s2")?;
+    let cam = format!(
+        "\nconfig lan 'cam'\n\toption device '{SECOND_LAN}'\n\toption ipv4 '10.2.77.1/24'\n\toption ipv6 'fd79:2de7:db86:77::1/64'\n\
+        \toption dhcp '1'\n\toption subdomain 'cam'\n"
+    );
     let before = lab.read_config("r1")?;
     let both = before.replace(SECTION, &format!("{SECTION}\toption dhcp '1'\n"));
     lab.write_config("r1", &format!("{both}{cam}"))?;
@@ -295,7 +292,7 @@ fn lan_families(stage: &mut Stage) -> Result<(), LabError> {
     one.restore()?;
     two.restore()?;
     put_back(lab, "r1", &before)?;
-    node.ip(&["link set lan-s2 master br-lan".to_owned(), "link delete br-cam".to_owned()])?;
+    lab.remove_second_lan("r1", "s2")?;
     stage.saw(format!(
         "IPv4 alone: {ipv4}; IPv6 alone: {} addresses; two LANs: {first} and {second}",
         ipv6.len()

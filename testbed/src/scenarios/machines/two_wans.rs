@@ -106,13 +106,7 @@ fn try_two_wans(stage: &mut Stage) -> Result<(), LabError> {
 fn add_wan(lab: &Lab) -> Result<(), LabError> {
     let node = lab.node(ROUTER)?;
     let bridge = PORT.bridge.unwrap_or_default();
-    node.cabinet().ip(&[
-        format!("tuntap add dev {} mode tap", PORT.tap),
-        format!("link add {bridge} type bridge mcast_snooping 0"),
-        format!("link set {bridge} up"),
-        format!("link set {} master {bridge}", PORT.tap),
-        format!("link set {} up", PORT.tap),
-    ])?;
+    node.cabinet().ip(&PORT.cabinet_lines())?;
     lab.plug(&[Cable(
         Plug {
             node: INTERNET.to_owned(),
