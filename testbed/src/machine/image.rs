@@ -45,7 +45,7 @@ pub const MODULES: &[&str] = &[
 /// The modules by which a machine finds its disks.
 const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_blk"];
 /// The size of the disk that all machines read, in MiB.
-const SYSTEM_SIZE: u64 = 96;
+const SYSTEM_SIZE: u64 = 128;
 /// Programs that setup unpacked: tool, and path in it.
 const TOOLS: &[(&str, &str)] = &[
     ("dnsmasq", "usr/sbin/dnsmasq"),
@@ -53,6 +53,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("dropbear", "usr/sbin/dropbear"),
     ("dropbear", "usr/bin/dropbearkey"),
     ("bird", "usr/sbin/bird"),
+    ("dig", "usr/bin/dig"),
     ("wireguard", "usr/bin/wg"),
 ];
 /// This project's Debian package, beside the lab's own program.
