@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
+use super::LIMIT;
 use super::operator::Operator;
 use crate::agent::CONFIG;
 use crate::error::LabError;
 use crate::scenarios::Stage;
 use crate::ssh;
 
-const LIMIT: Duration = Duration::from_secs(90);
 /// What is put aside of a router while the role has it.
 pub(in crate::scenarios) const KEPT: &str = "/etc/dlan.kept";
 

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::LIMIT;
 use super::operator::{Inventory, MIDDLE, Operator};
 use crate::error::LabError;
 use crate::layout::INTERNET;
@@ -14,7 +15,6 @@ use crate::node::Node;
 use crate::scenarios::{Stage, claim};
 use crate::wait;
 
-const LIMIT: Duration = Duration::from_secs(90);
 /// How often an instant is looked for: some are over soon.
 const GLANCE: Duration = Duration::from_millis(2);
 const ROUTERS: [&str; 3] = ["r1", MIDDLE, "r3"];

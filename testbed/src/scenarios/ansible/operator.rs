@@ -19,7 +19,7 @@ use crate::{command, ssh, tools};
 
 /// The router whose costs an inventory can change: the second of three.
 pub(super) const MIDDLE: &str = "r2";
-/// Variables of every router; the role's own file for keys is where the lab's routers look for them.
+/// Variables of every router.
 const EVERY: &str = "dlan_domain: lan
 dlan_loopback_subnet_ipv4: 10.1.1.0/24
 dlan_loopback_subnet_ipv6: fd00:0000:0001:0001::/64
@@ -28,7 +28,6 @@ dlan_wg_subnet_ipv6: fd00:0000:0001:0000::/64
 dlan_ospf_subnet_pool_ipv4: 10.0.0.0/16
 dlan_upstream_dns_servers: [192.0.2.53]
 dlan_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJbkl4RXNHXbSwkPkBLFmIoAvvWVNs4B8rGYVIsTmUGR operator]
-dlan_authorized_keys_file: /run/operator/.ssh/authorized_keys
 dlan_uci_network_extras: \"config switch\"
 dlan_uci_dhcp_extras: \"config host\"
 dlan_uci_system_extras: \"config led\"
@@ -103,7 +102,7 @@ pub(in crate::scenarios) struct Run {
 
 /// Who rolls out, at the internet.
 pub(in crate::scenarios) struct Operator {
-    pub(super) node: Node,
+    pub(in crate::scenarios) node: Node,
     routers: Vec<Router>,
     /// How the routers come to the program: lines of the inventory.
     program: Vec<String>,
@@ -127,9 +126,11 @@ impl Operator {
         Ok(Self { node, routers, program, home, played: RefCell::default() })
     }
 
-    /// Has the routers get the program by a package, and start it as their system does.
-    pub(in crate::scenarios) fn install(&mut self, package: &str) {
+    /// Has the routers get the program by a package, and start it as their system does; login keys are in a file, where that is not the
+    /// system's usual one.
+    pub(in crate::scenarios) fn install(&mut self, package: &str, keys_file: Option<&str>) {
         self.program = vec![format!("dlan_package: {package}")];
+        self.program.extend(keys_file.map(|file| format!("dlan_authorized_keys_file: {file}")));
     }
 
     /// Makes the key that ansible logs in with.

@@ -18,14 +18,18 @@ const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/debian"
 const OWN: &str = "/run/own";
 /// Who manages routers and is not root.
 pub(super) const USER: &str = "keeper";
-/// The host's programs, over which a router has its own; Debian's package manager as it is, with one package.
-const OPEN: &str = "set -e
-mkdir -p /run/own/usr /run/own/work /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/apt/lists/partial
-printf 'Package: tcpdump\nStatus: install ok installed\nMaintainer: lab\nArchitecture: all\nVersion: 1\nDescription: there\n\n' > /var/lib/dpkg/status
-touch /var/lib/dpkg/info/tcpdump.list
+/// The host's programs, over which a router has its own.
+const OVER: &str = "set -e
+mkdir -p /run/own/usr /run/own/work
 mount -t overlay -o lowerdir=/usr,upperdir=/run/own/usr,workdir=/run/own/work lab /usr
-for at in /var/cache /var/log; do mount -t tmpfs lab $at; done
-mkdir -p /var/cache/apt/archives/partial /var/log/apt";
+for at in /var/cache /var/log; do mount -t tmpfs lab $at; done";
+/// What Debian's package manager knows: the few packages that are asked for.
+const DATABASE: &str = "set -e
+mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/apt/lists/partial /var/cache/apt/archives/partial /var/log/apt
+for name in nftables tcpdump; do
+    printf 'Package: %s\nStatus: install ok installed\nMaintainer: lab\nArchitecture: all\nVersion: 1\nDescription: there\n\n' $name
+    touch /var/lib/dpkg/info/$name.list
+done > /var/lib/dpkg/status";
 const CLOSE: &str = "umount -l /usr /var/cache /var/log
 rm -rf /run/own /var/lib/dpkg /var/lib/apt
 rm -f /etc/sudoers; if [ -e /run/host-etc/sudoers ]; then ln -s /run/host-etc/sudoers /etc/sudoers; fi
@@ -48,7 +52,8 @@ const RIGHTS: &str = "Defaults env_reset\nDefaults secure_path=\"/usr/sbin:/usr/
 
 /// Gives a router package manager and service manager.
 pub(super) fn open(router: &Node) -> Result<(), LabError> {
-    router.run("sh", &["-c", OPEN])?;
+    router.run("sh", &["-c", OVER])?;
+    router.run("sh", &["-c", DATABASE])?;
     let text = MANAGER.replace("START", &start_command(Path::new(PROGRAM))?);
     write_program(&router.path("/usr/bin/systemctl"), &text)
 }
@@ -72,13 +77,18 @@ pub(super) fn package(operator: &Node, version: &str, program: &Path) -> Result<
     write_file(&at("/DEBIAN/conffiles"), "/etc/config/dlan\n")?;
     let about = "Architecture: all\nMaintainer: the lab <lab@example.org>\nDescription: dlan in the lab\n";
     write_file(&at("/DEBIAN/control"), &format!("Package: dlan\nVersion: {version}\n{about}"))?;
+    build(operator, &tree, OWN)
+}
+
+/// Gives a package its scripts, and makes its file.
+fn build(operator: &Node, tree: &str, mark: &str) -> Result<String, LabError> {
     for script in ["postinst", "prerm", "postrm"] {
         // The agent is not to start its programs as units of a systemd that is not there.
-        let text = read_file(&Path::new(SCRIPTS).join(script))?.replace("/run/systemd/system", OWN);
-        write_program(&at(&format!("/DEBIAN/{script}")), &text)?;
+        let text = read_file(&Path::new(SCRIPTS).join(script))?.replace("/run/systemd/system", mark);
+        write_program(&operator.path(&format!("{tree}/DEBIAN/{script}")), &text)?;
     }
     let file = format!("{tree}.deb");
-    operator.run("dpkg-deb", &["--root-owner-group", "-Znone", "--build", &tree, &file])?;
+    operator.run("dpkg-deb", &["--root-owner-group", "-Znone", "--build", tree, &file])?;
     Ok(file)
 }
 

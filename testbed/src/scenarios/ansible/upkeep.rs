@@ -1,17 +1,14 @@
 //! What comes after a rollout: looking, returning, other versions, and an end that leaves nothing.
 
-use std::time::Duration;
-
+use super::LIMIT;
 use super::operator::{Inventory, MIDDLE, Operator};
-use super::system;
 use crate::error::LabError;
 use crate::ping::PingRun;
-use crate::scenarios::agents::{OTHER_VERSION, another_version};
+use crate::scenarios::agents::OTHER_VERSION;
 use crate::scenarios::{Stage, claim};
 use crate::snapshot::Snapshot;
 use crate::wait;
 
-const LIMIT: Duration = Duration::from_secs(90);
 /// Time between two pings, in milliseconds.
 const INTERVAL: u32 = 20;
 /// Where a difference is no trace: configuration and keys, which stay; notes of an agent that runs; the operator's logins; logs.
@@ -60,11 +57,10 @@ pub(super) fn look_and_return(stage: &mut Stage, operator: &Operator) -> Result<
     Ok(())
 }
 
-/// Another version is installed by the router's own package manager, and the former again, while pings pass.
-pub(super) fn change_versions(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
+/// Another version is installed by the router's own package manager out of a file, and the former again, while pings pass.
+pub(super) fn change_versions(stage: &mut Stage, operator: &Operator, next: &str) -> Result<(), LabError> {
     let configs = [stage.lab.read_config("r1")?, stage.lab.read_config(MIDDLE)?];
     let ping = PingRun::start(stage.lab.node("s1")?, stage.lab.address_of("s3", false)?, INTERVAL)?;
-    let next = system::package(&operator.node, OTHER_VERSION, &another_version()?)?;
     let next = format!("dlan_package={next}");
     for (version, package) in [(OTHER_VERSION, Some(&next)), (env!("CARGO_PKG_VERSION"), None)] {
         let mut words = vec!["--limit", MIDDLE];
@@ -73,7 +69,7 @@ pub(super) fn change_versions(stage: &mut Stage, operator: &Operator) -> Result<
         claim(run.succeeded && run.changed.get(MIDDLE) == Some(&1), || run.said.clone())?;
         let log = stage.lab.node(MIDDLE)?.read("/run/agent.log")?;
         let started = log.lines().rfind(|line| line.contains("agent runs")).unwrap_or_default();
-        claim(started.contains(&format!("version=\"{version}\"")), || {
+        claim(started.contains(&format!("\"{version}\"")), || {
             format!("{version} does not run, but: {started}")
         })?;
     }
