@@ -54,7 +54,10 @@ fn playbook(stage: &mut Stage) -> Result<(), LabError> {
 fn play(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     // By somebody who has to become root first.
     let user = format!("ansible_user={}", system::USER);
-    let untouched = roll_out(stage, operator, &["-e", &user, "-e", "ansible_become=true"])?;
+    let by_sudo = ["-e", user.as_str(), "-e", "ansible_become=true"];
+    let by_doas =
+        [&by_sudo[..], &["-e", "ansible_become_exe=doas", "-e", "ansible_become_flags=-n"]].concat();
+    let untouched = roll_out(stage, operator, (&by_doas, &by_sudo))?;
     cut::within(stage, operator)?;
     upkeep::look_and_return(stage, operator)?;
     let next = system::package(&operator.node, OTHER_VERSION, &another_version()?)?;
@@ -63,9 +66,13 @@ fn play(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     operator.claim_played("playbook")
 }
 
-/// Rolls out to fresh routers, once more, with one variable changed by somebody whom further words name, and cut off in the middle;
-/// returns what the routers were before.
-fn roll_out(stage: &mut Stage, operator: &Operator, by_whom: &[&str]) -> Result<Vec<Snapshot>, LabError> {
+/// Rolls out to fresh routers, once more, with one variable changed, and cut off in the middle; further words name who foresees the change
+/// and who makes it. Returns what the routers were before.
+fn roll_out(
+    stage: &mut Stage,
+    operator: &Operator,
+    by_whom: (&[&str], &[&str]),
+) -> Result<Vec<Snapshot>, LabError> {
     let good = Inventory::full();
     let routers = stage.lab.topology.routers.clone();
     let untouched: Vec<Snapshot> = routers
@@ -128,12 +135,16 @@ fn is_used(stage: &mut Stage) -> Result<(), LabError> {
     Ok(())
 }
 
-fn change_one(stage: &mut Stage, operator: &Operator, by_whom: &[&str]) -> Result<(), LabError> {
+fn change_one(
+    stage: &mut Stage,
+    operator: &Operator,
+    (looker, changer): (&[&str], &[&str]),
+) -> Result<(), LabError> {
     let others = [stage.lab.read_config("r1")?, stage.lab.read_config("r3")?];
     let changed = Inventory { cost: 77, ..Inventory::full() };
-    let looked = operator.plays("deploy", &changed, &[by_whom, &["--check"]].concat())?;
+    let looked = operator.plays("deploy", &changed, &[looker, &["--check"]].concat())?;
     claim(looked.changed.get(MIDDLE) == Some(&1), || format!("check mode sees nothing:\n{}", looked.said))?;
-    let run = operator.plays("deploy", &changed, by_whom)?;
+    let run = operator.plays("deploy", &changed, changer)?;
     let counts: Vec<u64> =
         ["r1", MIDDLE, "r3"].iter().filter_map(|name| run.changed.get(*name)).copied().collect();
     claim(run.succeeded && counts == [0, 1, 0], || {
@@ -148,7 +159,11 @@ fn change_one(stage: &mut Stage, operator: &Operator, by_whom: &[&str]) -> Resul
     })?;
     let seen = [stage.lab.read_config("r1")?, stage.lab.read_config("r3")?];
     claim(seen == others, || "the other routers' configurations changed".to_owned())?;
-    let whom = if by_whom.is_empty() { "" } else { ", by a user who becomes root" };
+    let whom = if changer.is_empty() {
+        ""
+    } else {
+        ", by a user who becomes root by sudo, foreseen by one who does by doas"
+    };
     stage.saw(format!("one variable of r2 changed{whom}: r1 changed=0, r2 changed=1, r3 changed=0, and the cost is all that differs"));
     Ok(())
 }

@@ -32,7 +32,9 @@ for name in nftables tcpdump; do
 done > /var/lib/dpkg/status";
 const CLOSE: &str = "umount -l /usr /var/cache /var/log
 rm -rf /run/own /var/lib/dpkg /var/lib/apt
-rm -f /etc/sudoers; if [ -e /run/host-etc/sudoers ]; then ln -s /run/host-etc/sudoers /etc/sudoers; fi
+for file in sudoers doas.conf; do
+    rm -f /etc/$file; if [ -e /run/host-etc/$file ]; then ln -s /run/host-etc/$file /etc/$file; fi
+done
 if [ -e /etc/pam.d/.lab ]; then umount -l /etc/pam.d; fi";
 /// Stands in for systemd: the agent is all that it knows.
 const MANAGER: &str = "#!/bin/sh
@@ -92,17 +94,18 @@ fn build(operator: &Node, tree: &str, mark: &str) -> Result<String, LabError> {
     Ok(file)
 }
 
-/// Makes a user who may log in with the operator's key, and become root by sudo.
+/// Makes a user who may log in with the operator's key, and become root by sudo or by doas.
 pub(super) fn add_user(router: &Node) -> Result<(), LabError> {
-    let sudo = tools::folder("sudo")?.join("usr");
-    let sudo = sudo.canonicalize().map_err(|source| failed("find", &sudo, source))?;
-    // Whoever unpacked it, a router's is root's.
+    let (sudo, doas) = (tools::program("sudo", "usr/bin/sudo")?, tools::program("doas", "usr/bin/doas")?);
+    let libraries = tools::folder("sudo")?.join("usr/libexec/sudo");
+    let libraries = libraries.canonicalize().map_err(|source| failed("find", &libraries, source))?;
+    // Whoever unpacked them, a router's are root's.
     let copy = format!(
-        "set -e; cp -r {0}/bin/sudo /usr/bin/; cp -r {0}/libexec/sudo /usr/libexec/\nchown -R 0:0 /usr/bin/sudo /usr/libexec/sudo\n\
-         chmod 4755 /usr/bin/sudo\nmount -t tmpfs lab /etc/pam.d\ntouch /etc/pam.d/.lab\n\
-         for kind in auth account session; do echo \"$kind required pam_permit.so\" >> /etc/pam.d/sudo; done\n\
-         rm -f /etc/sudoers; cat > /etc/sudoers; chmod 440 /etc/sudoers",
-        sudo.display()
+        "set -e; cp {sudo} {doas} /usr/bin/; cp -r {} /usr/libexec/\nchown -R 0:0 /usr/bin/sudo /usr/bin/doas /usr/libexec/sudo\n\
+         chmod 4755 /usr/bin/sudo /usr/bin/doas\nmount -t tmpfs lab /etc/pam.d\ntouch /etc/pam.d/.lab\n\
+         for kind in auth account session; do echo \"$kind required pam_permit.so\" | tee -a /etc/pam.d/sudo >> /etc/pam.d/doas; done\n\
+         rm -f /etc/sudoers /etc/doas.conf; cat > /etc/sudoers; echo permit nopass {USER} > /etc/doas.conf\nchmod 440 /etc/sudoers /etc/doas.conf",
+        libraries.display()
     );
     router.feed("sh", &["-c", &copy], &RIGHTS.replace("USER", USER))?;
     ssh::add_user(router, USER)
