@@ -150,8 +150,11 @@ pub fn replacement(ruleset: Option<&Ruleset>, standing: &[Value]) -> Value {
         // The table must be there to be deleted.
         None => commands.push(json!({"delete": table})),
     }
-    let objects = ruleset.iter().flat_map(|ruleset| ruleset.objects.iter());
-    commands.extend(objects.map(|object| json!({"add": object})));
+    let objects = || ruleset.iter().flat_map(|ruleset| ruleset.objects.iter());
+    let is_rule = |object: &&Value| object.get("rule").is_some();
+    // What nft 1.0.2 lists has rules before the chains that they lead to.
+    let ordered = objects().filter(|object| !is_rule(object)).chain(objects().filter(is_rule));
+    commands.extend(ordered.map(|object| json!({"add": object})));
     json!({"nftables": commands})
 }
 
@@ -255,6 +258,17 @@ mod tests {
         assert_eq!(deleted, [&named("chain", "x"), &named("set", "s"), &named("counter", "b")]);
         assert_eq!(commands[1]["flush"]["table"]["name"], json!(TABLE_NAME));
         assert_eq!(commands.last().unwrap()["add"], counter("a"));
+    }
+
+    #[test]
+    fn a_rule_comes_behind_the_chain_that_it_leads_to_whatever_the_order_of_the_listing() {
+        let named = |kind: &str, name: &str| json!({kind: {"family": TABLE_FAMILY, "table": TABLE_NAME, "name": name}});
+        let rule = json!({"rule": {"chain": "a", "expr": [{"jump": {"target": "b"}}]}});
+        let listed = Ruleset::from(vec![named("chain", "a"), rule.clone(), named("chain", "b")]);
+        let transaction = replacement(Some(&listed), &[]);
+        let commands = transaction["nftables"].as_array().unwrap();
+        let added: Vec<&Value> = commands.iter().filter_map(|command| command.get("add")).collect();
+        assert_eq!(added[1..], [&named("chain", "a"), &named("chain", "b"), &rule]);
     }
 
     #[test]
