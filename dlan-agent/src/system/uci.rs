@@ -85,10 +85,21 @@ pub(super) fn observe(root: &Path) -> Option<UciDhcp> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Makes the edit, and tells those who serve.
+/// Makes the edit, and tells those who serve; where they cannot be told, everything is as before.
 pub(super) async fn apply(root: &Path, edit: &Edit<(), UciDhcp>) -> Result<(), UciError> {
     let nothing = UciDhcp::default();
     let (from, to) = (edit.from.as_ref().unwrap_or(&nothing), edit.to.as_ref().unwrap_or(&nothing));
+    write(root, from, to)?;
+    let told = tell_of(root, from, to).await;
+    if told.is_err() {
+        // Who finds it as wanted tells nobody again.
+        write(root, to, from)?;
+    }
+    told
+}
+
+/// Puts what is wanted in the place of what is there.
+fn write(root: &Path, from: &UciDhcp, to: &UciDhcp) -> Result<(), UciError> {
     if from.sections != to.sections {
         write_sections(root, &to.sections)?;
     }
@@ -102,6 +113,11 @@ pub(super) async fn apply(root: &Path, edit: &Edit<(), UciDhcp>) -> Result<(), U
         let at = place(root, path);
         file::remove(&at).map_err(|source| UciError::Change { path: at.clone(), source })?;
     }
+    Ok(())
+}
+
+/// Tells those who serve as much as has changed.
+async fn tell_of(root: &Path, from: &UciDhcp, to: &UciDhcp) -> Result<(), UciError> {
     // Names are read again by a running dnsmasq; the rest is read when it starts.
     let names_only = |dhcp: &UciDhcp| {
         let mut rest = dhcp.clone();
