@@ -334,6 +334,24 @@ fn a_first_configuration_that_fails_is_tried_again_ever_more_slowly() {
 }
 
 #[test]
+fn what_a_plan_that_failed_leaves_behind_is_not_told_as_anybody_elses_doing() {
+    let mut router = Router::new(State::default());
+    router.system.fail_after = Some(7);
+    router.system.fail_more = 3;
+    router.reconciler.handle_config(router.now, config());
+    router.run();
+    assert_ne!(router.system.state, State::default());
+    router.wait(Duration::from_secs(3));
+    assert_eq!(*router.reconciler.health(), Health::Settled);
+    let is_drift = |report: &Report| matches!(report, Report::Drift { .. });
+    assert!(!router.reports.iter().any(is_drift), "{:?}", router.reports);
+    router.system.state.rules.clear();
+    router.reconciler.handle_hint(router.now);
+    router.wait(Duration::from_secs(2));
+    assert!(router.reports.iter().any(is_drift), "what comes later is: {:?}", router.reports);
+}
+
+#[test]
 fn an_endpoint_that_moves_is_told_to_the_device_and_nothing_else_is_touched() {
     let mut router = Router::settled(&routing(WAY));
     router.reconciler.handle_endpoint(router.now, HostId(4), "198.51.100.4:51820".parse().unwrap());

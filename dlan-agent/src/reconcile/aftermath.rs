@@ -126,7 +126,8 @@ impl Reconciler {
             self.fail(now, error);
         }
         self.standing = None;
-        // What was known before stands again, and routes go on by it until the next look.
+        self.has_failed = true;
+        // What was known before stands again, as far as it could be taken back, and routes go on by it until the next look.
         self.look();
     }
 

@@ -102,6 +102,8 @@ pub struct Reconciler {
     is_stale: bool,
     /// Whether the next look verifies an apply.
     verifying: bool,
+    /// Whether a plan has failed since the last look: what it left behind nobody else did.
+    has_failed: bool,
     pace: Pace,
     health: Health,
     /// Why the latest configuration was given up for the one before it.
@@ -261,9 +263,10 @@ impl Reconciler {
         self.note_adopted();
         self.programs.handle_observed(now, self.known.as_ref(), &observed);
         let verifying = std::mem::take(&mut self.verifying);
+        let has_failed = std::mem::take(&mut self.has_failed);
         let mut strayed = match &self.known {
-            Some(known) => Plan::new(&observed, known).unwrap_or_default(),
-            None => Plan::default(),
+            Some(known) if !has_failed => Plan::new(&observed, known).unwrap_or_default(),
+            _ => Plan::default(),
         };
         self.known = Some(observed);
         if strayed.steps().iter().any(|step| matches!(step, Change::Route(_))) {
