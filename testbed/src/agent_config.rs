@@ -92,11 +92,22 @@ mod tests {
     use super::*;
 
     fn rendered(name: &str) -> String {
-        let topology =
+        rendered_with(name, None)
+    }
+
+    fn rendered_with(name: &str, bfd_interval: Option<u32>) -> String {
+        let mut topology =
             Topology::parse(include_str!("../topologies/reference.toml"), "reference.toml").unwrap();
+        topology.mesh.bfd_interval = bfd_interval;
         let keys =
             topology.routers.iter().map(|router| (router.name.clone(), format!("key-of-{}", router.name)));
         render(&topology, topology.router(name).unwrap(), &keys.collect())
+    }
+
+    #[test]
+    fn how_often_bfd_tells_is_said_where_the_file_says_it() {
+        assert!(!rendered("r1").contains("bfd_interval"));
+        assert!(rendered_with("r1", Some(2000)).contains("\toption bfd_interval '2000'\n"));
     }
 
     #[test]
