@@ -12,7 +12,7 @@ const AS_THEY_ARE: &[&str] = &["home-direct", "one-way-peering", "segments", "tr
 /// Those that do not run, with the reason.
 const REFUSED: &[(&str, &[&str])] = &[
     (
-        "on machines it has not been seen to hold, or not been tried",
+        "on machines it has not been seen to hold three times in a row, or not been tried",
         &[
             "agent-killed",
             "agent-away",
