@@ -140,6 +140,47 @@ fn routes_change_their_ways_in_place() {
 }
 
 #[test]
+fn a_neighbor_that_was_asked_for_in_vain_is_asked_for_anew_where_a_route_leads_to_it() {
+    in_namespace(
+        "a_neighbor_that_was_asked_for_in_vain_is_asked_for_anew_where_a_route_leads_to_it",
+        |router| async move {
+            for device in ["dlan-vx2", "dlan-vx3"] {
+                run("ip", &["address", "add", "fe80::9/64", "dev", device, "nodad"]);
+            }
+            run(
+                "ip",
+                &[
+                    "neighbor",
+                    "add",
+                    "fe80::2",
+                    "lladdr",
+                    "02:d1:00:02:00:09",
+                    "dev",
+                    "dlan-vx3",
+                    "nud",
+                    "permanent",
+                ],
+            );
+            let neighbors = || run("ip", &["-6", "neighbor", "show"]);
+            assert!(
+                !Command::new("ping")
+                    .args(["-c", "1", "-W", "1", "fe80::1%dlan-vx2"])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            let before = neighbors();
+            assert!(before.contains("fe80::1 dev dlan-vx2"), "{before}");
+            let ways: &[_] = &[("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2")];
+            router.reach(&router.wanted(&[("10.3.0.0/24", ways)])).await;
+            let after = neighbors();
+            assert!(!after.contains("fe80::1 dev dlan-vx2"), "{after}");
+            assert!(after.contains("fe80::2 dev dlan-vx3 lladdr 02:d1:00:02:00:09"), "{after}");
+        },
+    );
+}
+
+#[test]
 fn routes_of_an_agent_without_next_hop_objects_are_changed_in_place() {
     in_namespace("routes_of_an_agent_without_next_hop_objects_are_changed_in_place", |router| async move {
         router.reach(&router.wanted(&[])).await;

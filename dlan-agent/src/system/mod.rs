@@ -11,6 +11,7 @@ pub mod file;
 pub mod identity;
 mod left_behind;
 mod managed_files;
+mod neighbors;
 mod next_hops;
 mod nft_generation;
 pub mod nftables;

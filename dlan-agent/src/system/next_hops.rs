@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 
+use tracing::debug;
+
+use super::neighbors;
 use super::rtnl::{Devices, Message, Rtnl, RtnlError};
 use super::rtnl_next_hop::{NextHopMessage, NextHopRequest};
 use crate::plan::change::Edit;
@@ -39,7 +42,14 @@ pub async fn apply(rtnl: &Rtnl, devices: &Devices, edit: &Edit<NextHopId, NextHo
         };
     };
     let flags = if edit.from.is_none() { NLM_F_EXCL } else { NLM_F_REPLACE };
-    rtnl.request(NextHopRequest::New(encode(edit.key, to, devices)?), NLM_F_CREATE | flags).await
+    let message = encode(edit.key, to, devices)?;
+    if let (Some(device), Some(gateway)) = (message.device, message.gateway)
+        && let Err(error) = neighbors::forget_unanswered(rtnl, device, gateway).await
+    {
+        // It costs a moment of traffic at most.
+        debug!(%gateway, %error, "not seen whether the neighbor is asked for in vain");
+    }
+    rtnl.request(NextHopRequest::New(message), NLM_F_CREATE | flags).await
 }
 
 /// Makes the message that sets an object.

@@ -19,6 +19,7 @@ use nix::net::if_::if_nametoindex;
 use vxlan::link::LinkName;
 
 use super::rtnl_next_hop::NextHopRequest;
+use super::told;
 
 /// How long an answer may take: one that was lost never comes.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -231,6 +232,22 @@ impl Rtnl {
         }
     }
 
+    /// Asks for one thing; nothing where there is none.
+    pub async fn get(&self, message: impl Into<Message>) -> Result<Option<Message>, RtnlError> {
+        let mut message = NetlinkMessage::from(message.into());
+        message.header.flags = NLM_F_REQUEST;
+        let answers = self.handle.request(message, SocketAddr::new(0, 0));
+        let mut answers = answers.map_err(|_| RtnlError::Closed)?;
+        match next(&mut answers).await?.map(|answer| answer.payload) {
+            Some(NetlinkPayload::InnerMessage(message)) => Ok(Some(message)),
+            Some(NetlinkPayload::Error(error)) => {
+                let error = RtnlError::Refused(error.to_io());
+                if error.is_absence() { Ok(None) } else { Err(error) }
+            }
+            _ => Err(RtnlError::Closed),
+        }
+    }
+
     /// Asks for all things of a kind.
     pub async fn dump(&self, message: impl Into<Message>) -> Result<Vec<Message>, RtnlError> {
         let message = message.into();
@@ -284,7 +301,7 @@ impl Rtnl {
             if let Some(name) = name {
                 if link.header.flags.contains(LinkFlags::Up) {
                     devices.up.insert(name.clone());
-                    if !link.header.flags.contains(LinkFlags::LowerUp) {
+                    if !told::carries(link.header.flags) {
                         devices.without_carrier.insert(name.clone());
                     }
                 }

@@ -33,7 +33,7 @@ const LASTING: [u16; 7] = [
 pub struct Told {
     /// The number that notifications of our own routes and next hop objects carry.
     own_port: u32,
-    /// The devices that can carry nothing.
+    /// The devices that were told to carry nothing.
     down: BTreeSet<LinkName>,
     /// What each device is, by its number: the attributes that last, as they were told.
     devices: BTreeMap<u32, Vec<u8>>,
@@ -124,13 +124,17 @@ impl Told {
         let other = if self.is_same(index, lasting, is_gone) { News::Nothing } else { News::Soon };
         let Some(device) = device else { return other };
         let flags = LinkFlags::from_bits_retain(flags);
-        if flags.contains(LinkFlags::Up | LinkFlags::LowerUp) && !is_gone {
+        if carries(flags) && !is_gone {
             return if self.down.remove(&device) { News::Up(device) } else { other };
+        }
+        let is_set = is_gone || !flags.contains(LinkFlags::Up);
+        if self.down.contains(&device) && !is_set {
+            return other;
         }
         if self.down.len() < DEVICES_MAX {
             self.down.insert(device.clone());
         }
-        News::Down { device, is_set: is_gone || !flags.contains(LinkFlags::Up) }
+        News::Down { device, is_set }
     }
 
     /// Notes what a device is, and returns whether that was told before.
@@ -147,6 +151,12 @@ impl Told {
         }
         false
     }
+}
+
+/// Returns whether a device with these flags can carry packets. One whose carrier is back is not running yet: until the kernel has told
+/// that too, it drops what is sent.
+pub fn carries(flags: LinkFlags) -> bool {
+    flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running)
 }
 
 /// Returns whether it is an entry of a forwarding database that does not come and go with traffic, as the remote end of a
@@ -202,7 +212,7 @@ mod tests {
         told.handle(&NetlinkBuffer::new_checked(octets).unwrap())
     }
 
-    const UP: LinkFlags = LinkFlags::Up.union(LinkFlags::LowerUp);
+    const UP: LinkFlags = LinkFlags::Up.union(LinkFlags::LowerUp).union(LinkFlags::Running);
 
     #[test]
     fn a_carrier_that_comes_back_is_told_once_and_says_nothing_else() {
@@ -212,7 +222,10 @@ mod tests {
         assert_eq!(handle(&mut told, &of(UP, 1370)), News::Soon, "it may have come");
         for _ in 0..3 {
             let lost = News::Down { device: name(), is_set: false };
-            assert_eq!(handle(&mut told, &of(LinkFlags::Up, 1370)), lost);
+            assert_eq!(handle(&mut told, &of(UP - LinkFlags::LowerUp, 1370)), lost);
+            assert_eq!(handle(&mut told, &of(LinkFlags::Up, 1370)), News::Nothing, "the kernel tells twice");
+            let back = handle(&mut told, &of(UP - LinkFlags::Running, 1370));
+            assert_eq!(back, News::Nothing, "what is sent now is dropped");
             assert_eq!(handle(&mut told, &of(UP, 1370)), News::Up(name()));
             assert_eq!(handle(&mut told, &of(UP, 1370)), News::Nothing, "the kernel tells twice");
         }

@@ -89,7 +89,7 @@ fn read_link(message: &LinkMessage) -> Option<LinkEvent> {
         index: device.index,
         name: LinkName::new(&device.name).ok()?,
         up: device.up,
-        carrier: message.header.flags.contains(LinkFlags::LowerUp),
+        carrier: message.header.flags.contains(LinkFlags::LowerUp | LinkFlags::Running),
         mtu: (device.mtu > 0).then_some(device.mtu),
     })
 }
