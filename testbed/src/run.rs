@@ -27,7 +27,8 @@ use crate::transfer::Transfer;
 /// Carries out what the command line asks for and returns the exit code.
 pub fn run(cli: Cli) -> Result<u8, LabError> {
     let console = Console::default();
-    let lab = cli.lab.or_else(|| std::env::var("DLAN_LAB").ok());
+    // Set to nothing is not set.
+    let lab = cli.lab.or_else(|| std::env::var("DLAN_LAB").ok()).filter(|name| !name.is_empty());
     let lab = lab.as_deref();
     let backend = match (cli.machines, cli.image) {
         (_, Some(tree)) => Backend::Machines(Some(tree)),

@@ -4,6 +4,7 @@ mod agents;
 mod ansible;
 mod bfd;
 mod bird;
+mod carrier;
 mod confirm;
 mod costs;
 mod documents;
@@ -107,6 +108,7 @@ pub fn all() -> Vec<Scenario> {
         bird::SCENARIOS,
         bfd::SCENARIOS,
         failures::SCENARIOS,
+        carrier::SCENARIOS,
         leaks::SCENARIOS,
         confirm::SCENARIOS,
         first::SCENARIOS,

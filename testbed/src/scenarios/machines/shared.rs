@@ -86,7 +86,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     (
         "its intervals are shorter than the pauses of a processor that is translated",
-        &["bfd-agent-killed", "bfd-silent-loss", "bfd-under-load"],
+        &["bfd-agent-killed", "bfd-silent-loss", "bfd-under-load", "carrier"],
     ),
     (
         "it carries more than machines do in reasonable time",

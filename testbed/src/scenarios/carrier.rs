@@ -1,0 +1,180 @@
+//! A link loses its carrier at both ends, and has it back at one before the other.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::LabError;
+use crate::probe::Probe;
+use crate::scenarios::{Scenario, Stage, claim, family};
+use crate::wait;
+
+pub const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "carrier",
+    claim: "A link whose carrier comes back is used as soon as both ends have it: no Hello is waited for, and no probe is lost, though one end has it first and asks for the other in vain.",
+    topology: "triangle",
+    run: carrier,
+}];
+
+/// One end of the link that fails, and what leads from there over it.
+struct End {
+    router: &'static str,
+    host: &'static str,
+    /// The link's device.
+    device: &'static str,
+    /// That of the way around.
+    around: &'static str,
+    /// The other end's address on the link.
+    peer: &'static str,
+    /// The other end's LANs.
+    prefixes: [&'static str; 2],
+}
+
+const ENDS: [End; 2] = [
+    End {
+        router: "r2",
+        host: "s2",
+        device: "dlan-vx3",
+        around: "dlan-vx1",
+        peer: "fe80::3:2",
+        prefixes: ["10.2.3.0/24", "fd79:2de7:db86:3::/64"],
+    },
+    End {
+        router: "r3",
+        host: "s3",
+        device: "dlan-vx2",
+        around: "dlan-vx1",
+        peer: "fe80::2:3",
+        prefixes: ["10.2.2.0/24", "fd79:2de7:db86:2::/64"],
+    },
+];
+const LIMIT: Duration = Duration::from_secs(90);
+/// How long the ends may take to be adjacent again: less than half of the topology's HelloInterval.
+const ADJACENT_LIMIT: Duration = Duration::from_secs(2);
+/// So slow that what carries the flows may stand still for a second before it loses any.
+const PACE: Duration = Duration::from_millis(20);
+/// How many probes must arrive before the carrier returns, and once the link is in use: for longer than the kernel waits before
+/// it asks for a neighbor again.
+const ENOUGH: u64 = 75;
+
+fn carrier(stage: &mut Stage) -> Result<(), LabError> {
+    stage.lab.wait_for_adjacencies(LIMIT)?;
+    stage.lab.wait_for_routes(LIMIT)?;
+    for round in 0..4 {
+        let (first, second) = if round % 2 == 0 { (&ENDS[0], &ENDS[1]) } else { (&ENDS[1], &ENDS[0]) };
+        let seen = lose_and_return(stage, first, second)?;
+        stage.saw(seen);
+    }
+    Ok(())
+}
+
+fn lose_and_return(stage: &Stage, first: &End, second: &End) -> Result<String, LabError> {
+    for end in &ENDS {
+        set_carrier(stage, end, false)?;
+    }
+    for end in &ENDS {
+        wait_for_carrier(stage, end, false)?;
+        wait_for_way(stage, end, end.around, LIMIT)?;
+    }
+    let probes = start_probes(stage)?;
+    wait_for_probes(&probes)?;
+    set_carrier(stage, first, true)?;
+    wait_for_carrier(stage, first, true)?;
+    ask_in_vain(stage, first)?;
+    set_carrier(stage, second, true)?;
+    wait_for_adjacency(stage, second)?;
+    for end in &ENDS {
+        wait_for_way(stage, end, end.device, LIMIT)?;
+    }
+    wait_for_probes(&probes)?;
+    let flows = probes.len();
+    for (what, probe) in probes {
+        let gaps = probe.stop()?;
+        claim(gaps.lost == 0, || format!("{what}: {} probes lost, {} back first", gaps.lost, first.router))?;
+    }
+    Ok(format!("{} has its carrier back first: {flows} flows, a probe each 20 ms, none lost", first.router))
+}
+
+fn set_carrier(stage: &Stage, end: &End, is_there: bool) -> Result<(), LabError> {
+    let word = if is_there { "off" } else { "on" };
+    stage.lab.node(end.router)?.run("ip", &["link", "set", end.device, "protodown", word])?;
+    Ok(())
+}
+
+/// Waits until the kernel has told, and uses the device or does not.
+fn wait_for_carrier(stage: &Stage, end: &End, is_there: bool) -> Result<(), LabError> {
+    let node = stage.lab.node(end.router)?;
+    let state = if is_there { "UP" } else { "DOWN" };
+    wait::until(LIMIT, &format!("{} of {} to be {state}", end.device, end.router), || {
+        let said = node.run("ip", &["-j", "link", "show", end.device]).map_err(|error| error.to_string())?;
+        let devices: Value = serde_json::from_str(&said).map_err(|error| error.to_string())?;
+        match devices.pointer("/0/operstate").and_then(Value::as_str) {
+            Some(seen) if seen == state => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
+    })
+}
+
+/// Has an end's kernel ask for the other end, which cannot answer: after a second it would ask again.
+fn ask_in_vain(stage: &Stage, end: &End) -> Result<(), LabError> {
+    let node = stage.lab.node(end.router)?;
+    wait::until(LIMIT, "the kernel to ask for the other end", || {
+        // UDP to a port that nobody minds: what asks is the kernel.
+        let send = format!("echo > /dev/udp/{}%{}/9", end.peer, end.device);
+        node.run("bash", &["-c", &send]).map_err(|error| error.to_string())?;
+        let entry = node
+            .run("ip", &["-6", "neighbor", "show", end.peer, "dev", end.device])
+            .map_err(|error| error.to_string())?;
+        if entry.contains("INCOMPLETE") { Ok(()) } else { Err(entry) }
+    })
+}
+
+fn wait_for_adjacency(stage: &Stage, end: &End) -> Result<(), LabError> {
+    wait::until(ADJACENT_LIMIT, &format!("{} to be adjacent again", end.router), || {
+        let said = stage.lab.dlan_json(end.router, &["neighbors"]).map_err(|error| error.with_causes())?;
+        let states: Vec<_> = said
+            .get("neighbors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|one| one.get("device").is_some_and(|device| device == end.device))
+            .filter_map(|one| one.get("state")?.as_str())
+            .collect();
+        if states == ["Full", "Full"] { Ok(()) } else { Err(format!("{states:?}")) }
+    })
+}
+
+fn wait_for_way(stage: &Stage, end: &End, device: &str, limit: Duration) -> Result<(), LabError> {
+    for prefix in end.prefixes {
+        wait::until(limit, &format!("{} to send to {prefix} by {device}", end.router), || {
+            let seen = stage.lab.route_devices(end.router, prefix).map_err(|error| error.with_causes())?;
+            if seen == [device] { Ok(()) } else { Err(format!("it sends by {}", seen.join(" and "))) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Starts a flow from each end's host to the other's in each family.
+fn start_probes(stage: &Stage) -> Result<Vec<(String, Probe)>, LabError> {
+    let [near, far] = [ENDS[0].host, ENDS[1].host];
+    let mut probes = Vec::new();
+    for (from, to) in [(near, far), (far, near)] {
+        for is_ipv6 in [true, false] {
+            let (at, target) = (stage.lab.node(from)?, stage.lab.node(to)?);
+            let probe = Probe::start(at, target, stage.lab.address_of(to, is_ipv6)?, PACE)?;
+            probes.push((format!("{from} to {to}, {}", family(is_ipv6)), probe));
+        }
+    }
+    Ok(probes)
+}
+
+fn wait_for_probes(probes: &[(String, Probe)]) -> Result<(), LabError> {
+    for (what, probe) in probes {
+        probe.mark(Duration::ZERO);
+        wait::until(LIMIT, what, || match probe.arrived() {
+            enough if enough >= ENOUGH => Ok(()),
+            arrived => Err(format!("{arrived} of {ENOUGH} probes arrived")),
+        })?;
+    }
+    Ok(())
+}
