@@ -120,13 +120,10 @@ fn where_who_serves_cannot_be_told_everything_is_as_before_and_to_be_done_again(
     let root = root();
     with_services(root.path());
     let before = observe(root.path());
-    let package = || std::fs::read_to_string(root.path().join("etc/config/dhcp")).unwrap();
-    let text = package();
     for service in ["odhcpd", "dnsmasq"] {
         std::fs::write(root.path().join("etc/init.d").join(service), "#!/bin/sh\nexit 1\n").unwrap();
         make(root.path(), before.clone(), Some(wanted("lan1", "one"))).unwrap_err();
         assert_eq!(observe(root.path()), before);
-        assert_eq!(package().replace('\n', ""), text.replace('\n', ""));
     }
 }
 
