@@ -11,7 +11,7 @@ use crate::files::{failed, read_file, write_file};
 use crate::machine::plan::Boot;
 
 /// A disk's size, in MiB.
-const SIZE: u64 = 24;
+const SIZE: u64 = 48;
 
 const INITTAB: &str = "::sysinit:/etc/init.d/rcS
 ::respawn:/usr/bin/dlan-lab machine-control
@@ -21,6 +21,7 @@ ttyS0::askfirst:-/bin/bash
 ";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash
 www-data:x:33:33::/var/www:/bin/false
+_apt:x:42:65534::/nonexistent:/bin/false
 nobody:x:65534:65534::/:/bin/false
 ";
 const GROUP: &str = "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n";

@@ -14,7 +14,7 @@ use crate::error::LabError;
 use crate::files::failed;
 use crate::machine::cpio::{Archive, Entry};
 use crate::machine::openwrt::OpenWrt;
-use crate::machine::{disk, modules};
+use crate::machine::{disk, modules, package_manager};
 use crate::node::own_program;
 use crate::tools;
 
@@ -42,8 +42,8 @@ pub const MODULES: &[&str] = &[
     "tcp_diag",
     "udp_diag",
 ];
-/// The modules by which a machine finds its disks.
-const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_blk"];
+/// The modules by which a machine finds its disks, and writes where only the one that all read has something.
+const DISK_MODULES: &[&str] = &["virtio_pci", "virtio_blk", "overlay"];
 /// The size of the disk that all machines read, in MiB.
 const SYSTEM_SIZE: u64 = 128;
 /// Programs that setup unpacked: tool, and path in it.
@@ -188,6 +188,7 @@ fn system(kernel: &Kernel) -> Result<Archive, LabError> {
     for name in ["ip", "nft"] {
         add_program(&mut archive, &format!("usr/sbin/{name}"), &of_this_system(name)?, None)?;
     }
+    package_manager::add(&mut archive)?;
     for (tool, path) in TOOLS {
         let folder = tools::folder(tool)?;
         add_program(&mut archive, path, Path::new(&tools::program(tool, path)?), Some(&folder))?;
@@ -206,18 +207,24 @@ pub fn of_this_system(name: &str) -> Result<PathBuf, LabError> {
     Ok(command::run(Command::new("sh").args(["-c", look, name]), "")?.trim().into())
 }
 
+/// Returns where this project's Debian package is: beside this program, unless the environment's `DLAN_DEB` says otherwise.
+pub fn package() -> Result<PathBuf, LabError> {
+    let beside = own_program()?.with_file_name(PACKAGE);
+    let package = std::env::var_os("DLAN_DEB").map_or(beside, PathBuf::from);
+    if package.exists() {
+        return Ok(package);
+    }
+    Err(LabError::Asked(format!(
+        "there is no {}: `testbed/run --machines` makes it, as does `packaging/deb --program {} x86_64`",
+        package.display(),
+        dlan_program()?.display()
+    )))
+}
+
 /// Adds what this project's Debian package has, and what its program is linked with; what lies in `/etc` comes to each machine's disk
 /// from there.
 fn add_package(archive: &mut Archive) -> Result<(), LabError> {
-    let beside = own_program()?.with_file_name(PACKAGE);
-    let package = std::env::var_os("DLAN_DEB").map_or(beside, PathBuf::from);
-    if !package.exists() {
-        return Err(LabError::Asked(format!(
-            "there is no {}: `testbed/run --machines` makes it, as does `packaging/deb --program {} x86_64`",
-            package.display(),
-            dlan_program()?.display()
-        )));
-    }
+    let package = package()?;
     let tree = std::env::temp_dir().join(format!("dlan-lab-package-{}", std::process::id()));
     let outcome = command::run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree), "")
         .map_err(LabError::from)

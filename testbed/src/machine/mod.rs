@@ -11,6 +11,7 @@ pub mod image;
 pub mod login;
 pub mod modules;
 pub mod openwrt;
+pub mod package_manager;
 pub mod plan;
 pub mod qemu;
 pub mod serial;
