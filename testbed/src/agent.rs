@@ -24,7 +24,7 @@ const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 /// Where a router's configuration is, in the router.
 pub const CONFIG: &str = "/etc/config/dlan";
 /// While this file is there, a machine's start-up does not start the agent.
-const HOLD: &str = "/run/lab/hold";
+pub const HOLD: &str = "/run/lab/hold";
 /// What starts, ends and restarts the agent of a machine that is OpenWrt's.
 const SERVICE: &str = "/etc/init.d/dlan";
 

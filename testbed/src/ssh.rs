@@ -28,14 +28,18 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// What ends the answer to a line.
 const END: &str = "end-of-answer";
 
-/// Opens a router for logins of an operator who sits in another node.
-pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
+/// Makes the operator's key, unless it is there, and returns its public half.
+pub fn key(operator: &Node) -> Result<String, LabError> {
     // One operator, one key, however many routers.
     let is_made = operator.path(KEY).exists();
     let make: &[&str] = if is_made { &["-y", "-f", KEY] } else { &["-t", "ed25519", "-f", KEY] };
-    let key = tool(operator, "usr/bin/dropbearkey", make)?;
-    let said = crate::command::run(&mut { key }, "")?;
-    let public = said.lines().find(|line| line.starts_with("ssh-ed25519 ")).unwrap_or_default();
+    let said = crate::command::run(&mut tool(operator, "usr/bin/dropbearkey", make)?, "")?;
+    Ok(said.lines().find(|line| line.starts_with("ssh-ed25519 ")).unwrap_or_default().to_owned())
+}
+
+/// Opens a router for logins of an operator who sits in another node.
+pub fn open(router: &Node, operator: &Node) -> Result<(), LabError> {
+    let public = key(operator)?;
     let directory = router.path(&format!("{HOME}/.ssh"));
     fs::create_dir_all(&directory).map_err(|source| failed("make", &directory, source))?;
     for path in [router.path(HOME), directory.clone()] {

@@ -28,7 +28,9 @@ pub(super) fn off(stage: &mut Stage, operator: &Operator) -> Result<(), LabError
     let before = configs(stage)?;
     // Another domain is another configuration for everybody.
     let inventory = inventory("elsewhere");
-    let mut playing = start(operator, &inventory, &["-e", "dlan_confirm_time=30s"])?;
+    // The router before it is to be in time.
+    let time = if stage.lab.node(MIDDLE)?.is_machine { 90 } else { 30 };
+    let mut playing = start(operator, &inventory, &["-e", &format!("dlan_confirm_time={time}s")])?;
     let window = wait::until(LIMIT, "r2 to wait for its confirmation", || {
         match stage.lab.dlan_json(MIDDLE, &["window"]) {
             Ok(window) if !window.is_null() => Ok(window),

@@ -3,8 +3,8 @@
 pub(in crate::scenarios) mod borrowed;
 mod cut;
 pub(in crate::scenarios) mod operator;
-mod system;
-mod upkeep;
+pub(in crate::scenarios) mod system;
+pub(in crate::scenarios) mod upkeep;
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn play(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
 
 /// Rolls out to fresh routers, once more, with one variable changed, and cut off in the middle; further words name who foresees the change
 /// and who makes it. Returns what the routers were before.
-fn roll_out(
+pub(in crate::scenarios) fn roll_out(
     stage: &mut Stage,
     operator: &Operator,
     by_whom: (&[&str], &[&str]),
@@ -121,7 +121,7 @@ fn refuse_bad(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
 }
 
 /// A host's service answers strangers, and its name is known at the mesh's other end.
-fn is_used(stage: &mut Stage) -> Result<(), LabError> {
+pub(in crate::scenarios) fn is_used(stage: &mut Stage) -> Result<(), LabError> {
     let _server = Server::tcp(&stage.lab, "s1", any(8080))?;
     wait_for(&stage.lab, INTERNET, ("203.0.113.6", 8080), "s1 hears PROXY TCP4 ")?;
     wait::until(LIMIT, "www.example.com at r3", || {

@@ -5,8 +5,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::operator::start_command;
+use crate::agent::HOLD;
 use crate::error::LabError;
 use crate::lab::{read_file, write_file};
+use crate::machine::image;
 use crate::node::Node;
 use crate::{ssh, tools};
 
@@ -16,6 +18,8 @@ const PROGRAM: &str = "/usr/bin/dlan";
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/debian");
 /// Where a router keeps what it has instead of the host's; what a package's scripts take for systemd's mark.
 const OWN: &str = "/run/own";
+/// The same where the router is a machine.
+const OWN_OF_MACHINES: &str = "/run/lab";
 /// Who manages routers and is not root.
 pub(super) const USER: &str = "keeper";
 /// The host's programs, over which a router has its own.
@@ -36,10 +40,12 @@ for file in sudoers doas.conf; do
     rm -f /etc/$file; if [ -e /run/host-etc/$file ]; then ln -s /run/host-etc/$file /etc/$file; fi
 done
 if [ -e /etc/pam.d/.lab ]; then umount -l /etc/pam.d; fi";
+/// Where that is by which packages start and stop what they bring.
+const MANAGER_PATH: &str = "/usr/bin/systemctl";
 /// Stands in for systemd: the agent is all that it knows.
 const MANAGER: &str = "#!/bin/sh
 running() { read -r pid < /run/dlan/agent.lock && kill -0 \"$pid\"; } 2>/dev/null
-stop() { if running; then kill \"$pid\"; while running; do sleep 0.1; done; fi; }
+stop() { HOLD; if running; then kill \"$pid\"; while running; do sleep 0.1; done; fi; }
 start() { running || START; }
 case \" $* \" in
 *' stop '*) stop ;;
@@ -53,11 +59,18 @@ exit 0
 const RIGHTS: &str = "Defaults env_reset\nDefaults secure_path=\"/usr/sbin:/usr/bin:/sbin:/bin\"\nUSER ALL=(ALL:ALL) NOPASSWD: ALL\n";
 
 /// Gives a router package manager and service manager.
-pub(super) fn open(router: &Node) -> Result<(), LabError> {
-    router.run("sh", &["-c", OVER])?;
+pub(in crate::scenarios) fn open(router: &Node) -> Result<(), LabError> {
+    // A machine's own start-up starts the agent as the package's unit has it, and again whenever it ends, unless it is held.
+    let (hold, start) = if router.is_machine {
+        (format!("touch {HOLD}"), format!("rm -f {HOLD}"))
+    } else {
+        router.run("sh", &["-c", OVER])?;
+        (":".to_owned(), start_command(Path::new(PROGRAM))?)
+    };
     router.run("sh", &["-c", DATABASE])?;
-    let text = MANAGER.replace("START", &start_command(Path::new(PROGRAM))?);
-    write_program(&router.path("/usr/bin/systemctl"), &text)
+    router.write(MANAGER_PATH, &MANAGER.replace("HOLD", &hold).replace("START", &start))?;
+    router.run("chmod", &["755", MANAGER_PATH])?;
+    Ok(())
 }
 
 /// Takes them away again.
@@ -80,6 +93,26 @@ pub(super) fn package(operator: &Node, version: &str, program: &Path) -> Result<
     let about = "Architecture: all\nMaintainer: the lab <lab@example.org>\nDescription: dlan in the lab\n";
     write_file(&at("/DEBIAN/control"), &format!("Package: dlan\nVersion: {version}\n{about}"))?;
     build(operator, &tree, OWN)
+}
+
+/// Makes this project's own package of a program under a version, for a machine, and returns where it is in the operator's node.
+pub(in crate::scenarios) fn own_package(
+    operator: &Node,
+    version: &str,
+    program: &Path,
+) -> Result<String, LabError> {
+    let tree = format!("/run/ansible/dlan_{version}_all");
+    operator.run("dpkg-deb", &["--raw-extract", &image::package()?.to_string_lossy(), &tree])?;
+    let path = operator.path(&format!("{tree}{PROGRAM}"));
+    fs::write(&path, image::stripped(program)?).map_err(|source| failed("write", &path, source))?;
+    let control = operator.path(&format!("{tree}/DEBIAN/control"));
+    let lines = read_file(&control)?;
+    let lines = lines.lines().map(|line| match line.strip_prefix("Version: ") {
+        Some(_) => format!("Version: {version}\n"),
+        None => format!("{line}\n"),
+    });
+    write_file(&control, &lines.collect::<String>())?;
+    build(operator, &tree, OWN_OF_MACHINES)
 }
 
 /// Gives a package its scripts, and makes its file.

@@ -3,6 +3,7 @@
 use super::LIMIT;
 use super::operator::{Inventory, MIDDLE, Operator};
 use crate::error::LabError;
+use crate::lab::read_file;
 use crate::ping::PingRun;
 use crate::scenarios::agents::OTHER_VERSION;
 use crate::scenarios::{Stage, claim};
@@ -11,15 +12,20 @@ use crate::wait;
 
 /// Time between two pings, in milliseconds.
 const INTERVAL: u32 = 20;
-/// Where a difference is no trace: configuration and keys, which stay; notes of an agent that runs; the operator's logins; logs.
-const STAYS: [&str; 9] = [
-    "/run/dlan/",
+/// Where a difference is no trace: configuration and keys, which stay; notes of an agent that runs; the operator's logins; logs; settings of
+/// modules that a kernel keeps until it boots.
+const STAYS: [&str; 13] = [
+    "/run/dlan",
     "/run/sudo",
     "/etc/config/dlan",
     "/etc/dlan",
+    "/etc/profile.d/dlan.sh",
     "/run/agent.log",
-    "/run/dlan-stage",
+    "/etc/dropbear/",
+    "/proc/sys/net/netfilter",
+    "/proc/sys/net/nf_conntrack",
     "/run/own",
+    "/run/lab",
     "/run/dropbear",
     "/run/operator",
 ];
@@ -30,7 +36,7 @@ fn present() -> Inventory {
 }
 
 /// Each router's screen is shown; a rollback brings back what was before the last apply, on that router alone.
-pub(super) fn look_and_return(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
+pub(in crate::scenarios) fn look_and_return(stage: &mut Stage, operator: &Operator) -> Result<(), LabError> {
     let shown = operator.plays("status", &present(), &[])?;
     let is_shown = |name: &&str| shown.said.contains(&format!("{name}.elsewhere (host id"));
     claim(shown.succeeded && ["r1", "r2", "r3"].iter().all(is_shown), || {
@@ -58,7 +64,11 @@ pub(super) fn look_and_return(stage: &mut Stage, operator: &Operator) -> Result<
 }
 
 /// Another version is installed by the router's own package manager out of a file, and the former again, while pings pass.
-pub(super) fn change_versions(stage: &mut Stage, operator: &Operator, next: &str) -> Result<(), LabError> {
+pub(in crate::scenarios) fn change_versions(
+    stage: &mut Stage,
+    operator: &Operator,
+    next: &str,
+) -> Result<(), LabError> {
     let configs = [stage.lab.read_config("r1")?, stage.lab.read_config(MIDDLE)?];
     let ping = PingRun::start(stage.lab.node("s1")?, stage.lab.address_of("s3", false)?, INTERVAL)?;
     let next = format!("dlan_package={next}");
@@ -67,7 +77,10 @@ pub(super) fn change_versions(stage: &mut Stage, operator: &Operator, next: &str
         words.extend(package.into_iter().flat_map(|package| ["-e", package]));
         let run = operator.plays("upgrade", &present(), &words)?;
         claim(run.succeeded && run.changed.get(MIDDLE) == Some(&1), || run.said.clone())?;
-        let log = stage.lab.node(MIDDLE)?.read("/run/agent.log")?;
+        let node = stage.lab.node(MIDDLE)?;
+        // A machine's agent logs on its console.
+        let log =
+            if node.is_machine { read_file(&stage.lab.log(MIDDLE))? } else { node.read("/run/agent.log")? };
         let started = log.lines().rfind(|line| line.contains("agent runs")).unwrap_or_default();
         claim(started.contains(&format!("\"{version}\"")), || {
             format!("{version} does not run, but: {started}")
@@ -87,7 +100,11 @@ pub(super) fn change_versions(stage: &mut Stage, operator: &Operator, next: &str
 }
 
 /// Takes dlan away from every router: but for its configuration and keys all is as before the first run.
-pub(super) fn remove(stage: &mut Stage, operator: &Operator, untouched: &[Snapshot]) -> Result<(), LabError> {
+pub(in crate::scenarios) fn remove(
+    stage: &mut Stage,
+    operator: &Operator,
+    untouched: &[Snapshot],
+) -> Result<(), LabError> {
     let looked = operator.plays("remove", &present(), &["--check", "--limit", MIDDLE])?;
     let run = operator.plays("remove", &present(), &[])?;
     claim(run.succeeded && run.changed.values().all(|changed| *changed == 1), || run.said.clone())?;
@@ -106,7 +123,12 @@ pub(super) fn remove(stage: &mut Stage, operator: &Operator, untouched: &[Snapsh
     Ok(())
 }
 
-fn wait_for_state(stage: &Stage, router: &str, wanted: &Snapshot) -> Result<(), LabError> {
+/// Waits until a router is what it was, but for what stays.
+pub(in crate::scenarios) fn wait_for_state(
+    stage: &Stage,
+    router: &str,
+    wanted: &Snapshot,
+) -> Result<(), LabError> {
     wait::until(LIMIT, &format!("{router} to be as it was"), || {
         let node = stage.lab.node(router).map_err(|error| error.with_causes())?;
         let seen = Snapshot::take(node).map_err(|error| error.with_causes())?;

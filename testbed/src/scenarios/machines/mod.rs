@@ -6,6 +6,7 @@ mod level;
 mod migration;
 mod narrow;
 mod power;
+mod rollout;
 mod shared;
 mod start;
 mod throughput;
@@ -30,12 +31,13 @@ const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Of those that only machines can show, the ones that take minutes or measure.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
     "failover",
     "five-without-names",
     "memory-level",
     "narrow-path",
     "power-cuts-in-apply",
+    "rollout",
     "taken-over",
     "throughput",
     "two-wans",
@@ -53,6 +55,7 @@ pub fn all() -> Vec<Scenario> {
         clock::SCENARIOS,
         upgrade::SCENARIOS,
         migration::SCENARIOS,
+        rollout::SCENARIOS,
         throughput::SCENARIOS,
         level::SCENARIOS,
         five::SCENARIOS,
