@@ -12,7 +12,8 @@ const VOLATILE: [&str; 8] =
     ["stats", "stats64", "preferred_life_time", "valid_life_time", "expires", "used", "age", "operstate"];
 
 /// Kernel settings that the kernel writes by itself.
-const VOLATILE_SETTINGS: [&str; 4] = ["nf_conntrack_count", "stable_secret", "route/flush", "/mtu"];
+const VOLATILE_SETTINGS: [&str; 5] =
+    ["nf_conntrack_count", "stable_secret", "route/flush", "/mtu", "tcp_fastopen_key"];
 
 /// Lists a node's files: what is no plain file by its name. One that goes meanwhile is none.
 const FILES: &str = "find /etc /run -path /run/host-etc -prune -o -type d -exec printf 'directory %s\\n' {} + -o -type f -exec cksum {} + \

@@ -25,7 +25,10 @@ pub fn split(layout: &mut Layout) -> BTreeMap<String, Boot> {
             settings: std::mem::take(&mut plan.settings),
             hosts: std::mem::take(&mut plan.hosts),
         };
-        boot.ip.push(format!("link set {LAN_PORT} master {LAN}"));
+        // The bridge has its port before it is up: its link-local address is then of the port's hardware address, at each boot the same.
+        let bridge = format!("link add {LAN} ");
+        let behind = boot.ip.iter().position(|line| line.starts_with(&bridge)).map_or(0, |at| at + 1);
+        boot.ip.insert(behind, format!("link set {LAN_PORT} master {LAN}"));
         boot.ip.push(format!("link set {LAN_PORT} up"));
         *plan = cabinet();
         boots.insert(name.clone(), boot);
@@ -73,6 +76,8 @@ mod tests {
         let r4 = &boots["r4"];
         assert!(r4.ip.contains(&"addr add 203.0.113.2/30 dev wan".to_owned()), "{:?}", r4.ip);
         assert!(r4.hosts.contains("r5.example.test"));
+        let place = |wanted: &str| r4.ip.iter().position(|line| line == wanted).unwrap();
+        assert!(place("link set lan0 master br-lan") < place("link set br-lan up"), "{:?}", r4.ip);
         let addresses = |lines: &[String]| lines.iter().filter(|line| line.contains("addr add")).count();
         assert_eq!(addresses(&layout.nodes["r4"].ip), 1, "only the lab's own line");
         for (cable, before) in layout.cables.iter().zip(&plain.cables) {
