@@ -8,6 +8,7 @@ const ON_THE_TRIANGLE: [&str; 2] = ["ping-all", "cut-any-link"];
 
 /// Those that run as they are, on a topology of their own, when they are named or all are asked for.
 const AS_THEY_ARE: &[&str] = &[
+    "agent-killed",
     "another-host-id",
     "apply-twice",
     "forged",
@@ -15,6 +16,7 @@ const AS_THEY_ARE: &[&str] = &[
     "masquerade",
     "one-way-peering",
     "segments",
+    "services",
     "transfer-all",
     "unreadable",
 ];
@@ -24,7 +26,6 @@ const REFUSED: &[(&str, &[&str])] = &[
     (
         "on machines it has not been seen to hold three times in a row, or not been tried",
         &[
-            "agent-killed",
             "agent-away",
             "asymmetric-transit",
             "confirmed",
@@ -36,7 +37,6 @@ const REFUSED: &[(&str, &[&str])] = &[
             "lan-families",
             "names",
             "names-owner-away",
-            "services",
             "service-moves",
             "zones",
         ],
