@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getsid;
 use support::{
-    DEVICE, Namespace, apply_all, desired, exchange, ip, link_table, peer_of, process_of, settle, socket_on,
-    vxlan_to, wireguard,
+    DEVICE, Namespace, apply_all, desired, exchange, goes_away, ip, link_table, peer_of, process_of, settle,
+    socket_on, vxlan_to, wireguard,
 };
 use vxlan::change::LinkChange;
 use vxlan::diff::diff;
@@ -71,7 +71,7 @@ fn links_are_seen_as_they_were_made_changed_and_taken_back() {
         apply_all(links, &diff(&first, &link_table([]))).await;
         assert_eq!(links.observe().await.unwrap(), link_table([]));
     });
-    assert!(!namespace.socket().exists(), "the process has taken its socket with it");
+    assert!(goes_away(&namespace.socket()), "the process has not taken its socket with it");
     assert_eq!(namespace.run(|| ip("-o link show")).lines().count(), 1, "nothing but lo is left");
 }
 
@@ -221,7 +221,7 @@ fn process_stands_apart_from_who_started_it_and_ends_when_told() {
         }
         assert_eq!(links.observe().await.unwrap(), link_table([]));
     });
-    assert!(!namespace.socket().exists());
+    assert!(goes_away(&namespace.socket()));
 }
 
 #[test]

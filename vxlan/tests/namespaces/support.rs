@@ -284,3 +284,12 @@ pub fn exchange(from: &Namespace, near: &UdpSocket, far: &UdpSocket) -> bool {
     }
     false
 }
+
+/// Waits until a file is gone that whoever made it takes away when it ends; returns whether it is, after some seconds.
+pub fn goes_away(file: &Path) -> bool {
+    let limit = Instant::now() + PATIENCE;
+    while file.exists() && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    !file.exists()
+}
