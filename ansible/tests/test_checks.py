@@ -126,6 +126,10 @@ BAD = [
     (put("r1", "dlan_opkg_install", ["two words"]), None, "r1", "dlan_opkg_install[0]", "is not the name of a package"),
     (put("r1", "dlan_uci_network_extras", "option x 'y'"), None, "r1", "dlan_uci_network_extras", "before any section"),
     (put("r1", "dlan_uci_system_extras", "config 'x"), None, "r1", "dlan_uci_system_extras", "is not closed"),
+    (put("r1", "dlan_mesh_options", "bfd"), None, "r1", "dlan_mesh_options", "is not a map"),
+    (put("r1", "dlan_mesh_options", {"BFD": 1}), None, "r1", "dlan_mesh_options[BFD]", "not the name of an option"),
+    (put("r1", "dlan_mesh_options", {"host_id": 9}), None, "r1", "dlan_mesh_options[host_id]", "is what dlan_host_id is for"),
+    (put("r1", "dlan_mesh_options", {"bfd": "1\n2"}), None, "r1", "dlan_mesh_options[bfd]", "or a line of text"),
     (put("r1", "dlan_ssh_from_wan", "perhaps"), None, "r1", "dlan_ssh_from_wan", "neither true nor false"),
     (put("r1", "dlan_nginx_status_port", 99999), None, "r1", "dlan_nginx_status_port", "from 1 to 65535"),
 ]

@@ -100,6 +100,15 @@ class Translation(unittest.TestCase):
                 keys.decode(text)
         self.assertIn("option wg_psk_file '/etc/dlan/wg-3.psk'", text_of("r1", change=change))
 
+    def test_options_of_the_mesh_stand_in_its_section_as_they_are_named(self):
+        def change(variables):
+            variables["r1"]["dlan_mesh_options"] = {"bfd_interval": 2000, "graceful_restart": False, "inside": ["10.2.0.0/16", "10.3.0.0/16"]}
+
+        before, after = text_of("r1").splitlines(), text_of("r1", change=change).splitlines()
+        added = ["\toption bfd_interval '2000'", "\toption graceful_restart '0'", "\tlist inside '10.2.0.0/16'", "\tlist inside '10.3.0.0/16'"]
+        self.assertEqual([line for line in after if line not in before], added)
+        self.assertLess(after.index(added[-1]), after.index("", after.index("config mesh 'mesh'")))
+
     def test_what_is_worth_a_warning_is_said_with_its_host_and_variable(self):
         said = {(it.host, it.variable) for it in mesh().warnings}
         for expected in (

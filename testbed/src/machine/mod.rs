@@ -35,7 +35,7 @@ pub const MEMORY: u32 = 160;
 /// few, may stand still for longer than a shorter one.
 const INTERVALS: (u16, u16) = (5, 20);
 /// How often BFD tells a neighbor, in milliseconds, in a mesh of machines whose file says nothing else: for the same reason.
-const BFD_INTERVAL: u32 = 2000;
+pub const BFD_INTERVAL: u32 = 2000;
 
 /// Gives a mesh the intervals that machines can keep.
 pub fn leave_room(mesh: &mut Mesh) {

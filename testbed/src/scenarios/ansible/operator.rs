@@ -104,7 +104,7 @@ pub(in crate::scenarios) struct Run {
 pub(in crate::scenarios) struct Operator {
     pub(in crate::scenarios) node: Node,
     routers: Vec<Router>,
-    /// How the routers come to the program: lines of the inventory.
+    /// How the routers come to the program, and what else the lab's routers want: lines of the inventory.
     program: Vec<String>,
     /// Where the inventory and ansible's own files lie, in the node.
     home: &'static str,
@@ -131,6 +131,11 @@ impl Operator {
     pub(in crate::scenarios) fn install(&mut self, package: &str, keys_file: Option<&str>) {
         self.program = vec![format!("dlan_package: {package}")];
         self.program.extend(keys_file.map(|file| format!("dlan_authorized_keys_file: {file}")));
+    }
+
+    /// Has the inventory say a line more, of every router.
+    pub(in crate::scenarios) fn say(&mut self, line: &str) {
+        self.program.push(line.to_owned());
     }
 
     /// Makes the key that ansible logs in with.

@@ -5,8 +5,8 @@ use crate::agent::dlan_program;
 use crate::command;
 use crate::error::LabError;
 use crate::lab::Lab;
-use crate::machine::image;
 use crate::machine::qemu::{Start, copy, tell_monitor};
+use crate::machine::{BFD_INTERVAL, image};
 use crate::scenarios::agents::{OTHER_VERSION, another_version};
 use crate::scenarios::ansible::operator::Operator;
 use crate::scenarios::ansible::{is_used, roll_out, system, upkeep};
@@ -64,6 +64,8 @@ fn try_rollout(stage: &mut Stage, operator: &mut Operator, routers: &[String]) -
     }
     let package = system::own_package(&operator.node, env!("CARGO_PKG_VERSION"), &dlan_program()?)?;
     operator.install(&package, None);
+    // As in every mesh of machines: a processor that is translated pauses for longer than BFD's own intervals.
+    operator.say(&format!("dlan_mesh_options: {{bfd_interval: {BFD_INTERVAL}}}"));
     let untouched = roll_out(stage, operator, (&[], &[]))?;
     upkeep::look_and_return(stage, operator)?;
     let next = system::own_package(&operator.node, OTHER_VERSION, &another_version()?)?;

@@ -108,6 +108,7 @@ class Router:
     wg_psk: Optional[str] = None
     wg_psk_per_link: bool = False
     ospf_psk: Optional[str] = None
+    mesh_options: Dict[str, Union[str, List[str]]] = field(default_factory=dict)
     public_key: Optional[str] = None
     private_key: Optional[str] = None
     upstream_dns: List[str] = field(default_factory=list)

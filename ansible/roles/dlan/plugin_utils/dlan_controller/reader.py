@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import keys, uci
 from .model import Lan, Lease, Link, Remark, Router, Service, Wan
@@ -15,6 +15,7 @@ RECORD_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 DEVICE = re.compile(r"(?!-)[A-Za-z0-9._+-]{1,15}\Z")
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z")
 DUID = re.compile(r"([0-9A-Fa-f]{2}){3,130}\Z")
+OPTION = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+_-]*\Z")
 KEY_KINDS = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -52,7 +53,23 @@ DEFAULTS: Dict[str, Any] = {
 OWN_DEFAULTS: Dict[str, Any] = {
     "dlan_ssh_from_wan": True,
     "dlan_wg_psk_per_link": False,
+    "dlan_mesh_options": {},
     "dlan_maxhosts": 256,
+}
+# Options of `config mesh` that the role writes itself, and the variable to set instead.
+MESH_VARIABLES = {
+    "host_id": "dlan_host_id",
+    "name": "dlan_hostname",
+    "domain": "dlan_domain",
+    "max_hosts": "dlan_maxhosts",
+    "loopback_ipv4": "dlan_loopback_subnet_ipv4",
+    "loopback_ipv6": "dlan_loopback_subnet_ipv6",
+    "wg_ipv4": "dlan_wg_subnet_ipv4",
+    "wg_ipv6": "dlan_wg_subnet_ipv6",
+    "link_pool_ipv4": "dlan_ospf_subnet_pool_ipv4",
+    "private_key_file": "dlan_wg_privkey",
+    "wg_psk_file": "dlan_wg_psk",
+    "ospf_secret_file": "dlan_ospf_psk",
 }
 # Variables of the role's tasks: known, and not read here.
 TASK_VARIABLES = (
@@ -86,6 +103,7 @@ class Reader:
         self._identity(router)
         self._keys(router)
         self._mesh(router)
+        router.mesh_options = self._mesh_options()
         router.wans = self._wans()
         router.lans = self._lans()
         router.links = self._links()
@@ -259,6 +277,29 @@ class Reader:
             is_plain = router.ospf_psk.isprintable() and router.ospf_psk.strip() != ""
             if not is_plain or len(router.ospf_psk.encode()) > 1000:
                 self.refuse("dlan_ospf_psk", "is not one line of text of at most 1000 octets")
+
+    def _mesh_options(self) -> Dict[str, Union[str, List[str]]]:
+        """Options of `config mesh` as the operator names them; what they may be the program on the router knows."""
+        variable, options = "dlan_mesh_options", {}
+        for name, value in self._map(variable, self.variables[variable]).items():
+            at = f"{variable}[{name}]"
+            if not OPTION.match(str(name)):
+                self.refuse(at, "is not the name of an option such as bfd_interval")
+            elif name in MESH_VARIABLES:
+                self.refuse(at, f"is what {MESH_VARIABLES[name]} is for")
+            elif isinstance(value, (list, tuple)):
+                options[name] = [self._option(at, item) for item in value]
+            else:
+                options[name] = self._option(at, value)
+        return options
+
+    def _option(self, at: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return str(int(value))
+        if not isinstance(value, (str, int, float)) or not str(value) or not str(value).isprintable():
+            self.refuse(at, f"'{value}' is not a number, a truth value or a line of text")
+            return ""
+        return str(value)
 
     def _wans(self) -> List[Wan]:
         variable, wans = "dlan_wan_interfaces_configuration", []

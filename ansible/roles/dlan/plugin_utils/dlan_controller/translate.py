@@ -109,6 +109,7 @@ def _mesh(router: Router, path) -> uci.Section:
         private_key_file=None if path("wg.key") == KEY_FILE else path("wg.key"),
         wg_psk_file=path("wg.psk"),
         ospf_secret_file=path("ospf.secret"),
+        **router.mesh_options,
     )
 
 
