@@ -46,6 +46,7 @@ procd_add_reload_trigger() { echo "reload at $*"; }
 procd_open_trigger() { :; }
 procd_add_config_trigger() { echo "at $*"; }
 procd_close_trigger() { :; }
+procd_set_config_changed() { :; }
 json_add_array() { if [ "$1" = firewall ]; then echo firewall:; else rule="$rule $1=["; fi; }
 json_close_array() { rule="$rule ]"; }
 json_add_object() { rule=''; }
@@ -136,7 +137,7 @@ impl Router {
 
     /// Starts the service; returns what fw4 is told, but for where it finds the elements of its sets.
     fn start(&self) -> String {
-        let said = self.run("start_service");
+        let said = self.run("start_service; service_started");
         let told = said.split_once("firewall:\n").unwrap().1;
         told.replace(&format!(" loadfile={}/", self.at("openings").display()), " loadfile=")
     }
@@ -299,10 +300,22 @@ fn a_wan_in_another_zone_has_the_service_tell_fw4_of_it() {
     router.configure(&format!("{CONFIG}{}", WAN.replace("'wan'\n\toption listen", "'lte'\n\toption listen")));
     let running = "start() { echo start; }; running() { return 0; }; openings";
     assert_eq!(router.run(running), "command openings\nstart\n");
+    router.start();
     assert_eq!(router.run(running), "command openings\n");
     router.configure(&format!("{CONFIG}{WAN}"));
     let ended = "start() { echo start; }; running() { return 1; }; openings || :";
     assert_eq!(router.run(ended), "command openings\n");
+}
+
+#[test]
+fn what_was_ended_before_fw4_was_told_of_a_zone_is_done_by_the_next_call() {
+    let router = Router::new(CONFIG);
+    router.start();
+    router.configure(&format!("{CONFIG}{WAN}"));
+    let ended = "start() { exit 0; }; running() { return 0; }; openings";
+    assert_eq!(router.run(ended), "command openings\n");
+    let running = "start() { echo start; }; running() { return 0; }; openings";
+    assert_eq!(router.run(running), "command openings\nstart\n");
 }
 
 #[test]
