@@ -182,6 +182,10 @@ fn give_modules(tree: &Path, release: &Release, version: &str) -> Result<(), Lab
         Packages::Apk => ("lib/apk/db/installed", String::new()),
     };
     for name in GIVEN {
+        if release.packages == Packages::Opkg {
+            // It reads what files each has.
+            replace(&tree.join(format!("usr/lib/opkg/info/{name}.list")), "")?;
+        }
         // Writing to a String cannot fail.
         let _ = match release.packages {
             Packages::Opkg => writeln!(
