@@ -13,14 +13,15 @@ pub const DOCUMENTS: [(&str, &str); 4] = [
 pub enum Elsewhere {
     /// A scenario, by its name.
     Scenario(&'static str),
+    /// A scenario of machines that boot a root tree of OpenWrt's, by its name.
+    Machines(&'static str),
     /// A test, by its file.
     Test(&'static str),
     /// Nobody here, for a reason.
     Nobody(&'static str),
 }
 
-/// Only OpenWrt has these; the machines that boot one of its root trees have its package manager install the package.
-const OPENWRT: Elsewhere = Elsewhere::Nobody("it is OpenWrt's own, and no namespace has it");
+const OPENWRT: Elsewhere = Elsewhere::Machines("openwrts-own");
 const SYSTEMD: Elsewhere = Elsewhere::Nobody("it is systemd's own, and no namespace has it");
 
 /// How the commands begin that are tried elsewhere; the first that fits counts.
@@ -126,10 +127,15 @@ mod tests {
     #[test]
     fn every_command_of_the_documents_is_run_or_tried_where_the_table_says() {
         let known: BTreeSet<&str> = scenarios::all().iter().map(|scenario| scenario.name).collect();
+        let of_a_tree: BTreeSet<&str> =
+            scenarios::machines::of_a_tree().iter().map(|scenario| scenario.name).collect();
         for command in shown() {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
             match elsewhere(&command) {
                 Some(Elsewhere::Scenario(name)) => assert!(known.contains(name), "there is no {name}"),
+                Some(Elsewhere::Machines(name)) => {
+                    assert!(of_a_tree.contains(name), "there is no {name} of machines with a root tree");
+                }
                 Some(Elsewhere::Test(file)) => assert!(root.join(file).is_file(), "there is no {file}"),
                 Some(Elsewhere::Nobody(why)) => assert!(!why.is_empty()),
                 None => assert!(command.starts_with("dlan "), "nobody tries `{command}`"),

@@ -166,7 +166,7 @@ pub fn list(console: Console, backend: &Backend) {
 fn known(backend: &Backend) -> Vec<Scenario> {
     match backend {
         Backend::Namespaces => scenarios::all(),
-        Backend::Machines(None) => scenarios::machines::all(),
+        Backend::Machines(None) => scenarios::machines::of_debian(),
         Backend::Machines(Some(_)) => scenarios::machines::of_a_tree(),
     }
 }

@@ -5,6 +5,7 @@ mod five;
 mod level;
 mod migration;
 mod narrow;
+mod openwrt;
 mod power;
 mod rollout;
 mod shared;
@@ -31,11 +32,12 @@ const TOPOLOGY: &str = "triangle";
 /// How long anything may take: all processors of all routers are translated, on as many as this machine has.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Of those that only machines can show, the ones that take minutes or measure.
-const LONG: [&str; 9] = [
+const LONG: [&str; 10] = [
     "failover",
     "five-without-names",
     "memory-level",
     "narrow-path",
+    openwrt::NAME,
     "power-cuts-in-apply",
     "rollout",
     "taken-over",
@@ -44,7 +46,7 @@ const LONG: [&str; 9] = [
 ];
 
 /// Returns every scenario for machines, in the order in which they run.
-pub fn all() -> Vec<Scenario> {
+fn all() -> Vec<Scenario> {
     [
         start::SCENARIOS,
         shared::on_the_triangle().as_slice(),
@@ -58,15 +60,21 @@ pub fn all() -> Vec<Scenario> {
         rollout::SCENARIOS,
         throughput::SCENARIOS,
         level::SCENARIOS,
+        openwrt::SCENARIOS,
         five::SCENARIOS,
         shared::as_they_are().as_slice(),
     ]
     .concat()
 }
 
+/// Returns those that run with machines made of Debian packages.
+pub fn of_debian() -> Vec<Scenario> {
+    all().into_iter().filter(|scenario| refusal(scenario.name, false).is_none()).collect()
+}
+
 /// Returns those that run with machines that boot a root tree of OpenWrt's.
 pub fn of_a_tree() -> Vec<Scenario> {
-    all().into_iter().filter(|scenario| shared::is_for_trees(scenario.name)).collect()
+    all().into_iter().filter(|scenario| refusal(scenario.name, true).is_none()).collect()
 }
 
 /// Returns whether a scenario runs only when it is named, or when all are asked for.

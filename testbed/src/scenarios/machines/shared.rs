@@ -113,6 +113,10 @@ const OF_DEBIAN: &[(&str, &[&str])] = &[(
     ],
 )];
 
+/// Those that run with a root tree of OpenWrt's alone, with the reason.
+const OF_OPENWRT: &[(&str, &[&str])] =
+    &[("it types OpenWrt's own commands: `--image` names a root tree that has them", &["openwrts-own"])];
+
 /// Returns those that are tried on three machines.
 pub fn on_the_triangle() -> Vec<Scenario> {
     let chosen = scenarios::all().into_iter().filter(|scenario| ON_THE_TRIANGLE.contains(&scenario.name));
@@ -127,13 +131,8 @@ pub fn as_they_are() -> Vec<Scenario> {
 /// Returns why a scenario does not run with machines, or not with such as boot a root tree of OpenWrt's; none where it does, or there
 /// is none of that name.
 pub fn refusal(name: &str, is_tree: bool) -> Option<&'static str> {
-    let refused = if is_tree { [REFUSED, OF_DEBIAN].concat() } else { REFUSED.to_vec() };
+    let refused = [REFUSED, if is_tree { OF_DEBIAN } else { OF_OPENWRT }].concat();
     refused.iter().find(|(_, names)| names.contains(&name)).map(|(why, _)| *why)
-}
-
-/// Returns whether a scenario for machines runs with such as boot a root tree of OpenWrt's.
-pub fn is_for_trees(name: &str) -> bool {
-    !OF_DEBIAN.iter().any(|(_, names)| names.contains(&name))
 }
 
 #[cfg(test)]
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn the_documents_say_of_each_that_does_not_run_why() {
         let text = include_str!("../../../../docs/lab.md");
-        for (why, names) in REFUSED.iter().chain(OF_DEBIAN) {
+        for (why, names) in REFUSED.iter().chain(OF_DEBIAN).chain(OF_OPENWRT) {
             let said = text.lines().find(|line| line.starts_with(&format!("| {why} |"))).unwrap_or_default();
             for name in *names {
                 assert!(said.contains(&format!("`{name}`")), "docs/lab.md does not say of {name}: {why}");
