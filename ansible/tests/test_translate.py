@@ -1,12 +1,13 @@
 """An inventory of the predecessor becomes, router by router, the configuration it stands for."""
 
+import dataclasses
 import json
 import pathlib
 import tempfile
 import unittest
 
 import support
-from dlan_controller import checks, keys, translate
+from dlan_controller import checks, keys, reader, translate
 
 KEYS = {
     "r1": "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=",
@@ -108,6 +109,15 @@ class Translation(unittest.TestCase):
         added = ["\toption bfd_interval '2000'", "\toption graceful_restart '0'", "\tlist inside '10.2.0.0/16'", "\tlist inside '10.3.0.0/16'"]
         self.assertEqual([line for line in after if line not in before], added)
         self.assertLess(after.index(added[-1]), after.index("", after.index("config mesh 'mesh'")))
+
+    def test_an_option_that_the_role_writes_itself_has_a_variable_to_be_set_by(self):
+        routers = mesh().routers
+        paths = {name: f"/run/{name}" for name in ("wg.key", "wg.psk", "ospf.secret")}
+        router = dataclasses.replace(
+            routers["r1"], max_hosts=9, loopback_ipv4="a", loopback_ipv6="b", wg_ipv4="c", wg_ipv6="d", link_pool="e"
+        )
+        text = translate._mesh(router, paths.get).options
+        self.assertEqual(set(text), set(reader.MESH_VARIABLES))
 
     def test_what_is_worth_a_warning_is_said_with_its_host_and_variable(self):
         said = {(it.host, it.variable) for it in mesh().warnings}
