@@ -358,6 +358,7 @@ fn settings(facts: &Facts, devices: &BTreeMap<LinkName, Link>) -> BTreeMap<Setti
         (Setting::MultipathHashIpv4, SettingValue(1)),
         (Setting::MultipathHashIpv6, SettingValue(1)),
         (Setting::NextHopCompatibility, SettingValue(0)),
+        (Setting::SendRedirectsEverywhere, SettingValue(0)),
     ]);
     for wan in facts.wans.values().filter(|wan| wan.lives_by_ra) {
         settings.extend(wan.device.clone().map(|device| (Setting::AcceptRa(device), SettingValue(2))));

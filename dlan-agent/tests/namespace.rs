@@ -40,6 +40,7 @@ fn everything() -> Vec<(&'static str, String)> {
         "net/ipv6/conf/wan0/accept_ra",
         "net/ipv4/conf/dlan-vx2/rp_filter",
         "net/ipv4/conf/dlan-vx2/send_redirects",
+        "net/ipv4/conf/all/send_redirects",
     ];
     let values = settings.map(|path| std::fs::read_to_string(format!("/proc/sys/{path}")).unwrap());
     vec![

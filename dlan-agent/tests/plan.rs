@@ -77,6 +77,24 @@ fn down() {
     insta::assert_snapshot!(Plan::removal(&state(&routing(TWO_WAYS))));
 }
 
+/// The kernel's WireGuard forbids them too when its device comes up, and gives nothing back.
+#[test]
+fn redirects_are_forbidden_before_the_first_device_and_allowed_again_after_the_last() {
+    let place = |plan: &Plan, what: &str| {
+        let steps: Vec<String> = plan.steps().iter().map(ToString::to_string).collect();
+        let places = (
+            steps.iter().position(|step| step.contains(what)),
+            steps.iter().rposition(|step| step.contains(what)),
+        );
+        (places.0.unwrap(), places.1.unwrap())
+    };
+    let all = "net/ipv4/conf/all/send_redirects";
+    let start = plan(&State::default(), &state(&routing(&[])));
+    assert!(place(&start, all).1 < place(&start, "link ").0, "{start}");
+    let end = Plan::removal(&state(&routing(&[])));
+    assert!(place(&end, all).0 > place(&end, "link ").1, "{end}");
+}
+
 const NAT64: &str = "config nat64 'nat64'\n";
 
 #[test]

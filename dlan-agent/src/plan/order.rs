@@ -18,6 +18,7 @@ enum Phase {
     Filter,
     RouterAdvertisements,
     Forwarding,
+    SettingsBeforeLinks,
     UpsetGoes,
     UpsetGroupsGo,
     UpsetWaysGo,
@@ -43,6 +44,7 @@ enum Phase {
     DeviceSettingsGo,
     ProgramsWithDevicesGo,
     LinksGo,
+    SettingsAfterLinksGo,
     ForwardingGoes,
     RouterAdvertisementsGo,
     FilterGoes,
@@ -97,6 +99,8 @@ fn phase(step: &Change, upset: &Upset, left: &BTreeSet<NextHopId>) -> Phase {
             | Setting::NextHopCompatibility
             | Setting::RpFilter(_)
             | Setting::SendRedirects(_) => pick(Phase::DeviceSettings, Phase::DeviceSettingsGo),
+            // The kernel's WireGuard sets it too when its device comes up: what was before is to be known by then.
+            Setting::SendRedirectsEverywhere => pick(Phase::SettingsBeforeLinks, Phase::SettingsAfterLinksGo),
         },
         Change::Link(LinkChange::Remove(link)) if upset.has_device(&link.name) => Phase::LinksGoForAnother,
         Change::Link(_) => pick(Phase::Links, Phase::LinksGo),

@@ -26,6 +26,8 @@ pub enum Setting {
     RpFilter(LinkName),
     /// Whether ICMP redirects are sent on a device.
     SendRedirects(LinkName),
+    /// Whether ICMP redirects are sent on every device, whatever its own setting says.
+    SendRedirectsEverywhere,
 }
 
 /// The value of a setting.
@@ -46,7 +48,8 @@ impl Setting {
             | Self::ForwardingIpv6
             | Self::MultipathHashIpv4
             | Self::MultipathHashIpv6
-            | Self::NextHopCompatibility => None,
+            | Self::NextHopCompatibility
+            | Self::SendRedirectsEverywhere => None,
         }
     }
 
@@ -54,7 +57,10 @@ impl Setting {
     /// operator set stays.
     pub fn is_met(&self, seen: SettingValue, wanted: SettingValue) -> bool {
         match self {
-            Self::RpFilter(_) | Self::SendRedirects(_) | Self::NextHopCompatibility => seen == wanted,
+            Self::RpFilter(_)
+            | Self::SendRedirects(_)
+            | Self::SendRedirectsEverywhere
+            | Self::NextHopCompatibility => seen == wanted,
             Self::AcceptRa(_)
             | Self::ForwardingIpv4
             | Self::ForwardingIpv6
@@ -75,6 +81,7 @@ impl fmt::Display for Setting {
             Self::NextHopCompatibility => f.write_str("net/ipv4/nexthop_compat_mode"),
             Self::RpFilter(device) => write!(f, "net/ipv4/conf/{device}/rp_filter"),
             Self::SendRedirects(device) => write!(f, "net/ipv4/conf/{device}/send_redirects"),
+            Self::SendRedirectsEverywhere => f.write_str("net/ipv4/conf/all/send_redirects"),
         }
     }
 }

@@ -120,6 +120,12 @@ const ACTS: &[Act] = &[
         "send_redirects",
     ),
     act(
+        "redirects sent on every device",
+        "echo 1 > /proc/sys/net/ipv4/conf/all/send_redirects",
+        "grep -q 0 /proc/sys/net/ipv4/conf/all/send_redirects",
+        "all/send_redirects",
+    ),
+    act(
         "another hash over flows",
         "echo 0 > /proc/sys/net/ipv6/fib_multipath_hash_policy",
         "grep -q 1 /proc/sys/net/ipv6/fib_multipath_hash_policy",

@@ -13,8 +13,8 @@ use crate::wait;
 /// Time between two pings, in milliseconds.
 const INTERVAL: u32 = 20;
 /// Where a difference is no trace: configuration and keys, which stay; notes of an agent that runs; the operator's logins; logs; settings of
-/// modules that a kernel keeps until it boots, and the one that the kernel's WireGuard sets when a device of its comes up.
-const STAYS: [&str; 14] = [
+/// modules that a kernel keeps until it boots.
+const STAYS: [&str; 13] = [
     "/run/dlan",
     "/run/sudo",
     "/etc/config/dlan",
@@ -24,7 +24,6 @@ const STAYS: [&str; 14] = [
     "/etc/dropbear/",
     "/proc/sys/net/netfilter",
     "/proc/sys/net/nf_conntrack",
-    "/proc/sys/net/ipv4/conf/all/send_redirects",
     "/run/own",
     "/run/lab",
     "/run/dropbear",
