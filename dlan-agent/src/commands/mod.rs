@@ -27,8 +27,8 @@ use output::Output;
 
 /// How long an answer of the agent is waited for.
 const ASK_DEADLINE: Duration = Duration::from_secs(20);
-/// How long an apply may take: it builds links and verifies them.
-const APPLY_DEADLINE: Duration = Duration::from_secs(120);
+/// How long an apply may take: it builds links, has init scripts act, and verifies all of it.
+const APPLY_DEADLINE: Duration = Duration::from_secs(240);
 
 /// Carries out a command and returns the process's exit code.
 pub fn run(cli: Cli) -> u8 {

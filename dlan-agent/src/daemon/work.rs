@@ -315,8 +315,7 @@ pub(super) async fn openings(script: &Path) -> Result<(), String> {
     if !script.exists() {
         return Ok(());
     }
-    let script = script.display().to_string();
-    command::run(&script, &["openings"], &[]).await.map(drop).map_err(|error| with_causes(&error))
+    command::run_script(script, "openings").await.map_err(|error| with_causes(&error))
 }
 
 /// Has a system take in changed files, where it has this program for that.

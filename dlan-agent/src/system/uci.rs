@@ -137,8 +137,7 @@ async fn tell(root: &Path, service: &'static str, act: &str) -> Result<(), UciEr
     if !script.exists() {
         return Ok(());
     }
-    let told = command::run(&script.to_string_lossy(), &[act], b"").await;
-    told.map(drop).map_err(|source| UciError::Tell { service, source })
+    command::run_script(&script, act).await.map_err(|source| UciError::Tell { service, source })
 }
 
 fn read(root: &Path, package: &str) -> String {
