@@ -13,8 +13,9 @@ use crate::bench::rest::Situation;
 #[derive(Debug, Parser)]
 #[command(name = "dlan-lab", version, max_term_width = 100)]
 pub struct Cli {
-    /// Which running lab is meant, where several are up; for `test`, what goes before the names of its labs, so that
-    /// two runs do not meet. Also the environment variable DLAN_LAB.
+    /// Which running lab is meant, where several are up; for `up`, what the lab is called, else by its topology; for
+    /// `test`, what goes before the names of its labs, so that two runs do not meet. Also the environment variable
+    /// DLAN_LAB.
     #[arg(long, global = true)]
     pub lab: Option<String>,
     /// Make the routers virtual machines, with a kernel and a WireGuard of their own; for `up` and `test`.

@@ -21,7 +21,7 @@ use crate::picture::{self, Shown};
 use crate::runner;
 use crate::signals;
 use crate::speaker;
-use crate::topology::Topology;
+use crate::topology::{self, Topology};
 use crate::transfer::Transfer;
 
 /// Carries out what the command line asks for and returns the exit code.
@@ -30,6 +30,7 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     // Set to nothing is not set.
     let lab = cli.lab.or_else(|| std::env::var("DLAN_LAB").ok()).filter(|name| !name.is_empty());
     let lab = lab.as_deref();
+    lab.map_or(Ok(()), topology::check_lab_name)?;
     let backend = match (cli.machines, cli.image) {
         (_, Some(tree)) => Backend::Machines(Some(tree)),
         (true, None) => Backend::Machines(None),
@@ -38,7 +39,9 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
     match cli.command {
         Command::NodeInit { first: true, node, etc, .. } => node_init::first(&node, &etc)?,
         Command::NodeInit { first: false, lab, node, etc } => node_init::make(&lab, &node, &etc)?,
-        Command::Up { topology, bare, keep } => return up(console, (&backend, &topology), (bare, keep)),
+        Command::Up { topology, bare, keep } => {
+            return up(console, (&backend, Topology::find(&topology)?.called(lab)), (bare, keep));
+        }
         Command::Down { name } => down(console, name.as_deref().or(lab))?,
         Command::Speak { orders } => bench::runtime()?.block_on(speaker::speak(&orders))?,
         Command::Bench(command) => return bench::run(console, command),
@@ -111,10 +114,9 @@ pub fn run(cli: Cli) -> Result<u8, LabError> {
 
 fn up(
     console: Console,
-    (backend, path): (&Backend, &Path),
+    (backend, topology): (&Backend, Topology),
     (bare, keep): (bool, bool),
 ) -> Result<u8, LabError> {
-    let topology = Topology::find(path)?;
     let name = topology.name.clone();
     if signals::is_working_process()? {
         return build(console, (backend, topology), (bare, keep));

@@ -7,6 +7,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{RouterKind, Topology};
 
+/// How long the name of a lab may be.
+const LAB_NAME_MAX: usize = 32;
+
 /// Returns every contradiction in a topology, each a sentence.
 pub(super) fn problems(topology: &Topology) -> Vec<String> {
     let mut problems = Vec::new();
@@ -33,8 +36,8 @@ fn check_names(topology: &Topology, problems: &mut Vec<String>) {
         .chain(topology.strangers.iter().map(|stranger| (stranger.name.as_str(), "a stranger")))
         .chain(topology.routers.iter().map(|router| (router.name.as_str(), "a router")))
         .chain(topology.hosts.iter().map(|host| (host.name.as_str(), "a host")));
-    if !is_name(&topology.name, 32) {
-        problems.push(bad_name("the mesh", &topology.name, 32));
+    if !is_name(&topology.name, LAB_NAME_MAX) {
+        problems.push(bad_name("the mesh", &topology.name, LAB_NAME_MAX));
     }
     for (name, what) in names {
         if !is_name(name, 8) {
@@ -182,6 +185,11 @@ fn check_prefixes(topology: &Topology, problems: &mut Vec<String>) {
         }
         seen.push((prefix, owner));
     }
+}
+
+/// Returns why a lab cannot be called so.
+pub(super) fn lab_name(name: &str) -> Option<String> {
+    (!is_name(name, LAB_NAME_MAX)).then(|| bad_name("the lab", name, LAB_NAME_MAX))
 }
 
 fn bad_name(what: &str, name: &str, longest: usize) -> String {

@@ -204,6 +204,14 @@ pub enum TopologyError {
         /// Every contradiction, each a sentence.
         problems: Vec<String>,
     },
+    /// A lab cannot be called so.
+    #[error("{0}")]
+    Name(String),
+}
+
+/// Refuses what a lab cannot be called.
+pub fn check_lab_name(name: &str) -> Result<(), TopologyError> {
+    check::lab_name(name).map_or(Ok(()), |problem| Err(TopologyError::Name(problem)))
 }
 
 impl Topology {
@@ -234,6 +242,11 @@ impl Topology {
         } else {
             Err(TopologyError::Contradiction { path: path.to_owned(), problems })
         }
+    }
+
+    /// Returns it for a lab of another name, where one is given.
+    pub fn called(self, lab: Option<&str>) -> Self {
+        Self { name: lab.map_or_else(|| self.name.clone(), str::to_owned), ..self }
     }
 
     /// Returns the router called `name`.
@@ -349,6 +362,21 @@ mod tests {
             if path.extension().is_some_and(|extension| extension == "toml") {
                 Topology::read(&path).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn a_lab_is_called_as_asked_if_it_can_be() {
+        let mesh = || Topology::find(Path::new("reference")).unwrap();
+        assert_eq!(mesh().called(None).name, "reference");
+        assert_eq!(mesh().called(Some("mine")).name, "mine");
+        assert!(check_lab_name("mine").is_ok());
+        for name in ["../mine", "", "Mine", &"m".repeat(33)] {
+            let error = check_lab_name(name).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("the lab is named '{name}': a name is 1 to 32 of a-z")),
+                "{error}"
+            );
         }
     }
 
