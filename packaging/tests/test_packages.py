@@ -67,17 +67,24 @@ class Packages(unittest.TestCase):
         for name, path in again.items():
             self.assertEqual(path.read_bytes(), self.made[name].read_bytes(), name)
 
-    def test_opkg_and_apk_put_the_same_files_on_a_router(self):
+    def router_files(self):
+        """What opkg puts on a router: the content of each file, and what the archive says of it, by path."""
         ipk = next(path for path in self.made.values() if path.suffix == ".ipk")
         with tarfile.open(ipk) as outer, tarfile.open(fileobj=outer.extractfile("./data.tar.gz")) as data:
-            by_opkg = {member.name[1:]: member for member in data if member.isfile()}
+            return {member.name[1:]: (data.extractfile(member).read(), member) for member in data if member.isfile()}
+
+    def test_sysupgrade_keeps_the_directory_that_has_the_keys(self):
+        self.assertEqual(self.router_files()["/lib/upgrade/keep.d/dlan"][0], b"/etc/dlan/\n")
+
+    def test_opkg_and_apk_put_the_same_files_on_a_router(self):
+        by_opkg = self.router_files()
         apk = next(path for path in self.made.values() if path.suffix == ".apk").read_bytes()
         octets = zlib.decompress(apk[4:], -15)
         listed = re.search(rb"(?:/[\w./-]+\n){5,}", octets).group().decode().split()
         self.assertEqual(listed, sorted(by_opkg))
-        for member in by_opkg.values():
+        for _, member in by_opkg.values():
             source = ROOT / "openwrt/files" / member.name
-            is_program = os.access(source, os.X_OK) if source.exists() else True
+            is_program = os.access(source, os.X_OK) if source.exists() else member.name == "./usr/bin/dlan"
             self.assertEqual((member.uid, member.gid, member.mode), (0, 0, 0o755 if is_program else 0o644), member.name)
 
     def test_debian_gets_roots_files_with_careful_modes(self):
