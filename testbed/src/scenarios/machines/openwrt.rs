@@ -75,16 +75,16 @@ const TYPED: &[(&str, Check)] = &[
 /// What a change of the configuration by hand makes a link cost.
 const CHANGED_COST: u64 = 77;
 
-/// Has a router print everything of ours that is on it, but for what a removal leaves to whoever installs the package again, and what
-/// the lab has brought.
+/// Has a router print everything of ours that is on it, but for what a removal leaves to whoever installs the package again, what uci and
+/// procd leave in memory of every package and service, and what the lab has brought.
 const TRACES: &str = "find / /tmp -xdev -path /usr/lib/lab -prune -o -name '*dlan*' ! -path '/etc/config/dlan*' ! -path '/etc/dlan*' \
-    ! -path '/tmp/dlan_*' -print
-uci show | grep dlan
+    ! -path '/tmp/dlan_*' ! -path '/tmp/.uci/*' ! -path '/tmp/lock/procd_*' -print
+uci show | grep -v '^dlan[.]' | grep dlan
 for what in tables sets chains; do nft list $what | grep dlan; done
 ip -o link | grep dlan
 ip -6 rule; ip -4 rule
 ubus list | grep dlan
-ubus call service list | grep dlan
+ubus call service list | grep -v /usr/lib/lab/ | grep dlan
 crontab -l 2>/dev/null | grep dlan
 true";
 
