@@ -343,8 +343,9 @@ fn has_upgraded(lab: &Lab, _said: &str) -> Result<(), LabError> {
     wait_until_whole(lab)
 }
 
-/// Claims that the agent has ended and its devices are gone, and that what the operator wrote is there.
-fn has_gone(lab: &Lab, _said: &str) -> Result<(), LabError> {
+/// Claims that the agent has ended without a complaint, and that what the operator wrote is there.
+fn has_gone(lab: &Lab, said: &str) -> Result<(), LabError> {
+    claim(!said.contains("failed"), || said.to_owned())?;
     let node = lab.node(ROUTER)?;
     claim(lab.agents(ROUTER)?.is_empty(), || "the agent runs".to_owned())?;
     claim(node.exists(CONFIG) && node.exists("/etc/dlan"), || "configuration and keys are gone".to_owned())
