@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = (pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "tools").resolve()
 STUB = b'#!/bin/sh\necho "$@" >> /asked\n'
 PAGES = ("dlan.1", "dlan-status.1", "dlan.bash", "_dlan", "dlan.fish")
-BUSYBOX = shutil.which("busybox")
+BUSYBOX = shutil.which("busybox") or shutil.which("busybox", path=TOOLS / "busybox/bin")
 
 
 def run(*words, **options):
@@ -112,7 +112,7 @@ class OnDebian(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.root)
         (self.root / "bin").mkdir()
         shutil.copy(BUSYBOX, self.root / "bin/busybox")
-        for name in ("sh", "rm"):
+        for name in ("sh", "rm", "mkdir"):
             (self.root / "bin" / name).symlink_to("busybox")
         for name in ("var/lib/dpkg/updates", "var/lib/dpkg/info"):
             (self.root / name).mkdir(parents=True)
@@ -142,6 +142,39 @@ class OnDebian(unittest.TestCase):
         self.assertEqual({path for path in left if (self.root / path).is_file()},
                          {"asked", "etc/config/dlan", "etc/profile.d/dlan.sh", "etc/dlan/private.key"})
 
+    def with_systemd(self):
+        """Returns what has dpkg do something, and says what systemd and the program were asked meanwhile."""
+        (self.root / "run/systemd/system").mkdir(parents=True)
+        systemctl = self.root / "bin/systemctl"
+        systemctl.write_text('#!/bin/sh\n[ "$1" = daemon-reload ] || echo "$@" >> /asked\n')
+        systemctl.chmod(0o755)
+
+        def asked(*words):
+            (self.root / "asked").write_text("")
+            try:
+                self.dpkg(*words)
+            finally:
+                self.said = (self.root / "asked").read_text()
+            return self.said
+
+        return asked
+
+    def test_the_agent_starts_with_the_system_after_an_installation_also_where_it_was_removed_before(self):
+        asked = self.with_systemd()
+        started = "--quiet enable dlan-boot.service dlan.service\nstart dlan.service\n"
+        for _ in range(2):
+            self.assertEqual(asked("--install", self.deb), started)
+            self.assertEqual(asked("--install", self.deb), "try-restart dlan.service\n", "an upgrade leaves it as it was")
+            self.assertEqual(asked("--remove", "dlan"), "--quiet disable dlan.service dlan-boot.service\nstop dlan.service\ndown\n")
+
+    def test_after_a_removal_that_does_not_succeed_the_agent_runs_again(self):
+        asked = self.with_systemd()
+        asked("--install", self.deb)
+        (self.root / "usr/bin/dlan").write_text("#!/bin/sh\nexit 1\n")
+        with self.assertRaises(subprocess.CalledProcessError):
+            asked("--remove", "dlan")
+        self.assertTrue(self.said.endswith("start dlan.service\n"), self.said)
+
     def test_a_purge_leaves_nothing(self):
         before = self.there()
         self.dpkg("--install", self.deb)
@@ -150,6 +183,14 @@ class OnDebian(unittest.TestCase):
         self.dpkg("--purge", "dlan")
         self.assertEqual(self.there() - before, {"asked"})
         self.assertFalse((self.root / "var/lib/dlan").exists())
+
+
+class OnOpenWrt(unittest.TestCase):
+    def test_the_filter_is_loaded_at_boot_whatever_the_section_of_the_mesh_is_called(self):
+        script = (ROOT / "openwrt/files/etc/init.d/dlan-boot").read_text().replace("/usr/bin/dlan", "dlan")
+        # OpenWrt's uci finds a section by its kind, named or not.
+        words = "dlan() { echo \"$@\"; }; uci() { case \"$3\" in 'dlan.@mesh[0].host_id') echo 1 ;; esac; }"
+        self.assertEqual(run("sh", "-c", f"{words}\n{script}\nboot"), "recover\nfirewall --load\n")
 
 
 @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")
