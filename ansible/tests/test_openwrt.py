@@ -111,6 +111,20 @@ class Merging(unittest.TestCase):
         self.assertNotIn("guest", names)
         self.assertIn("wan1", names)
 
+    def test_what_raw_sections_say_of_the_roles_own_networks_is_added_to_them(self):
+        # home-2's are wan0, which is `wan` on a stock router, wan1 and lan0.
+        raw = "".join(f"config interface '{name}'\n\toption metric '{number}'\n" for number, name in enumerate(("wan0", "wan1", "lan0"), 5))
+
+        def change(variables):
+            variables["home-2"]["dlan_uci_network_extras"] = raw
+
+        after, _ = merged("home-2", None, change)
+        networks = {it.name: it.options for it in uci.parse(after["network"]) if it.kind == "interface"}
+        self.assertNotIn("wan0", networks)
+        for name, device, metric in (("wan", "eth0", "5"), ("wan1", "eth2", "6"), ("lan0", "eth1", "7")):
+            self.assertEqual((networks[name]["device"], networks[name]["metric"]), (device, metric))
+        self.assertEqual(openwrt.merge(router("home-2", change), after)[0], {})
+
     def test_ssh_is_open_to_the_internet_only_as_long_as_it_is_asked_for(self):
         after, _ = merged("r1")
         self.assertIn("config rule 'dlan_ssh'", after["firewall"])

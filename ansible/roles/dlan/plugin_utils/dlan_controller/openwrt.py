@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from types import MappingProxyType
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from . import uci
@@ -98,11 +99,14 @@ def _network(router: Router, packages: Packages) -> Tuple[Dict[str, str], Dict[s
     networks: Dict[str, str] = {}
     zones: Dict[str, List[str]] = {"wan": [], "lan": []}
     kept: List[str] = []
+    # The networks by the names that the predecessor gave them, which its `*_extras` use.
+    called: Dict[str, str] = {}
     for index, wan in enumerate(router.wans):
         name = _wan(packages, wan, f"wan{index}")
         networks[wan.device] = name
         ipv6 = _wan_ipv6(packages, wan, name)
         zones["wan"] += [name, ipv6]
+        called.update({f"wan{index}": name, f"wan{index}_ipv6": ipv6})
         kept += [name, ipv6] + _device(packages, wan.device, wan.macaddr)
     for index, lan in enumerate(router.lans):
         _leave_bridges(packages, lan.device)
@@ -113,8 +117,9 @@ def _network(router: Router, packages: Packages) -> Tuple[Dict[str, str], Dict[s
         _set_ipv4(section, lan.own_ipv4(), None)
         _set_ipv6(section, lan.own_ipv6(), None)
         zones["lan"].append(section.name or "")
+        called[f"lan{index}"] = section.name or ""
         kept += [section.name or ""] + _device(packages, lan.device, lan.macaddr)
-    kept += _extras(packages, "network", router.extras.get("network", ""))
+    kept += _extras(packages, "network", router.extras.get("network", ""), called)
     packages.keep_only("network", kept)
     return networks, zones
 
@@ -214,14 +219,15 @@ def _leave_bridges(packages: Packages, device: str) -> None:
                 section.options[option] = [word for word in words if word != device]
 
 
-def _extras(packages: Packages, package: str, text: str) -> List[str]:
-    """Merges raw sections, and returns the names they have."""
+def _extras(packages: Packages, package: str, text: str, called: Mapping[str, str] = MappingProxyType({})) -> List[str]:
+    """Merges raw sections, and returns the names they have. What is said of a section that is `called` otherwise here is added to
+    what it says already, as UCI does with two sections of one name."""
     names = []
     for index, extra in enumerate(uci.parse(text)):
-        name = extra.name or f"{EXTRA}{index}"
+        name = called.get(extra.name or "", extra.name or f"{EXTRA}{index}")
         section = packages.own(package, extra.kind, name)
         section.kind = extra.kind
-        if MARK in section.options:
+        if MARK in section.options and name not in called.values():
             section.options = {MARK: "1", **extra.options}
         else:
             section.options.update(extra.options)
