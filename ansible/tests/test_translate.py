@@ -51,6 +51,30 @@ class Translation(unittest.TestCase):
                     said = support.dlan("config", "check", file.name)
                     self.assertEqual(said.returncode, 0, said.stderr)
 
+    def test_what_the_predecessor_took_in_another_form_is_written_as_the_program_takes_it(self):
+        def change(variables):
+            for host in variables.values():
+                host["dlan_wg_psk"] += "\n"
+            r1 = variables["r1"]
+            r1["dlan_hostname"] = "Home-1"
+            r1["dlan_lan_interfaces_configuration"]["eth1"]["leases"] = {"52:54:00:5A:BF:0B": "2, NAS"}
+            r1["dlan_host_records"] = {"10.2.0.2": ["a.example.com", "a.example.com"]}
+            r1["dlan_upstream_dns_servers"] = ["9.9.9.9", "9.9.9.9"]
+            r1["dlan_authorized_keys"] = ["# two of them\nssh-rsa AAAA one\nssh-rsa BBBB two\n", ""]
+            r1["dlan_nginx_status_port"] = ""
+            upstreams = ["10.2.0.7:80", "10.2.0.7:80", "10.2.0.8:80  max_fails=2 fail_timeout=1m"]
+            r1["dlan_proxy"] = [{"name": "web", "listen": [80], "upstreams": upstreams, "use_proxy_protocol": None}]
+
+        text = text_of("r1", change=change)
+        for line in ("option name 'home-1'", "list lease '52:54:00:5A:BF:0B 2 nas'", "list upstream '10.2.0.8:80 max_fails=2 fail_timeout=60'"):
+            self.assertIn(f"\t{line}\n", text)
+        self.assertEqual(mesh(change).routers["r1"].authorized_keys, ["ssh-rsa AAAA one", "ssh-rsa BBBB two"])
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            said = support.dlan("config", "check", file.name)
+        self.assertEqual(said.returncode, 0, said.stderr)
+
     def test_the_addresses_on_the_wire_are_those_of_the_predecessor(self):
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(text_of("r1"))

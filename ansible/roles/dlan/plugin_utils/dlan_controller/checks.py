@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 
-from .model import LISTEN_PORT, Lan, Remark, Router, pair_id, usable
+from .model import LISTEN_PORT, VXLAN_PORT, Lan, Remark, Router, pair_id, usable
 from .reader import Reader
 
 # What every router of a mesh has to have the same, with the attribute it is read into.
@@ -80,6 +80,8 @@ def _check_lans(mesh: Mesh, router: Router) -> None:
         for family, network in (("ipv4", lan.ipv4), ("ipv6", lan.ipv6)):
             if network is not None and usable(network, 2) is None:
                 _refuse(mesh, router, f"{at}.subnet_{family}", f"{network} has no room for hosts")
+        if lan.ipv6 is not None and lan.ipv6.prefixlen != 64:
+            _refuse(mesh, router, f"{at}.subnet_ipv6", f"{lan.ipv6} is not a /64: hosts make their addresses in no other")
         _check_leases(mesh, router, lan, at)
 
 
@@ -115,6 +117,8 @@ def _check_leases(mesh: Mesh, router: Router, lan: Lan, at: str) -> None:
 
 
 def _check_ports(mesh: Mesh, router: Router) -> None:
+    if router.wg_port == VXLAN_PORT:
+        _refuse(mesh, router, "dlan_wg_port", f"{VXLAN_PORT} is the port of VXLAN")
     seen: Dict[Any, str] = {("udp", port): "WireGuard" for port in (router.wg_port,)}
     names = set()
     for index, service in enumerate(router.services):

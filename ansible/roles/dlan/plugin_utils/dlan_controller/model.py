@@ -12,6 +12,7 @@ Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 MAX_HOSTS = 256
 LISTEN_PORT = 51820
+VXLAN_PORT = 4789
 COST = 10
 
 

@@ -14,9 +14,13 @@ LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 RECORD_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 DEVICE = re.compile(r"(?!-)[A-Za-z0-9._+-]{1,15}\Z")
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z")
-DUID = re.compile(r"([0-9A-Fa-f]{2}){3,130}\Z")
+DUID = re.compile(r"([0-9A-Fa-f]{2}){7,130}\Z")
 OPTION = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+_-]*\Z")
+# What may stand behind an upstream; nginx takes times in other units than seconds too.
+UPSTREAM_WORD = re.compile(r"(weight|max_fails|fail_timeout|max_conns)=[0-9]{1,6}\Z|backup\Z|down\Z")
+FAIL_TIMEOUT = re.compile(r"fail_timeout=([0-9]{1,4})([smhd])\Z")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 KEY_KINDS = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -142,16 +146,25 @@ class Reader:
         return str(value)
 
     def _label(self, variable: str, value: Any) -> str:
-        if not LABEL.match(str(value)):
+        label = self._small(variable, value)
+        if not LABEL.match(label):
             self.refuse(
                 variable, f"'{value}' is not a host name: small letters, digits and '-', at most 63, no '-' at either end"
             )
-        return str(value)
+        return label
 
     def _domain(self, variable: str, value: Any) -> str:
-        if not all(LABEL.match(label) for label in str(value).split(".")):
+        domain = self._small(variable, value)
+        if not all(LABEL.match(label) for label in domain.split(".")):
             self.refuse(variable, f"'{value}' is not a domain such as lan or home.arpa")
-        return str(value)
+        return domain
+
+    def _small(self, variable: str, value: Any) -> str:
+        """A name in small letters, by which it is found however it is asked for."""
+        text = str(value)
+        if text != text.lower():
+            self.warn(variable, f"'{text}' is written {text.lower()}: DNS knows no difference")
+        return text.lower()
 
     def _device(self, variable: str, value: Any) -> str:
         if not DEVICE.match(str(value)):
@@ -242,15 +255,17 @@ class Reader:
             self.warn("dlan_wg_pubkey", "is used as it stands, though the router could be asked for its key")
 
     def _key(self, variable: str, value: Any) -> Optional[str]:
-        if value is None or str(value) == "":
+        # One that comes out of a vault or a file may have the end of its line with it.
+        text = "" if value is None else str(value).strip()
+        if not text:
             return None
         try:
-            keys.decode(str(value))
+            keys.decode(text)
         except keys.BadKey as error:
             # A private key is never repeated, and what stands here may be one.
             self.refuse(variable, f"is not a WireGuard key: {error}")
             return None
-        return str(value)
+        return text
 
     def _mesh(self, router: Router) -> None:
         get = self.variables.get
@@ -363,7 +378,7 @@ class Reader:
         count = self._integer(at, number, 1, 2**24)
         name = name.strip()
         if name:
-            self._label(at, name)
+            name = self._label(at, name)
         return Lease(client, count, name or None) if count else None
 
     def _links(self) -> Dict[str, Link]:
@@ -384,6 +399,8 @@ class Reader:
     def _endpoint_host(self, variable: str, host: str) -> Optional[str]:
         try:
             address = ipaddress.ip_address(host.strip("[]"))
+            if address.is_unspecified or address.is_multicast or "%" in host:
+                self.refuse(variable, f"'{host}' is no router's address on the internet")
             return f"[{address}]" if address.version == 6 else str(address)
         except ValueError:
             # A last label of digits alone is a mistyped address.
@@ -399,11 +416,13 @@ class Reader:
         for address, names in self._map(variable, self.variables[variable]).items():
             at = f"{variable}[{address}]"
             found = self._address(at, address)
+            if found and (found.is_unspecified or found.is_multicast or found.is_link_local):
+                self.refuse(at, f"no name can stand for {found}")
             for name in [names] if isinstance(names, str) else names or []:
                 if not all(RECORD_LABEL.match(label) for label in str(name).split(".")):
                     self.refuse(at, f"'{name}' is not a name such as www.example.com")
-                elif found:
-                    records.setdefault(str(name), []).append(str(found))
+                elif found and str(found) not in records.setdefault(str(name), []):
+                    records[str(name)].append(str(found))
         return sorted(records.items())
 
     def _services(self) -> List[Service]:
@@ -417,12 +436,14 @@ class Reader:
             if service.protocol not in ("tcp", "udp"):
                 self.refuse(f"{at}.protocol", f"'{given.get('protocol')}' is neither tcp nor udp")
             service.proxy_protocol = self._boolean(
-                f"{at}.use_proxy_protocol", given.get("use_proxy_protocol", False)
+                f"{at}.use_proxy_protocol", given.get("use_proxy_protocol") or False
             )
             if service.proxy_protocol and service.protocol == "udp":
                 self.refuse(f"{at}.use_proxy_protocol", "there is none over udp")
             service.listen = self._each(f"{at}.listen", given.get("listen"), self._listen)
             service.upstreams = self._each(f"{at}.upstreams", given.get("upstreams"), self._upstream)
+            if service.upstreams and all({"backup", "down"} & set(it.split()) for it in service.upstreams):
+                self.refuse(f"{at}.upstreams", "are all backup or down: one has to be used ordinarily")
             services.append(service)
         return services
 
@@ -432,7 +453,8 @@ class Reader:
             self.refuse(at, "has to have at least one entry")
             return []
         found = (read(f"{at}[{index}]", str(item)) for index, item in enumerate(items))
-        return [item for item in found if item]
+        # In order, each once.
+        return list(dict.fromkeys(item for item in found if item))
 
     def _listen(self, at: str, text: str) -> Optional[str]:
         """In nginx a port alone and `*` are every IPv4 address."""
@@ -460,21 +482,35 @@ class Reader:
             if not host:
                 self.refuse(at, f"'{text}' is not a host with a port such as nas.r1.lan:443")
             return None
-        if host.startswith("["):
-            host = self._with_port(at, host, port)
-            return " ".join([host, *words[1:]]) if host else None
-        return text if self._endpoint_host(at, host) else None
+        if ":" in host:
+            target = self._with_port(at, host, port)
+        else:
+            target = f"{host}:{port}" if self._endpoint_host(at, host) else None
+        options = [self._upstream_word(at, word) for word in words[1:]]
+        return " ".join([target, *options]) if target else None
+
+    def _upstream_word(self, at: str, word: str) -> str:
+        timeout = FAIL_TIMEOUT.match(word)
+        if timeout:
+            word = f"fail_timeout={int(timeout.group(1)) * SECONDS[timeout.group(2)]}"
+        if not UPSTREAM_WORD.match(word):
+            self.refuse(at, f"'{word}' is none of weight=, max_fails=, fail_timeout=, max_conns=, backup and down")
+        return word
 
     def _system(self, router: Router) -> None:
         for at, item in self._list("dlan_upstream_dns_servers"):
             address = self._address(at, item)
-            if address:
+            if address and (address.is_unspecified or address.is_multicast or "%" in str(address)):
+                self.refuse(at, f"{address} is no server's address")
+            elif address and str(address) not in router.upstream_dns:
                 router.upstream_dns.append(str(address))
         for at, item in self._list("dlan_authorized_keys"):
-            words = str(item).split()
-            if not any(word.startswith(KEY_KINDS) for word in words[:-1]) or "\n" in str(item).strip():
-                self.refuse(at, "is not a line of authorized_keys such as 'ssh-ed25519 AAAA... name'")
-            router.authorized_keys.append(str(item).strip())
+            # One entry may be a whole file of keys.
+            lines = [line.strip() for line in str(item).splitlines()]
+            for line in lines:
+                if line and not line.startswith("#"):
+                    self._authorized_key(at, line)
+                    router.authorized_keys.append(line)
         for at, item in self._list("dlan_opkg_install"):
             if not PACKAGE.match(str(item)):
                 self.refuse(at, f"'{item}' is not the name of a package")
@@ -493,6 +529,10 @@ class Reader:
                 text = ""
             router.extras[package] = text
         port = self.variables["dlan_nginx_status_port"]
-        if port is not None:
+        if port not in (None, ""):
             router.status_port = self._integer("dlan_nginx_status_port", port, 1, 65535)
             self.warn("dlan_nginx_status_port", "opens no port: `dlan services --json` on the router tells more")
+
+    def _authorized_key(self, at: str, line: str) -> None:
+        if not any(word.startswith(KEY_KINDS) for word in line.split()[:-1]):
+            self.refuse(at, "is not a line of authorized_keys such as 'ssh-ed25519 AAAA... name'")
