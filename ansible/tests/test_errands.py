@@ -109,6 +109,10 @@ class CheckMode(unittest.TestCase):
         self.assertEqual(errands.upgrade(Router(shell), errands.Package("dlan_0.1.0_amd64.deb", b""), False), ["dlan"])
         self.assertTrue(any("--allow-downgrades" in command for command in shell.changes), shell.changes)
 
+    def test_an_upgrade_without_a_package_says_so(self):
+        with self.assertRaisesRegex(RouterError, "dlan_package is not set"):
+            errands.upgrade(Router(FakeShell(version="0.1.0", package=True)), None, True)
+
 
 if __name__ == "__main__":
     unittest.main()

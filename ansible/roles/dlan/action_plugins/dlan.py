@@ -18,7 +18,7 @@ if _LIBRARY not in sys.path:
     sys.path.insert(0, _LIBRARY)
 
 from dlan_controller import checks, deploy, errands, migrate  # noqa: E402
-from dlan_controller.reader import TRUE  # noqa: E402
+from dlan_controller.reader import TRUE, VARIABLES  # noqa: E402
 from dlan_controller.router import Router, RouterError, Said, Shell  # noqa: E402
 
 # What the key that a router said is called among its facts.
@@ -77,8 +77,9 @@ class ActionModule(ActionBase):
         inventory = {}
         for host in self.vars["groups"]["all"]:
             if host in play or hostvars[host].get("dlan_host_id") is not None:
-                names = [name for name in hostvars[host] if str(name).startswith("dlan_")]
-                inventory[host] = {name: hostvars[host][name] for name in names if name != KEY_FACT}
+                names = [name for name in hostvars[host] if str(name).startswith("dlan_") and name != KEY_FACT]
+                # What else is called so is the operator's, and need not mean anything on every host.
+                inventory[host] = {name: hostvars[host][name] if name in VARIABLES else None for name in names}
         return checks.read_mesh(_plain(inventory))
 
     def _good_mesh(self) -> checks.Mesh:

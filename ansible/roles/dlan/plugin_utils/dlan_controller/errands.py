@@ -69,6 +69,8 @@ def install(router: Router, packages: List[str], package: Optional[Package], che
 
 def upgrade(router: Router, package: Optional[Package], check_mode: bool) -> List[str]:
     """Installs another version, and waits until the neighbors that were there are back."""
+    if package is None:
+        raise RouterError("dlan_package is not set: it names the file that is to be installed")
     before = set(router.neighbors()) if router.is_running() else set()
     done = install(router, [], package, check_mode)
     deadline = time.monotonic() + BACK_SECONDS

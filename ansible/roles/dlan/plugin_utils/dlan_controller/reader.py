@@ -60,6 +60,8 @@ OWN_DEFAULTS: Dict[str, Any] = {
     "dlan_mesh_options": {},
     "dlan_maxhosts": 256,
 }
+# All that are read here.
+VARIABLES = {**DEFAULTS, **OWN_DEFAULTS}
 # Options of `config mesh` that the role writes itself, and the variable to set instead.
 MESH_VARIABLES = {
     "host_id": "dlan_host_id",
@@ -81,6 +83,12 @@ TASK_VARIABLES = (
     "dlan_package",
     "dlan_confirm_time",
     "dlan_start_command",
+    "dlan_hosts",
+    "dlan_serial",
+    "dlan_force",
+    "dlan_wait_for_neighbors",
+    "dlan_authorized_keys_file",
+    "dlan_rollback_number",
     "dlan_reload_service_by_filepath",
 )
 
@@ -90,7 +98,7 @@ class Reader:
 
     def __init__(self, host: str, variables: Mapping[str, Any], problems: List[Remark], warnings: List[Remark]):
         self.host, self.problems, self.warnings = host, problems, warnings
-        self.variables = {**DEFAULTS, **OWN_DEFAULTS}
+        self.variables = dict(VARIABLES)
         self.variables.update((name, variables[name]) for name in self.variables if name in variables)
         self.names = [name for name in variables if isinstance(name, str) and name.startswith("dlan_")]
 
