@@ -142,10 +142,12 @@ class OnDebian(unittest.TestCase):
         self.assertEqual({path for path in left if (self.root / path).is_file()},
                          {"asked", "etc/config/dlan", "etc/profile.d/dlan.sh", "etc/dlan/private.key"})
 
-    def with_systemd(self):
+    def with_systemd(self, runs=True):
         """Returns what has dpkg do something, and says what systemd and the program were asked meanwhile."""
-        (self.root / "run/systemd/system").mkdir(parents=True)
-        systemctl = self.root / "bin/systemctl"
+        if runs:
+            (self.root / "run/systemd/system").mkdir(parents=True)
+        systemctl = self.root / "usr/bin/systemctl"
+        systemctl.parent.mkdir(parents=True)
         systemctl.write_text('#!/bin/sh\n[ "$1" = daemon-reload ] || echo "$@" >> /asked\n')
         systemctl.chmod(0o755)
 
@@ -166,6 +168,12 @@ class OnDebian(unittest.TestCase):
             self.assertEqual(asked("--install", self.deb), started)
             self.assertEqual(asked("--install", self.deb), "try-restart dlan.service\n", "an upgrade leaves it as it was")
             self.assertEqual(asked("--remove", "dlan"), "--quiet disable dlan.service dlan-boot.service\nstop dlan.service\ndown\n")
+
+    def test_in_an_image_that_is_being_made_the_agent_is_to_start_with_it(self):
+        asked = self.with_systemd(runs=False)
+        self.assertEqual(asked("--install", self.deb), "--quiet enable dlan-boot.service dlan.service\n")
+        self.assertEqual(asked("--install", self.deb), "")
+        self.assertEqual(asked("--remove", "dlan"), "--quiet disable dlan.service dlan-boot.service\ndown\n")
 
     def test_after_a_removal_that_does_not_succeed_the_agent_runs_again(self):
         asked = self.with_systemd()
