@@ -109,9 +109,15 @@ class CheckMode(unittest.TestCase):
         self.assertEqual(errands.upgrade(Router(shell), errands.Package("dlan_0.1.0_amd64.deb", b""), False), ["dlan"])
         self.assertTrue(any("--allow-downgrades" in command for command in shell.changes), shell.changes)
 
-    def test_an_upgrade_without_a_package_says_so(self):
+    def test_an_upgrade_without_a_package_of_a_version_says_so(self):
         with self.assertRaisesRegex(RouterError, "dlan_package is not set"):
             errands.upgrade(Router(FakeShell(version="0.1.0", package=True)), None, True)
+        with self.assertRaisesRegex(RouterError, "'new.deb' does not tell its version"):
+            errands.upgrade(Router(FakeShell(version="0.1.0", package=True)), errands.Package("new.deb", b""), True)
+
+    def test_a_package_of_any_manager_tells_its_version_by_its_name(self):
+        for name in ("dlan_0.2.0-1_mipsel_24kc.ipk", "dlan-0.2.0-r1_x86_64.apk", "dlan_0.2.0_amd64.deb"):
+            self.assertEqual(errands.Package(name, b"").version(), "0.2.0", name)
 
 
 if __name__ == "__main__":

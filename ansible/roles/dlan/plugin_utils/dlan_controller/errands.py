@@ -12,7 +12,8 @@ from .router import CONFIG, STAGE, File, Router, RouterError
 
 # How long the neighbors may take to be back after an upgrade.
 BACK_SECONDS = 120
-_VERSION = re.compile(r"dlan_([0-9][^_-]*)")
+# opkg's and dpkg's files are dlan_0.1.0-1_.., apk's are dlan-0.1.0-r1_..
+_VERSION = re.compile(r"dlan[_-]([0-9][^_-]*)")
 # By the manager's name: what lists, installs and removes packages.
 _MANAGERS = {
     "apk": ("apk info -e {}", "apk update >/dev/null && apk add {}", "apk add --allow-untrusted {}", "apk del dlan"),
@@ -71,6 +72,8 @@ def upgrade(router: Router, package: Optional[Package], check_mode: bool) -> Lis
     """Installs another version, and waits until the neighbors that were there are back."""
     if package is None:
         raise RouterError("dlan_package is not set: it names the file that is to be installed")
+    if package.version() is None:
+        raise RouterError(f"'{package.name}' does not tell its version; a package is called dlan_VERSION.. or dlan-VERSION..")
     before = set(router.neighbors()) if router.is_running() else set()
     done = install(router, [], package, check_mode)
     deadline = time.monotonic() + BACK_SECONDS
