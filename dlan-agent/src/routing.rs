@@ -42,6 +42,25 @@ pub struct WantedInterface {
     pub bfd: Option<BfdConfig>,
 }
 
+impl WantedInterface {
+    /// Returns the interface on the device of this number.
+    fn on(&self, ifindex: u32) -> DeviceInterface {
+        DeviceInterface {
+            ifindex,
+            name: self.device.to_string(),
+            ipv6: self.ipv6.clone(),
+            ipv4: self.ipv4.clone(),
+            bfd: self.bfd,
+        }
+    }
+
+    /// Returns whether the interface on the device of this number is what was told.
+    fn is_told(&self, told: &DeviceInterface, ifindex: u32) -> bool {
+        let is_same_device = told.ifindex == ifindex && told.name == self.device.as_str();
+        is_same_device && told.ipv6 == self.ipv6 && told.ipv4 == self.ipv4 && told.bfd == self.bfd
+    }
+}
+
 /// The interfaces that both engines shall have.
 pub type WantedInterfaces = BTreeMap<InterfaceId, WantedInterface>;
 
@@ -247,36 +266,29 @@ impl InterfaceFeed {
         wanted: &WantedInterfaces,
         seen: &BTreeMap<LinkName, DeviceSeen>,
     ) -> Vec<InterfaceChange> {
-        let mut changes = Vec::new();
-        let mut target = BTreeMap::new();
+        let device = |interface: &WantedInterface| seen.get(&interface.device);
+        let is_there = |id: &InterfaceId| wanted.get(id).is_some_and(|interface| device(interface).is_some());
+        let gone: Vec<InterfaceId> = self.told.keys().filter(|id| !is_there(id)).copied().collect();
+        gone.iter().for_each(|id| _ = self.told.remove(id));
+        let mut changes: Vec<InterfaceChange> = gone.into_iter().map(InterfaceChange::Remove).collect();
         for (id, interface) in wanted {
-            if let Some(device) = seen.get(&interface.device) {
-                let wanted = DeviceInterface {
-                    ifindex: device.ifindex,
-                    name: interface.device.to_string(),
-                    ipv6: interface.ipv6.clone(),
-                    ipv4: interface.ipv4.clone(),
-                    bfd: interface.bfd,
-                };
-                target.insert(*id, (wanted, device.up));
+            let Some(device) = device(interface) else { continue };
+            let told = self.told.get_mut(id);
+            let was_up = told.as_ref().is_some_and(|(_, up)| *up);
+            match told.filter(|(told, _)| interface.is_told(told, device.ifindex)) {
+                Some((_, up)) => *up = device.up,
+                None => {
+                    let told = interface.on(device.ifindex);
+                    changes.push(InterfaceChange::Configure(Box::new(told.clone())));
+                    self.told.insert(*id, (told, device.up));
+                }
             }
-        }
-        for id in self.told.keys().filter(|id| !target.contains_key(id)) {
-            changes.push(InterfaceChange::Remove(*id));
-        }
-        for (id, (interface, up)) in &target {
-            let told = self.told.get(id);
-            let was_up = told.is_some_and(|(_, up)| *up);
-            if told.is_none_or(|(told, _)| told != interface) {
-                changes.push(InterfaceChange::Configure(Box::new(interface.clone())));
-            }
-            match (was_up, *up) {
+            match (was_up, device.up) {
                 (false, true) => changes.push(InterfaceChange::Up(*id)),
                 (true, false) => changes.push(InterfaceChange::Down(*id)),
                 (true, true) | (false, false) => {}
             }
         }
-        self.told = target;
         changes
     }
 
