@@ -46,6 +46,9 @@ pub struct RoutingInput {
     pub settled: bool,
     /// Whether nothing was heard of the mesh since boot, so that nobody knows which private addresses are its own.
     pub is_unheard: bool,
+    /// The devices that routes lead over though nobody is adjacent there: those are from before a loss, and the routing protocol
+    /// is about to calculate others.
+    pub outdated: BTreeSet<LinkName>,
 }
 
 /// The kernel's main routing table.

@@ -303,6 +303,8 @@ impl InterfaceFeed {
 pub struct EngineRoutes {
     /// The routes of both families, IPv6 first.
     pub tables: [RouteTable; 2],
+    /// The interfaces of both families with an adjacency, IPv6 first.
+    pub adjacent: [BTreeSet<InterfaceId>; 2],
     /// The neighbors whose router information is in the database: dlan routers, which route IPv4 over IPv6 next hops.
     pub dlan_routers: BTreeSet<RouterId>,
     /// What routers say of the zones of their prefixes.
@@ -317,7 +319,9 @@ pub struct EngineRoutes {
 pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInput {
     let mut routes = Learned::default();
     let mut known: BTreeSet<Arc<Ways>> = BTreeSet::new();
-    for (family, table) in [Family::Ipv6, Family::Ipv4].into_iter().zip(&engine.tables) {
+    let mut outdated = BTreeSet::new();
+    let families = [Family::Ipv6, Family::Ipv4].into_iter().zip(&engine.tables);
+    for ((family, table), adjacent) in families.zip(&engine.adjacent) {
         let way = |hop: &NextHop| {
             let device = LinkName::new(feed.device(hop.interface)?).ok()?;
             let via = gateway(family, hop, &engine.dlan_routers)?;
@@ -327,6 +331,9 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
         of.places = Arc::clone(table.places());
         for (id, route) in table.routes() {
             let hops: BTreeSet<RouteHop> = route.next_hops.iter().filter_map(way).collect();
+            let is_outdated = |hop: &&NextHop| !adjacent.contains(&hop.interface);
+            let led = route.next_hops.iter().chain(route.alternate.as_deref()).filter(is_outdated);
+            outdated.extend(led.filter_map(|hop| LinkName::new(feed.device(hop.interface)?).ok()));
             if hops.is_empty() {
                 continue;
             }
@@ -347,6 +354,7 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
         complete: engine.complete,
         settled: engine.settled,
         is_unheard: false,
+        outdated,
     }
 }
 

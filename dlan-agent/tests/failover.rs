@@ -30,6 +30,7 @@ use ipnet::IpNet;
 use ospf_lite::ids::Family;
 use ospf_lite::time::Instant;
 use proptest::prelude::*;
+use vxlan::link::LinkName;
 
 const NOW: Instant = Instant::from_micros(1_000_000);
 
@@ -278,6 +279,59 @@ fn an_alternate_that_is_lost_too_is_not_taken() {
     router.reconciler.handle_lost(NOW, &lost(2), Loss::Device);
     router.reconciler.handle_lost(NOW, &lost(4), Loss::Neighbor);
     assert_eq!(router.reconciler.poll_reroute(), None);
+}
+
+/// The same routes, read while the routing protocol's back-off keeps it from calculating others.
+fn from_before(routing: &RoutingInput, lost: u8) -> RoutingInput {
+    RoutingInput { outdated: BTreeSet::from([hop(lost).device]), ..routing.clone() }
+}
+
+#[test]
+fn routes_read_before_they_are_calculated_again_bring_nothing_back() {
+    let before = routes(10, &ways(&[4], Some(2)));
+    for loss in [Loss::Neighbor, Loss::Device] {
+        let mut router = Router::settled(before.clone());
+        router.lose(4, loss);
+        for _ in 0..3 {
+            router.take(from_before(&before, 4));
+            assert!(router.all_lead_to(10, &[2]), "{loss:?}");
+        }
+        router.take(with_other_ways(&before, &[ways(&[3], None)]));
+        assert!(router.all_lead_to(10, &[3]), "{loss:?}");
+        router.take(before.clone());
+        assert!(router.all_lead_to(10, &[4]), "it has spoken: the neighbor is there, {loss:?}");
+    }
+}
+
+#[test]
+fn nothing_is_asked_of_the_kernel_over_a_device_that_is_down() {
+    let leads_over = |step: &Change, device: &LinkName| match step {
+        Change::NextHop(edit) => {
+            edit.to.iter().any(|object| object.way().is_some_and(|way| way.device == *device))
+        }
+        _ => false,
+    };
+    for (hops, alternate) in [(vec![4], None), (vec![4, 2], None), (vec![2], Some(4))] {
+        let before = routes(10, &ways(&hops, alternate));
+        let mut router = Router::settled(before.clone());
+        let lost = hop(4).device;
+        router.system.state.without_carrier.insert(lost.clone());
+        router.lose(4, Loss::Device);
+        let mut plans = router.take(from_before(&before, 4));
+        // Others change meanwhile, and somebody has it all looked at.
+        plans.extend(router.take(from_before(&routes(12, &ways(&hops, alternate)), 4)));
+        router.reconciler.handle_config(NOW, config());
+        plans.extend(router.run());
+        let asked = plans.iter().flat_map(Plan::steps).filter(|step| leads_over(step, &lost));
+        assert_eq!(asked.count(), 0, "{hops:?}, or {alternate:?}");
+        let left = if hops.contains(&2) { 12 } else { 0 };
+        assert_eq!(router.neighbors().len(), left);
+        router.system.state.without_carrier.clear();
+        router.reconciler.handle_returned(NOW, &lost);
+        router.take(routes(12, &ways(&hops, alternate)));
+        assert_eq!(router.neighbors().len(), 12);
+        assert!(router.neighbors().values().all(|found| found.len() == hops.len()));
+    }
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::io::{Event, InterfaceEvent, Leaving, PrivateContent, Received, Transmit};
 use crate::ospf::area::Area;
 use crate::ospf::graph::Graph;
-use crate::ospf::interface::{events, hello};
+use crate::ospf::interface::{Interface, events, hello};
 use crate::ospf::lsa::{LsType, Lsa};
 use crate::ospf::lsdb::{Domain, Lsdb};
-use crate::ospf::neighbor::{self, NeighborInput, loading, retransmit};
+use crate::ospf::neighbor::{self, Neighbor, NeighborInput, loading, retransmit};
 use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::pool::LsaPool;
 use crate::ospf::refusal::Refusal;
@@ -223,6 +223,14 @@ impl Engine {
             neighbor: interface.neighbor.as_ref().map(|neighbor| neighbor.router_id),
             refusals: &interface.refusals,
         })
+    }
+
+    /// Returns the interfaces with an adjacency. Routes may lead over others, from before their loss, until the back-off lets
+    /// them be calculated again.
+    pub fn adjacent(&self) -> impl Iterator<Item = InterfaceId> {
+        let is_adjacent =
+            |interface: &&Interface| interface.neighbor.as_ref().is_some_and(Neighbor::is_adjacent);
+        self.area.interfaces.values().filter(is_adjacent).map(|interface| interface.config.id)
     }
 
     /// Returns the neighbors in the order of their interfaces' ids.

@@ -87,6 +87,7 @@ pub fn read_routes(engines: &Engines) -> EngineRoutes {
     let (dlan_routers, zones) = told_by_routers(engines);
     EngineRoutes {
         tables: tables(engines),
+        adjacent: [&engines.ipv6, &engines.ipv4].map(|engine| engine.adjacent().collect()),
         dlan_routers,
         zones,
         complete: engines.ipv6.has_database() && engines.ipv4.has_database(),

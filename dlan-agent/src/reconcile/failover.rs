@@ -48,10 +48,12 @@ impl Failover {
         self.due.push((device, loss));
     }
 
-    /// Takes that the routing protocol's routes are those after every loss that it was told of, and returns whether
+    /// Takes that the routing protocol's routes are those after every loss but of the devices in `outdated`, and returns whether
     /// there was one.
-    pub fn handle_routes(&mut self) -> bool {
-        !std::mem::take(&mut self.lost).is_empty()
+    pub fn handle_routes(&mut self, outdated: &BTreeSet<LinkName>) -> bool {
+        let before = self.lost.len();
+        self.lost.retain(|device| outdated.contains(device));
+        self.lost.len() < before
     }
 
     /// Takes that a device can carry packets again.
@@ -120,11 +122,14 @@ impl Failover {
         Some(Plan::independent(steps))
     }
 
-    /// Takes lost devices out of routes that may be from before the loss.
-    pub fn amend(&self, routes: &mut Learned) {
+    /// Takes lost devices out of routes that may be from before the loss. Where that leaves no way the routes stay as they are,
+    /// unless the kernel itself has dropped them with the devices: over one that is down it takes none.
+    pub fn amend(&self, routes: &mut Learned, known: &State) {
         if self.lost.is_empty() {
             return;
         }
+        let is_down =
+            |device: &LinkName| self.down.contains(device) || known.without_carrier.contains(device);
         let is_lost = |device: &LinkName| self.lost.contains(device);
         let is_touched =
             |ways: &Ways| ways.hops.iter().chain(&ways.alternate).any(|hop| is_lost(&hop.device));
@@ -133,12 +138,15 @@ impl Failover {
                 return None;
             }
             let mut ways = Ways::clone(ways);
-            if ways.hops.iter().all(|hop| is_lost(&hop.device))
-                && let Some(alternate) = ways.alternate.take_if(|alternate| !is_lost(&alternate.device))
-            {
-                ways.hops = BTreeSet::from([alternate]);
-            } else if !ways.hops.iter().all(|hop| is_lost(&hop.device)) {
+            let alternate = ways.alternate.clone().filter(|alternate| !is_lost(&alternate.device));
+            if !ways.hops.iter().all(|hop| is_lost(&hop.device)) {
                 ways.hops.retain(|hop| !is_lost(&hop.device));
+                ways.alternate = alternate;
+            } else if let Some(alternate) = alternate {
+                ways = Ways { hops: BTreeSet::from([alternate]), alternate: None };
+            } else {
+                ways.hops.retain(|hop| !is_down(&hop.device));
+                ways.alternate.take_if(|alternate| is_down(&alternate.device));
             }
             Some(Arc::new(ways))
         });

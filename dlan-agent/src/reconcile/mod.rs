@@ -189,8 +189,8 @@ impl Reconciler {
     }
 
     /// Takes the routes that the routing protocol found.
-    pub fn handle_routes(&mut self, now: Instant, routing: RoutingInput) {
-        self.routes_due |= self.failover.handle_routes();
+    pub fn handle_routes(&mut self, now: Instant, mut routing: RoutingInput) {
+        self.routes_due |= self.failover.handle_routes(&std::mem::take(&mut routing.outdated));
         self.routes_due |= self.adoption.handle_routes(now, routing);
     }
 

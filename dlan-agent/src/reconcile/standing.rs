@@ -58,15 +58,15 @@ struct Assigned {
 }
 
 impl Standing {
-    /// Notes how the routes of a state lead these ways; nothing where one of them leads nowhere, or does not stand.
+    /// Notes how the routes of a state lead these ways; nothing where one of them does not stand.
     pub fn of(routes: &Learned, zones: &FarZones, state: &State, table: u32) -> Option<Self> {
         let mut groups = Groups::new();
         for (prefix, bundle, ways) in routes.placed() {
-            if ways.hops.is_empty() {
-                return None;
-            }
-            let group = state.routes.get(&key(table, prefix))?.action.group()?;
-            *groups.entry((bundle, Some(group))).or_default() += 1;
+            let group = match ways.hops.is_empty() {
+                true => None,
+                false => Some(state.routes.get(&key(table, prefix))?.action.group()?),
+            };
+            *groups.entry((bundle, group)).or_default() += 1;
         }
         // Filled one by one a map is half empty, made of all at once it is full.
         let groups = groups.into_iter().collect();

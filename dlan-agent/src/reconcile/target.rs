@@ -37,7 +37,7 @@ impl Reconciler {
     ) -> Option<Result<Whole, WorkError>> {
         let (config, facts, known) = (self.config.as_ref()?, self.facts.as_ref()?, self.known.as_ref()?);
         let mut routing = self.adoption.routing();
-        self.failover.amend(&mut routing.routes);
+        self.failover.amend(&mut routing.routes, known);
         routing.routes.replace_ways(|ways| next_hops::reduced(ways, |device| is_there(known, device)));
         let mut state = match desired(config, facts, &routing, known) {
             Ok(state) => Box::new(state),
@@ -58,7 +58,7 @@ impl Reconciler {
         let (config, facts, known) = (self.config.as_ref()?, self.facts.as_ref()?, self.known.as_ref()?);
         let (standing, engine) = (self.standing.as_ref()?, self.adoption.engine()?);
         let mut routes = engine.routes.clone();
-        self.failover.amend(&mut routes);
+        self.failover.amend(&mut routes, known);
         let wanted = config.links.iter().filter_map(|link| addressing::link_device(link.host_id));
         let wanted: BTreeSet<LinkName> = wanted.collect();
         let is_there = |device: &LinkName| known.links.contains_key(device) && wanted.contains(device);

@@ -197,6 +197,24 @@ fn ipv4_goes_to_a_dlan_router_by_its_link_local_address_and_to_another_by_its_ip
 }
 
 #[test]
+fn what_routes_lead_over_without_an_adjacency_is_from_before() {
+    let mut feed = InterfaceFeed::default();
+    let wanted = wanted(TEXT);
+    feed.diff(&wanted, &seen(&[("dlan-vx2", 7)]));
+    let link = route(None).next_hops.iter().map(|hop| hop.interface).collect::<BTreeSet<_>>();
+    let outdated = |route: Route, adjacent: [BTreeSet<InterfaceId>; 2]| {
+        let tables = [[("fd00::/64".parse().unwrap(), route)].into_iter().collect(), RouteTable::default()];
+        routing_input(&EngineRoutes { tables, adjacent, ..EngineRoutes::default() }, &feed).outdated
+    };
+    let device = BTreeSet::from([LinkName::new("dlan-vx2").unwrap()]);
+    assert_eq!(outdated(route(None), [link.clone(), BTreeSet::new()]), BTreeSet::new());
+    assert_eq!(outdated(route(None), [BTreeSet::new(), link.clone()]), device, "each family by its own");
+    let [hop] = route(None).next_hops.iter().cloned().collect::<Vec<_>>().try_into().unwrap();
+    let spare = Route { next_hops: Default::default(), alternate: Some(hop.into()), ..route(None) };
+    assert_eq!(outdated(spare, Default::default()), device);
+}
+
+#[test]
 fn this_routers_own_prefixes_are_no_kernel_routes() {
     let own = Route { next_hops: Default::default(), ..route(None) };
     assert_eq!(gateway_of(&[RouterId(2)], "10.2.0.0/24", own), None);

@@ -106,3 +106,19 @@ fn a_router_that_dies_is_left_as_soon_as_the_last_of_its_neighbors_has_noticed()
     let short = ospf_lite::config::SpfDelayConfig::default().short;
     assert!(net.run_until(short + AROUND, is_left) <= Duration::from_millis(60));
 }
+
+#[test]
+fn while_the_back_off_keeps_routes_over_a_lost_link_no_adjacency_is_told_of_there() {
+    let mut net = ring();
+    let adjacent = |net: &Net| net.engines[&1].adjacent().map(|id| id.0).collect::<Vec<_>>();
+    let leads_over = |net: &Net, interface| (2..=6).any(|to| way(net, 1, to) == Some(interface));
+    assert_eq!(adjacent(&net), [1, 2]);
+    fail(&mut net);
+    assert_eq!(adjacent(&net), [2]);
+    assert!(!leads_over(&net, 1), "the first loss is calculated at once");
+    tell(&mut net, (1, 2), Reachability::Unreachable);
+    assert!(leads_over(&net, 2), "the second waits");
+    assert!(adjacent(&net).is_empty());
+    net.run(ospf_lite::config::SpfDelayConfig::default().long);
+    assert!(!leads_over(&net, 2));
+}
