@@ -111,6 +111,20 @@ class Merging(unittest.TestCase):
         self.assertNotIn("guest", names)
         self.assertIn("wan1", names)
 
+    def test_raw_sections_that_the_predecessor_pasted_are_not_there_twice_and_go_likewise(self):
+        pasted = {**STOCK, "network": STOCK["network"] + support.inventory("three")["home-2"]["dlan_uci_network_extras"]}
+        after, _ = merged("home-2", pasted)
+        sections = uci.parse(after["network"])
+        self.assertEqual([it.name for it in sections if it.kind == "switch"], ["dlan_x0"])
+        self.assertEqual(len([it for it in sections if it.name == "guest"]), 1)
+
+        def without(variables):
+            variables["home-2"]["dlan_uci_network_extras"] = ""
+
+        later, _ = merged("home-2", after, without)
+        self.assertNotIn("switch0", later["network"])
+        self.assertNotIn("guest", later["network"])
+
     def test_what_raw_sections_say_of_the_roles_own_networks_is_added_to_them(self):
         # home-2's are wan0, which is `wan` on a stock router, wan1 and lan0.
         raw = "".join(f"config interface '{name}'\n\toption metric '{number}'\n" for number, name in enumerate(("wan0", "wan1", "lan0"), 5))

@@ -48,6 +48,14 @@ class Packages:
             self.before.setdefault(package, [])
         return section
 
+    def take_over(self, package: str, extra: uci.Section, name: str) -> None:
+        """Makes the same section that is there already the role's: the predecessor pasted it."""
+        if self.named(package, name) not in (None, extra):
+            return
+        same = next((it for it in self.sections.get(package, []) if it == extra), None)
+        if same is not None:
+            same.name, same.options = name, {MARK: "1", **extra.options}
+
     def keep_only(self, package: str, names: List[str]) -> None:
         """Takes away the role's sections that nobody asks for any more."""
         sections = self.sections.get(package, [])
@@ -225,6 +233,7 @@ def _extras(packages: Packages, package: str, text: str, called: Mapping[str, st
     names = []
     for index, extra in enumerate(uci.parse(text)):
         name = called.get(extra.name or "", extra.name or f"{EXTRA}{index}")
+        packages.take_over(package, extra, name)
         section = packages.own(package, extra.kind, name)
         section.kind = extra.kind
         if MARK in section.options and name not in called.values():
