@@ -148,6 +148,10 @@ class Merging(unittest.TestCase):
 
         later, _ = merged("r1", after, closed)
         self.assertNotIn("dlan_ssh", later["firewall"])
+        # As the predecessor wrote it.
+        open_before = "config rule\n\toption name 'ssh'\n\toption src 'wan'\n\toption proto 'tcp'\n\toption dest_port '22'\n\toption target 'ACCEPT'\n"
+        left, _ = merged("r1", {**STOCK, "firewall": STOCK["firewall"] + open_before}, closed)
+        self.assertNotIn("'22'", left["firewall"])
         self.assertIn("config rule 'mine'", later["firewall"])
 
     def test_passwords_are_closed_only_where_there_are_keys(self):

@@ -15,6 +15,7 @@ PACKAGES = ("network", "firewall", "dhcp", "system", "dropbear")
 MARK = "dlan_role"
 # What sections without a name are called when they come from `*_extras`.
 EXTRA = "dlan_x"
+SSH_RULE = {"src": "wan", "proto": "tcp", "dest_port": "22", "target": "ACCEPT"}
 _PREDECESSORS_DEVICE = re.compile(r"(vx[0-9]+|wg0)\Z")
 _PREDECESSORS_ALIAS = re.compile(r"@vx[0-9]+\Z")
 _IPV4_PROTOCOLS = ("static", "dhcp")
@@ -258,8 +259,16 @@ def _firewall(router: Router, packages: Packages, zones: Dict[str, List[str]]) -
     if router.ssh_from_wan and "firewall" in packages.sections:
         kept = ["dlan_ssh"]
         rule = packages.own("firewall", "rule", "dlan_ssh")
-        rule.options.update(name="dlan: SSH", src="wan", proto="tcp", dest_port="22", target="ACCEPT")
+        rule.options.update(name="dlan: SSH", **SSH_RULE)
+    elif "firewall" in packages.sections:
+        # The predecessor's rule has no other words.
+        rules = packages.sections["firewall"]
+        packages.sections["firewall"] = [it for it in rules if it.kind != "rule" or _without_name(it.options) != SSH_RULE]
     packages.keep_only("firewall", kept)
+
+
+def _without_name(options: Mapping[str, uci.Value]) -> Dict[str, uci.Value]:
+    return {option: value for option, value in options.items() if option != "name"}
 
 
 def _system(router: Router, packages: Packages) -> None:
