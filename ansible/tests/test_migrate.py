@@ -98,6 +98,32 @@ class Script(unittest.TestCase):
                 self.assertIn("returned", left)
 
 
+class Nginx(unittest.TestCase):
+    def run_steps(self, config):
+        """Runs what lets go of the predecessor, what starts it again and what removes it; returns what nginx's script was told."""
+        with tempfile.TemporaryDirectory() as root:
+            for name in ("nginx", "init.d"):
+                pathlib.Path(root, name).mkdir()
+            pathlib.Path(root, "nginx/nginx.conf").write_text(config)
+            for name in ("nginx", "network", "bird"):
+                service = pathlib.Path(root, "init.d", name)
+                service.write_text('#!/bin/sh\necho "${0##*/} $1"\n')
+                service.chmod(0o755)
+            usual = migrate.Commands()
+            others = "".join(f"{name}() {{ :; }}\n" for name in ("uci", "opkg", "ip", "ifdown"))
+            said = ""
+            for step in (usual.release, usual.start, usual.remove):
+                text = others + step.replace("/etc/", f"{root}/")
+                said += subprocess.run(["sh", "-c", text], check=True, capture_output=True, text=True).stdout
+            return [line for line in said.splitlines() if line.startswith("nginx")]
+
+    def test_that_of_the_predecessor_leaves_its_ports_to_dlans(self):
+        self.assertEqual(self.run_steps("user nobody;\nstream {\n}\n"), ["nginx stop", "nginx start", "nginx disable"])
+
+    def test_another_one_is_left_alone(self):
+        self.assertEqual(self.run_steps("http {\n}\n"), [])
+
+
 class Numbers(unittest.TestCase):
     def test_links_are_called_as_bird_called_them_by_their_place_in_the_inventory(self):
         routers = checks.read_mesh(support.inventory("three")).routers

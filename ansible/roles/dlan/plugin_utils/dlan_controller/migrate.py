@@ -27,12 +27,17 @@ END_SECONDS = 90
 # A BIRD that is asked to end takes its routes along.
 _STOP = """killall -9 bird 2>/dev/null
 [ ! -x /etc/init.d/bird ] || /etc/init.d/bird stop"""
+# OpenWrt's own nginx.conf has no stream block: one that has is the predecessor's, whose nginx holds the ports of the services.
 _RELEASE = """for name in wg0 $(uci -q show network | sed -n 's/^network\\.\\(vx[0-9]*\\)=interface$/\\1/p'); do
 	ifdown "$name" 2>/dev/null
 	ip link del "$name" 2>/dev/null
-done"""
-_START = "/etc/init.d/network restart\n/etc/init.d/bird start"
+done
+! grep -q '^stream' /etc/nginx/nginx.conf 2>/dev/null || /etc/init.d/nginx stop"""
+_START = """/etc/init.d/network restart
+/etc/init.d/bird start
+! grep -q '^stream' /etc/nginx/nginx.conf 2>/dev/null || /etc/init.d/nginx start"""
 _REMOVE = """[ ! -x /etc/init.d/bird ] || /etc/init.d/bird disable
+! grep -q '^stream' /etc/nginx/nginx.conf 2>/dev/null || /etc/init.d/nginx disable
 for package in bird2c bird2; do ! opkg status $package | grep '^Status: .* installed' || opkg remove $package; done"""
 
 SCRIPT = """#!/bin/sh
