@@ -95,6 +95,10 @@ class Packages(unittest.TestCase):
         self.assertEqual(modes["./etc/dlan"], 0o700)
         self.assertEqual(modes["./usr/bin/dlan"], 0o755)
 
+    def test_the_licences_are_where_debian_looks_for_them(self):
+        names = {os.path.basename(member.name) for member in self.members() if member.name.startswith("./usr/share/doc/dlan/")}
+        self.assertLessEqual({"copyright", "LICENSE-MIT", "LICENSE-APACHE"}, names)
+
     def test_everything_below_etc_is_the_administrators(self):
         files = {member.name[1:] for member in self.members() if member.isfile() and member.name.startswith("./etc/")}
         self.assertEqual(files, set(run("dpkg-deb", "--info", self.deb, "conffiles").split()))
