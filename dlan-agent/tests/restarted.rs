@@ -138,6 +138,9 @@ fn routes_count_as_in_use_when_they_have_been_applied_and_not_before() {
     router.reconciler.handle_routes(router.now, RoutingInput { complete: false, ..routing(WAY) });
     router.run();
     assert!(!router.reports.contains(&Report::Installed), "the database is not in");
+    router.reconciler.handle_routes(router.now, RoutingInput { settled: false, ..routing(WAY) });
+    router.run();
+    assert!(!router.reports.contains(&Report::Installed), "links of this router are not in");
     router.reconciler.handle_routes(router.now, routing(OTHER_WAY));
     let action = router.reconciler.poll_action().unwrap();
     // While the system takes its time there is another change: what is being applied is not what is wanted any more.

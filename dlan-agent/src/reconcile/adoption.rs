@@ -34,7 +34,7 @@ pub enum Installed {
     Nothing,
     /// Those that an earlier start left.
     Adopted,
-    /// Those of a whole database.
+    /// Those of a whole database that has both ends of this router's links.
     Whole,
 }
 
@@ -146,7 +146,7 @@ impl Adoption {
 
     /// Returns which routes are wanted in use.
     pub fn installed(&self) -> Installed {
-        match (self.engine.complete, !self.has_any_adopted()) {
+        match (self.engine.complete && self.engine.settled, !self.has_any_adopted()) {
             (true, _) => Installed::Whole,
             (false, false) => Installed::Adopted,
             (false, true) => Installed::Nothing,
