@@ -180,6 +180,9 @@ fn drift(stage: &mut Stage) -> Result<(), LabError> {
     claim(before.len() >= 15, || format!("too little of somebody else's: {before:?}"))?;
     let mut seen = Vec::new();
     for act in ACTS {
+        // A link that was taken apart for a moment may have lost its neighbor: what leads over it is nobody's loss then.
+        stage.lab.wait_for_adjacencies(LIMIT)?;
+        stage.lab.wait_for_routes(LIMIT)?;
         let told = log_lines(stage)?.len();
         let begun = Instant::now();
         node.run("sh", &["-c", act.done])?;
