@@ -17,6 +17,7 @@ const AS_THEY_ARE: &[&str] = &[
     "forged",
     "home-direct",
     "host-plugged-in",
+    "kill-r4",
     "lan-families",
     "masquerade",
     "names",
@@ -80,7 +81,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     (
         "it claims that nothing is lost where a router whose processor is translated may take the news too late",
-        &["agent-away", "costs", "costs-automatic", "kill-r4"],
+        &["agent-away", "costs", "costs-automatic"],
     ),
     (
         "it carries more than machines do in reasonable time",
