@@ -6,14 +6,41 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use ospf_lite::bfd::fsm::SessionState;
-use ospf_lite::bfd::io::{Content, SessionEvent};
-use ospf_lite::bfd::packet;
+use ospf_lite::bfd::io::{Content, Received, SessionConfig, SessionEvent};
+use ospf_lite::bfd::packet::{self, ControlPacket, Diagnostic, Sequence};
 use ospf_lite::bfd::refusal::Refusal;
 use ospf_lite::bfd::{Bfd, HOP_LIMIT};
+use ospf_lite::ids::InterfaceId;
 use ospf_lite::sim::pipe::{End, PIPE, Pipe};
 use ospf_lite::time::Instant;
 
 const INTERVAL: Duration = Duration::from_millis(300);
+
+/// What a far end sends that has heard nothing yet.
+const FIRST: ControlPacket = ControlPacket {
+    diagnostic: Diagnostic::None,
+    state: SessionState::Down,
+    sequence: Sequence::None,
+    control_plane_independent: false,
+    authenticated: false,
+    demand: false,
+    detect_mult: NonZeroU8::MIN,
+    my_discriminator: 7,
+    your_discriminator: 0,
+    desired_min_tx: Duration::from_secs(1),
+    required_min_rx: INTERVAL,
+    required_min_echo_rx: Duration::ZERO,
+};
+
+fn config(interface: InterfaceId) -> SessionConfig {
+    SessionConfig {
+        interface,
+        name: format!("link{interface}"),
+        remote: End::Right.address(),
+        interval: INTERVAL,
+        detect_mult: NonZeroU8::new(3).unwrap(),
+    }
+}
 
 fn up() -> Pipe {
     let mut pipe = Pipe::new(1);
@@ -41,14 +68,34 @@ fn s3_both_ends_take_the_active_role() {
     }
 }
 
+/// Both links have a session, and the far ends call theirs the same.
 #[test]
 fn s3_the_first_packet_belongs_to_the_session_over_the_link_it_came_by() {
-    let mut pipe = Pipe::new(1);
-    pipe.configure(End::Left, INTERVAL, NonZeroU8::new(3).unwrap());
-    pipe.configure(End::Right, INTERVAL, NonZeroU8::new(3).unwrap());
-    pipe.run(Duration::from_millis(5));
-    assert!(pipe.sent.iter().any(|sent| sent.packet.your_discriminator == 0));
-    assert_ne!(pipe.state(End::Left), SessionState::Down);
+    let links = [InterfaceId(1), InterfaceId(2)];
+    for link in links {
+        let mut bfd = Bfd::new(1);
+        for interface in links {
+            bfd.handle_session(Instant::ORIGIN, SessionEvent::Configured(config(interface)));
+        }
+        let octets = packet::encode(&FIRST);
+        bfd.handle_packet(
+            Instant::ORIGIN,
+            &Received { interface: link, hop_limit: HOP_LIMIT, octets: &octets },
+        );
+        for interface in links {
+            let state = if interface == link { SessionState::Init } else { SessionState::Down };
+            assert_eq!(bfd.session(interface).unwrap().state, state, "{interface} of {link}");
+        }
+    }
+    let mut bfd = Bfd::new(1);
+    bfd.handle_session(Instant::ORIGIN, SessionEvent::Configured(config(links[0])));
+    let octets = packet::encode(&FIRST);
+    bfd.handle_packet(
+        Instant::ORIGIN,
+        &Received { interface: links[1], hop_limit: HOP_LIMIT, octets: &octets },
+    );
+    assert_eq!(bfd.session(links[0]).unwrap().state, SessionState::Down);
+    assert_eq!(bfd.strangers().of(Refusal::NoSession), 1);
 }
 
 #[test]
@@ -69,15 +116,8 @@ fn s5_a_packet_is_discarded_unless_its_hop_limit_is_255() {
 #[test]
 fn s6_every_packet_goes_over_the_link_to_the_address_that_the_session_began_with() {
     let mut bfd = Bfd::new(1);
-    let config = ospf_lite::bfd::io::SessionConfig {
-        interface: PIPE,
-        name: "pipe".to_owned(),
-        remote: End::Right.address(),
-        interval: INTERVAL,
-        detect_mult: NonZeroU8::new(3).unwrap(),
-    };
     let mut now = Instant::ORIGIN;
-    bfd.handle_session(now, SessionEvent::Configured(config));
+    bfd.handle_session(now, SessionEvent::Configured(config(PIPE)));
     let mut count = 0;
     for _ in 0..20 {
         bfd.handle_timeout(now);

@@ -1,14 +1,16 @@
 //! Sections 13, 13.1 to 13.3, 13.6 and 13.7: what is taken in, passed on and sent again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ospf_lite::ids::Family;
-use ospf_lite::ospf::lsa::{LsType, LsaHeader, MAX_AGE, SequenceNumber};
+use ospf_lite::ids::{Family, InterfaceId, RouterId};
+use ospf_lite::io::InterfaceEvent;
+use ospf_lite::ospf::lsa::{LsType, Lsa, LsaBody, LsaHeader, MAX_AGE, SequenceNumber};
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::packet::PacketBody;
 use ospf_lite::ospf::refusal::Refusal;
 use ospf_testnet::{
-    DELAY, End, Net, PRIVATE, Sent, foreign, is_acknowledgment, is_update, key, seconds, update,
+    DELAY, End, Net, PRIVATE, Sent, WANTED, foreign, is_acknowledgment, is_update, key, seconds, stub, update,
 };
 
 #[test]
@@ -212,22 +214,51 @@ fn s13_1_recency_is_told_by_sequence_then_checksum_then_max_age_then_much_younge
     }
 }
 
+/// How long after a change the routes follow it, as the router of the next test is configured.
+const SPF_DELAY: Duration = Duration::from_millis(50);
+
+/// A calculation that another one's delay has put off shows by coming sooner than its own delay.
 #[test]
 fn s13_2_recalculation_is_for_other_contents_alone() {
-    let mut net = Net::line();
+    let mut net = Net::new(Family::Ipv6);
+    for router in [1, 2] {
+        net.start_with(router, |config| config.spf_delay.initial = SPF_DELAY);
+    }
+    let mut net = net.link((1, 1), (2, 1));
+    net.configure(1, stub((1, 9), Family::Ipv6));
+    net.interface(1, InterfaceEvent::Up(InterfaceId(9)));
+    net.run(seconds(60));
+    assert_eq!(net.engines[&2].routes().len(), 1);
+    // It would outdo what is said in its name.
+    net.engines.remove(&1);
     net.events.clear();
-    let (_, lsa) = net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap();
-    let next = SequenceNumber(lsa.header().sequence.0 + 1);
-    let refreshed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header().key, next, 0, lsa.body());
-    net.inject_body((2, 1), update([refreshed]));
-    assert_eq!(net.lsa(2, key(LsType::ROUTER, 0, 1)).unwrap().0.sequence, next);
+    let lsas: Vec<Lsa> = net.engines[&2]
+        .database()
+        .filter(|lsa| lsa.header.key.advertising_router == RouterId(1))
+        .map(|lsa| Lsa::clone(lsa.lsa))
+        .collect();
+    let types: BTreeSet<LsType> = lsas.iter().map(|lsa| lsa.header().key.ls_type).collect();
+    assert_eq!(types, BTreeSet::from([LsType::ROUTER, LsType::LINK, LsType::INTRA_AREA_PREFIX]));
+    net.inject_body((2, 1), update(lsas.iter().map(|lsa| next(lsa, lsa.body()))));
+    for lsa in &lsas {
+        let (installed, _) = net.lsa(2, lsa.header().key).unwrap();
+        assert_eq!(installed.sequence.0, lsa.header().sequence.0 + 1);
+    }
     assert_eq!(net.events, []);
-    let ospf_lite::ospf::lsa::LsaBody::Router(mut router) = lsa.body() else { panic!() };
-    router.links.clear();
-    let body = ospf_lite::ospf::lsa::LsaBody::Router(router);
-    let changed = ospf_lite::ospf::lsa::Lsa::originate(lsa.header().key, SequenceNumber(next.0 + 1), 0, body);
-    net.inject_body((2, 1), update([changed]));
-    assert!(net.events.contains(&(2, ospf_lite::io::Event::DatabaseChanged)));
+    net.run(Duration::from_millis(30));
+    let prefixes = lsas.iter().find(|lsa| lsa.header().key.ls_type == LsType::INTRA_AREA_PREFIX).unwrap();
+    let LsaBody::IntraAreaPrefix(mut body) = prefixes.body() else { panic!() };
+    body.prefixes.clear();
+    let refreshed = next(prefixes, prefixes.body());
+    net.inject_body((2, 1), update([next(&refreshed, LsaBody::IntraAreaPrefix(body))]));
+    let elapsed = net.run_until(seconds(1), |net| net.engines[&2].routes().is_empty());
+    assert_eq!(elapsed, SPF_DELAY);
+}
+
+/// The next instance of an LSA, with this body.
+fn next(lsa: &Lsa, body: LsaBody) -> Lsa {
+    let header = lsa.header();
+    Lsa::originate(header.key, SequenceNumber(header.sequence.0 + 1), 0, body)
 }
 
 #[test]
@@ -264,12 +295,26 @@ fn s13_3_exchanging_neighbors_get_what_is_flooded_and_earlier_ones_do_not() {
     }
 }
 
+/// What is asked of router 2 comes from router 3: an older instance, told by its checksum, leaves the request where it is.
 #[test]
 fn s13_3_request_list_loses_what_another_neighbor_has_brought() {
-    let mut net = Net::following(Family::Ipv6);
-    net.bring(AT, NeighborState::Loading);
-    net.inject_body(AT, update([foreign(ospf_testnet::WANTED, 1, 1, 1)]));
-    assert_eq!(net.state(AT), Some(NeighborState::Full));
+    let asked = foreign(WANTED, 1, 0, 1);
+    let mut same_sequence = (0..=u8::MAX).map(|content| foreign(WANTED, 1, 0, content));
+    let older = same_sequence.find(|lsa| asked.header().is_newer_than(&lsa.header())).unwrap();
+    for (brought, state) in [
+        (older, NeighborState::Loading),
+        (asked, NeighborState::Full),
+        (foreign(WANTED, 1, 1, 1), NeighborState::Full),
+    ] {
+        let mut net = Net::following(Family::Ipv6).routers(&[3]).link((1, 2), (3, 1));
+        net.run_until(seconds(10), |net| net.is_full((1, 2)));
+        net.bring(AT, NeighborState::Loading);
+        let header = brought.header();
+        net.inject_body((1, 2), update([brought]));
+        let (installed, _) = net.lsa(1, header.key).unwrap();
+        assert_eq!((installed.sequence, installed.checksum), (header.sequence, header.checksum));
+        assert_eq!(net.state(AT), Some(state), "{header:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use ospf_lite::io::{InterfaceEvent, Leaving};
 use ospf_lite::ospf::lsa::{GraceLsa, LsType, LsaBody, RestartReason, SequenceNumber};
 use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::packet::{Packet, PacketBody};
-use ospf_testnet::{Net, key, prefix, seconds, stub};
+use ospf_lite::time::Instant;
+use ospf_testnet::{End, Net, key, prefix, seconds, stub};
 
 use crate::{FAMILIES, PERIOD, help, is_helped, is_undisturbed, said, sequences, start_again, stop};
 
@@ -243,19 +244,43 @@ fn s5_off_a_router_that_has_nothing_to_preserve_sends_no_grace_lsa() {
 #[test]
 fn s2_1_age_runs_and_is_not_reset_when_the_grace_lsa_is_repeated() {
     let mut net = Net::ring(Family::Ipv6, &[1, 3]);
+    net.loses = |_, sent| sent.from.0 != 2 && sent.octets[1] == 5;
+    let since = net.now;
+    net.engine(2).handle_leaving(since, Leaving::Restart(RestartReason::SoftwareReload));
+    net.collect(2);
+    net.run(seconds(31));
+    let copies = grace_lsas_sent(&net, (2, 1), since);
+    assert!(copies.iter().any(|(after, ..)| *after >= seconds(30)), "{copies:?}");
+    for (after, sequence, age) in &copies {
+        assert_eq!(*sequence, copies[0].1);
+        // InfTransDelay counts as the way.
+        assert_eq!(u64::from(*age), after.as_secs() + 1, "{copies:?}");
+    }
+}
+
+#[test]
+fn s2_1_age_and_sequence_number_stay_when_the_grace_lsa_is_repeated_before_the_first_hello() {
+    let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     net.engines.remove(&2);
     net.run(seconds(2));
     net.loses = |_, sent| sent.from.0 != 2 && sent.octets[1] == 5;
     let since = net.now;
     start_again(&mut net);
-    net.run(seconds(1));
-    let sequences: Vec<SequenceNumber> = said(&net, since, (2, 1))
-        .iter()
-        .filter_map(|packet| match &packet.body {
-            PacketBody::LinkStateUpdate(update) => Some(update.lsas[0].lsa.header().sequence),
-            _ => None,
-        })
-        .collect();
-    assert!(sequences.len() > 3, "{sequences:?}");
-    assert!(sequences.iter().all(|sequence| *sequence == sequences[0]));
+    net.run(Duration::from_millis(999));
+    let copies = grace_lsas_sent(&net, (2, 1), since);
+    assert!(copies.len() > 3, "{copies:?}");
+    assert!(copies.iter().all(|(_, sequence, age)| (*sequence, *age) == (copies[0].1, 1)), "{copies:?}");
+}
+
+/// How long after a moment, with which sequence number and with which age the Grace-LSAs went out over an interface.
+fn grace_lsas_sent(net: &Net, from: End, since: Instant) -> Vec<(Duration, SequenceNumber, u16)> {
+    let mut copies = Vec::new();
+    for sent in net.sent.iter().filter(|sent| sent.at >= since && sent.from == from) {
+        if let PacketBody::LinkStateUpdate(update) = sent.packet(net.family).body {
+            let lsas = update.lsas.iter().map(|aged| (aged.lsa.header(), aged.age));
+            let grace = lsas.filter(|(header, _)| header.key.ls_type == LsType::GRACE);
+            copies.extend(grace.map(|(header, age)| (sent.at.since(since), header.sequence, age)));
+        }
+    }
+    copies
 }

@@ -7,6 +7,7 @@ use ospf_lite::ospf::lsa::LsType;
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::packet::{DatabaseDescription, Hello, Options, Packet, PacketBody};
 use ospf_lite::ospf::refusal::Refusal;
+use ospf_lite::time::Instant;
 use ospf_lite::wire::checksum;
 use ospf_lite::wire::packet::{self, Protection};
 use ospf_testnet::{ALL, Net, altered, foreign, hello, link_local, packet_of_two, seconds};
@@ -33,20 +34,30 @@ fn s4_2_1_1_interface_id_and_the_neighbors_heard_are_in_every_hello() {
 }
 
 #[test]
-fn s4_2_1_2_options_are_the_same_throughout_an_exchange() {
-    let net = Net::pair(Family::Ipv6);
-    let descriptions: Vec<DatabaseDescription> = net
-        .sent
-        .iter()
-        .filter(|sent| sent.from == (1, 1))
-        .filter_map(|sent| match sent.packet(Family::Ipv6).body {
-            PacketBody::DatabaseDescription(description) => Some(description),
-            _ => None,
-        })
-        .collect();
-    assert!(descriptions.len() >= 2);
-    assert!(descriptions.iter().all(|one| one.interface_mtu == 1370));
-    assert!(descriptions.iter().all(|one| one.options == descriptions[0].options));
+fn s4_2_1_2_options_have_the_e_bit_and_no_dc_bit_throughout_an_exchange() {
+    for family in [Family::Ipv6, Family::Ipv4] {
+        let net = Net::pair(family);
+        let of_the_family = match family {
+            Family::Ipv6 => Options::V6.with(Options::AF),
+            Family::Ipv4 => Options::AF,
+        };
+        for end in [(1, 1), (2, 1)] {
+            let bodies = net.bodies(end, Instant::ORIGIN).into_iter();
+            let descriptions = bodies.filter_map(|body| match body {
+                PacketBody::DatabaseDescription(description) => Some(description),
+                _ => None,
+            });
+            let descriptions: Vec<DatabaseDescription> = descriptions.collect();
+            assert!(descriptions.len() >= 2);
+            for description in &descriptions {
+                // A router in a regular area without demand circuits; the R-bit is no matter of the adjacency.
+                let options = description.options.without(Options::R);
+                assert_eq!(options, Options::E.with(of_the_family), "{family}");
+                assert_eq!(description.options, descriptions[0].options, "{family}");
+                assert_eq!(description.interface_mtu, 1370);
+            }
+        }
+    }
 }
 
 #[test]
