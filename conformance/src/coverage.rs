@@ -58,8 +58,12 @@ fn check(document: &Document, clauses: &[(&Clause, Vec<&TestName>)], problems: &
         if clause.name.is_empty() || !clause.name.chars().all(is_fit) {
             problems.push(format!("{place}: a name has small letters, digits and dashes"));
         }
+        let is_departure = !clause.departures.is_empty();
         match (&clause.unbound, tests.is_empty()) {
-            (None, true) => problems.push(format!(
+            (Some(_), _) if is_departure => {
+                problems.push(format!("{place}: it is said not to bind us, and departed from"));
+            }
+            (None, true) if !is_departure => problems.push(format!(
                 "{place}: no test is named {}_.., and no reason says why it does not bind us",
                 clause.prefix()
             )),
@@ -81,6 +85,7 @@ mod tests {
             name: (*name).into(),
             rule: "It is so.".into(),
             unbound: unbound.map(Into::into),
+            departures: Vec::new(),
         });
         Document { rfc: 1, title: "One".into(), clauses: clauses.collect() }
     }
@@ -112,6 +117,17 @@ mod tests {
                 "RFC 1 section 3, open: no test is named s3_open_.., and no reason says why it does not bind us",
             ]
         );
+    }
+
+    #[test]
+    fn a_departure_needs_no_test_and_binds() {
+        let mut documents = [document(&[("1", "left", None), ("2", "unsure", Some("No."))])];
+        documents[0].clauses.iter_mut().for_each(|clause| clause.departures.push("Another way".into()));
+        let (_, problems) = cover(&documents, &[]);
+        assert_eq!(problems, ["RFC 1 section 2, unsure: it is said not to bind us, and departed from"]);
+        let shown = [test(1, "s1_left_for_another_way")];
+        let (covered, _) = cover(&documents, &shown);
+        assert_eq!(covered[0].clauses[0].1, [&shown[0]]);
     }
 
     #[test]

@@ -60,6 +60,9 @@ fn check(root: &Path) -> Result<Vec<String>, Error> {
 fn page(root: &Path) -> Result<(String, Vec<String>), Error> {
     let documents = clause::read(root)?;
     let tests = test_name::read(root)?;
-    let (covered, problems) = coverage::cover(&documents, &tests);
+    let path = root.join(clause::DEPARTURES);
+    let departures = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+    let (covered, mut problems) = coverage::cover(&documents, &tests);
+    problems.extend(clause::check_departures(&documents, &departures));
     Ok((page::render(&covered), problems))
 }

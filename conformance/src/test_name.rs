@@ -1,4 +1,4 @@
-//! The names of the tests in `*/tests/rfcNNNN.rs` and below `*/tests/rfcNNNN/`, from their text.
+//! The names of the tests in files `rfcNNNN.rs` and folders `rfcNNNN` anywhere below `*/tests/`, from their text.
 
 use std::path::{Path, PathBuf};
 
@@ -21,15 +21,23 @@ pub fn read(root: &Path) -> Result<Vec<TestName>, Error> {
     for member in list(root)? {
         let folder = member.join("tests");
         if folder.is_dir() {
-            for entry in list(&folder)? {
-                if let Some(rfc) = number(&entry) {
-                    read_entry(root, rfc, &entry, &mut tests)?;
-                }
-            }
+            find(root, &folder, &mut tests)?;
         }
     }
     tests.sort();
     Ok(tests)
+}
+
+/// Reads what carries the number of an RFC in a folder, and in the folders that carry none.
+fn find(root: &Path, folder: &Path, tests: &mut Vec<TestName>) -> Result<(), Error> {
+    for entry in list(folder)? {
+        match number(&entry) {
+            Some(rfc) => read_entry(root, rfc, &entry, tests)?,
+            None if entry.is_dir() => find(root, &entry, tests)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {

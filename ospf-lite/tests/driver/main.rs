@@ -9,6 +9,10 @@
     reason = "a failing test should stop where it fails; each namespace lives in a thread of its own"
 )]
 
+mod rfc5880;
+mod rfc5881;
+mod sniffer;
+
 use std::num::NonZeroU8;
 use std::process::Command;
 use std::sync::mpsc;
@@ -26,7 +30,6 @@ use ospf_lite::config::{
 };
 use ospf_lite::driver::{self, BfdConfig, DeviceInterface, DriverConfig, DriverHandle, Engines};
 use ospf_lite::ids::{Cost, Family, InterfaceId, RouterId};
-use ospf_lite::io::Reachability;
 use ospf_lite::ospf::neighbor::NeighborState;
 
 /// How long anything may take on a busy machine.
@@ -267,80 +270,6 @@ impl Router {
     fn wait_for_session(&self, what: &str, question: impl Fn(&SessionView) -> bool + Clone + Send + 'static) {
         self.wait_for(what, move |engines| engines.sessions().get(&LINK).is_some_and(&question));
     }
-}
-
-#[test]
-fn s2_one_bfd_session_per_link_comes_up_for_both_families_and_its_failure_ends_both_adjacencies() {
-    let (left, right) = (Namespace::new(), Namespace::new());
-    join(&left, &right);
-    let (one, two) = (left.router(1), right.router(2));
-    for router in [&one, &two] {
-        router.wait_for_neighbor(Some(NeighborState::Full));
-        router.wait_for_session("a session with a Detection Time of 900 ms", |session| {
-            session.state == SessionState::Up && session.detection_time == Duration::from_millis(900)
-        });
-    }
-    // The driver is not told, so only BFD can find out before RouterDeadInterval.
-    right.ip("link set dev wire0 down");
-    one.wait_for("an unreachable neighbor, which is Down", |engines| {
-        let session = engines.sessions().remove(&LINK);
-        session.is_some_and(|session| session.reachability == Reachability::Unreachable)
-            && [Family::Ipv6, Family::Ipv4]
-                .into_iter()
-                .all(|family| engines.of(family).neighbors().next().is_none())
-    });
-}
-
-#[test]
-fn s4_packets_are_sent_to_port_3784_from_one_port_above_49152_with_hop_limit_255() {
-    let (left, right) = (Namespace::new(), Namespace::new());
-    join(&left, &right);
-    let one = left.router(1);
-    // Packets to a port that nobody listens on are seen by a raw socket all the same.
-    let headers = right.run(|| {
-        let socket = socket2::Socket::new(
-            socket2::Domain::IPV6,
-            socket2::Type::RAW,
-            Some(socket2::Protocol::from(17)),
-        )
-        .unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_recv_hoplimit_v6(true).unwrap();
-        socket
-    });
-    let two = right.router(2);
-    one.wait_for_session("a session that is Up", |session| session.state == SessionState::Up);
-    two.wait_for_session("a session that is Up", |session| session.state == SessionState::Up);
-    let receive = || {
-        let mut buffer = [0; 64];
-        let mut control = nix::cmsg_space!(i32);
-        let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
-        let message = nix::sys::socket::recvmsg::<nix::sys::socket::SockaddrIn6>(
-            std::os::fd::AsRawFd::as_raw_fd(&headers),
-            &mut parts,
-            Some(&mut control),
-            nix::sys::socket::MsgFlags::empty(),
-        )?;
-        let hop_limit = message.cmsgs()?.find_map(|item| match item {
-            nix::sys::socket::ControlMessageOwned::Ipv6HopLimit(limit) => Some(limit),
-            _ => None,
-        });
-        let port = |at: usize| u16::from_be_bytes([buffer[at], buffer[at + 1]]);
-        Ok((port(0), port(2), hop_limit))
-    };
-    let seen: Vec<(u16, u16, Option<i32>)> = (0..8)
-        .map(|_| {
-            loop {
-                match receive() {
-                    // The end of another test's process interrupts whoever waits.
-                    Err(nix::errno::Errno::EINTR) => {}
-                    received => return received.unwrap(),
-                }
-            }
-        })
-        .collect();
-    assert!(seen.iter().all(|one| *one == (seen[0].0, 3784, Some(255))), "{seen:?}");
-    assert!(seen[0].0 >= 49_152);
 }
 
 #[test]

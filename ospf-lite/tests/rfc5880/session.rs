@@ -160,7 +160,7 @@ fn s6_8_1_a_session_that_is_removed_is_kept_for_a_detection_time() {
 }
 
 #[test]
-fn s6_8_9_echo_packets_are_neither_sent_nor_looped() {
+fn s6_8_9_echo_packets_are_not_asked_for_of_a_far_end_that_would_take_them() {
     let mut lone = Lone::settled();
     lone.run_hearing(Duration::from_secs(2), millis(290), |packet| ControlPacket {
         required_min_echo_rx: millis(50),
