@@ -16,8 +16,8 @@ use crate::state::route::{RouteHop, RouteKey};
 pub struct Ways {
     /// The ways, used side by side.
     pub hops: BTreeSet<RouteHop>,
-    /// What takes over at once when the only way is lost.
-    pub alternate: Option<RouteHop>,
+    /// What takes over at once when the only way is lost, side by side.
+    pub alternates: BTreeSet<RouteHop>,
 }
 
 /// Returns those ways that lead over devices of which `is_there` says so: the same, where that is all of them.
@@ -27,13 +27,11 @@ pub fn over(ways: &Arc<Ways>, is_there: impl Fn(&LinkName) -> bool) -> Arc<Ways>
 
 /// Returns those ways that lead over devices of which `is_there` says so, unless that is all of them.
 pub fn reduced(ways: &Arc<Ways>, is_there: impl Fn(&LinkName) -> bool) -> Option<Arc<Ways>> {
-    if ways.hops.iter().chain(&ways.alternate).all(|hop| is_there(&hop.device)) {
+    if ways.hops.iter().chain(&ways.alternates).all(|hop| is_there(&hop.device)) {
         return None;
     }
-    let is_there = |hop: &&RouteHop| is_there(&hop.device);
-    let hops = ways.hops.iter().filter(is_there).cloned().collect();
-    let alternate = ways.alternate.as_ref().filter(is_there).cloned();
-    Some(Arc::new(Ways { hops, alternate }))
+    let those = |of: &BTreeSet<RouteHop>| of.iter().filter(|hop| is_there(&hop.device)).cloned().collect();
+    Some(Arc::new(Ways { hops: those(&ways.hops), alternates: those(&ways.alternates) }))
 }
 
 /// The objects to have, and which group each route refers to.
@@ -53,13 +51,13 @@ const MERGED_MAX: usize = 64;
 pub struct Make {
     /// The protocol number they carry.
     pub protocol: u8,
-    /// Whether the kernel has groups that can have a standby.
+    /// Whether the kernel has groups that can have standbys.
     pub has_standbys: bool,
 }
 
 /// Assigns objects to routes.
 ///
-/// Routes with the same ways and the same alternate share a group. A standing group stays with most of its routes and is
+/// Routes with the same ways and the same alternates share a group. A standing group stays with most of its routes and is
 /// given their ways in place; the others move to another one. So when all routes of a group get other ways, which is what
 /// the loss of a neighbor comes to, the group changes and no route does.
 pub fn assign(make: Make, wanted: &[(RouteKey, Arc<Ways>)], standing: &State) -> Assigned {
@@ -103,7 +101,7 @@ pub fn assign_alike(
         classes.entry(alike.ways).or_default().push((alike.stands, alike.routes));
     }
     for ways in classes.keys() {
-        for hop in ways.hops.iter().chain(&ways.alternate) {
+        for hop in ways.hops.iter().chain(&ways.alternates) {
             assigning.enter_way(hop);
         }
     }
@@ -120,16 +118,15 @@ pub fn assign_alike(
     (std::mem::take(&mut assigning.objects), groups.collect())
 }
 
-/// Returns the alternate of each group whose routes have one: a way that stands beside it.
-pub fn alternates(state: &State, routes: &Learned) -> BTreeMap<NextHopId, NextHopId> {
+/// Returns the alternates of each group: ways that stand beside it.
+pub fn alternates(state: &State, routes: &Learned) -> BTreeMap<NextHopId, BTreeSet<NextHopId>> {
     let ways = ways_of(&state.next_hops);
     let mut alternates = BTreeMap::new();
     for (key, route) in state.routes.iter().filter(|(key, _)| key.is_learned()) {
-        let alternate = routes.get(&key.prefix).and_then(|ways| ways.alternate.as_ref());
-        if let (Some(group), Some(alternate)) = (route.action.group(), alternate)
-            && let Some(way) = ways.get(alternate)
-        {
-            alternates.insert(group, *way);
+        if let (Some(group), Some(of)) = (route.action.group(), routes.get(&key.prefix)) {
+            alternates
+                .entry(group)
+                .or_insert_with(|| of.alternates.iter().filter_map(|hop| ways.get(hop).copied()).collect());
         }
     }
     alternates
@@ -246,10 +243,10 @@ impl Assigning<'_> {
 
     fn group(&self, ways: &Ways) -> Group {
         let id = |hop: &RouteHop| self.ways.get(hop).copied();
-        let standby = ways.alternate.as_ref().filter(|_| self.make.has_standbys).and_then(id);
+        let standbys = ways.alternates.difference(&ways.hops).filter(|_| self.make.has_standbys);
         Group {
             ways: ways.hops.iter().filter_map(id).collect(),
-            standby: standby.filter(|_| !ways.alternate.as_ref().is_some_and(|hop| ways.hops.contains(hop))),
+            standbys: standbys.filter_map(id).collect(),
             buckets: self.make.buckets(),
         }
     }

@@ -332,12 +332,12 @@ pub fn routing_input(engine: &EngineRoutes, feed: &InterfaceFeed) -> RoutingInpu
         for (id, route) in table.routes() {
             let hops: BTreeSet<RouteHop> = route.next_hops.iter().filter_map(way).collect();
             let is_outdated = |hop: &&NextHop| !adjacent.contains(&hop.interface);
-            let led = route.next_hops.iter().chain(route.alternate.as_deref()).filter(is_outdated);
+            let led = route.next_hops.iter().chain(&*route.alternates).filter(is_outdated);
             outdated.extend(led.filter_map(|hop| LinkName::new(feed.device(hop.interface)?).ok()));
             if hops.is_empty() {
                 continue;
             }
-            let ways = Ways { hops, alternate: route.alternate.as_deref().and_then(way) };
+            let ways = Ways { hops, alternates: route.alternates.iter().filter_map(way).collect() };
             let ways = known.get(&ways).cloned().unwrap_or_else(|| {
                 let ways = Arc::new(ways);
                 known.insert(Arc::clone(&ways));

@@ -23,7 +23,8 @@ use dlan_agent::plan::reroute::Loss;
 use dlan_agent::reconcile::{Action, Health, Reconciler, Report};
 use dlan_agent::state::State;
 use dlan_agent::state::facts::Facts;
-use dlan_agent::state::route::{RouteHop, RouteKey};
+use dlan_agent::state::next_hop::{Group, NextHopTarget};
+use dlan_agent::state::route::{METRIC_PASSING, RouteHop, RouteKey};
 use dlan_agent::system::fake::FakeSystem;
 use fixture::{config, device, facts};
 use ipnet::IpNet;
@@ -50,8 +51,9 @@ fn prefix(number: usize) -> IpNet {
     .unwrap()
 }
 
-fn ways(hops: &[u8], alternate: Option<u8>) -> Ways {
-    Ways { hops: hops.iter().map(|neighbor| hop(*neighbor)).collect(), alternate: alternate.map(hop) }
+fn ways(hops: &[u8], alternates: impl IntoIterator<Item = u8>) -> Ways {
+    let alternates = alternates.into_iter().map(hop).collect();
+    Ways { hops: hops.iter().map(|neighbor| hop(*neighbor)).collect(), alternates }
 }
 
 /// So many routes with the same ways, from a number on.
@@ -77,12 +79,17 @@ impl Router {
     }
 
     fn started(state: State, has_standbys: bool, routing: RoutingInput) -> Self {
-        let system = FakeSystem::new(state);
-        let mut router = Self { reconciler: Reconciler::new(), system, has_standbys };
-        router.reconciler.handle_config(NOW, config());
-        router.run();
+        let mut router = Self { reconciler: Reconciler::new(), system: FakeSystem::new(state), has_standbys };
+        router.start();
         router.take(routing);
         router
+    }
+
+    /// Begins anew with what stands, and returns the plans.
+    fn start(&mut self) -> Vec<Plan> {
+        self.reconciler = Reconciler::new();
+        self.reconciler.handle_config(NOW, config());
+        self.run()
     }
 
     /// Takes routes, does what is asked, and returns the plans.
@@ -114,7 +121,7 @@ impl Router {
         }
     }
 
-    /// Loses a link and returns the steps, which are made.
+    /// Loses a link and returns the steps, which are made; but for what only has sockets look again.
     fn lose(&mut self, neighbor: u8, loss: Loss) -> Vec<Change> {
         let lost = hop(neighbor).device;
         if loss == Loss::Device {
@@ -125,7 +132,7 @@ impl Router {
         let outcome = block_on(self.system.apply(&plan));
         assert!(outcome.is_success(), "{outcome}");
         self.reconciler.handle_rerouted(NOW, &outcome);
-        plan.steps().to_vec()
+        plan.steps().iter().filter(|step| !is_passing(step)).cloned().collect()
     }
 
     /// The neighbors that each learned prefix leads to.
@@ -144,6 +151,20 @@ impl Router {
     }
 }
 
+/// Whether it is a route that goes as soon as it has come.
+fn is_passing(step: &Change) -> bool {
+    matches!(step, Change::Route(edit) if edit.key.metric == METRIC_PASSING)
+}
+
+/// Returns how many ways go, where nothing else is done.
+fn ways_gone(steps: &[Change]) -> Option<usize> {
+    let is_way = |step: &Change| {
+        let way = if let Change::NextHop(edit) = step { edit.from.as_ref()?.way() } else { None };
+        way.filter(|_| step.act() == Act::Remove).map(drop)
+    };
+    steps.iter().all(|step| is_way(step).is_some()).then_some(steps.len())
+}
+
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
@@ -152,7 +173,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 fn a_thousand_routes_move_to_their_alternate_in_one_step_and_need_no_other() {
     let mut router = Router::settled(routes(1000, &ways(&[4], Some(2))));
     let steps = router.lose(4, Loss::Neighbor);
-    assert!(matches!(steps.as_slice(), [Change::NextHop(_)]), "{} steps", steps.len());
+    assert_eq!(ways_gone(&steps), Some(1), "{} steps", steps.len());
     assert!(router.all_lead_to(1000, &[2]));
     let plans = router.take(routes(1000, &ways(&[2], Some(3))));
     for step in plans.iter().flat_map(Plan::steps) {
@@ -160,7 +181,7 @@ fn a_thousand_routes_move_to_their_alternate_in_one_step_and_need_no_other() {
     }
     assert!(router.all_lead_to(1000, &[2]));
     let steps = router.lose(2, Loss::Neighbor);
-    assert_eq!(steps.len(), 1);
+    assert_eq!(ways_gone(&steps), Some(1));
     assert!(router.all_lead_to(1000, &[3]), "the alternate of the routes that stand");
 }
 
@@ -427,6 +448,82 @@ fn where_the_kernel_goes_over_to_the_standby_nothing_is_left_to_do() {
 }
 
 #[test]
+fn of_ten_thousand_routes_two_alternates_take_over_side_by_side_and_no_group_is_replaced() {
+    let before = routes(10_000, &ways(&[4], [2, 3]));
+    for loss in [Loss::Neighbor, Loss::Device] {
+        let mut router = Router::settled(before.clone());
+        let steps = router.lose(4, loss);
+        assert_eq!(ways_gone(&steps), Some(usize::from(loss == Loss::Neighbor)), "{steps:?}");
+        assert!(router.all_lead_to(10_000, &[2, 3]), "{loss:?}");
+        assert_eq!(router.take(from_before(&before, 4)), [], "{loss:?}");
+        assert_eq!(router.take(with_other_ways(&before, &[ways(&[2, 3], [])])), [], "{loss:?}");
+        router.reconciler.handle_config(NOW, config());
+        assert_eq!(router.run(), [], "{loss:?}");
+        assert_eq!(complaints(&mut router.reconciler), [], "{loss:?}");
+        let plans = router.take(before.clone());
+        let steps: Vec<&Change> = plans.iter().flat_map(Plan::steps).collect();
+        assert!(matches!(steps.as_slice(), [Change::NextHop(_), Change::NextHop(_)]), "{steps:?}");
+        assert!(router.all_lead_to(10_000, &[4]), "it is back, {loss:?}");
+        assert_eq!(ways_gone(&router.lose(3, loss)), Some(usize::from(loss == Loss::Neighbor)));
+        assert_eq!(ways_gone(&router.lose(4, loss)), Some(usize::from(loss == Loss::Neighbor)));
+        assert!(router.all_lead_to(10_000, &[2]), "by the one that is left, {loss:?}");
+    }
+}
+
+#[test]
+fn a_way_is_not_removed_from_under_routes_that_have_no_other() {
+    // Of a hundred routes over one neighbor two have no alternate.
+    let of = |number: usize| if number < 2 { ways(&[4], []) } else { ways(&[4], [2, 3]) };
+    let all = (0..100).map(|number| (prefix(number), of(number).into()));
+    let routing =
+        RoutingInput { routes: all.collect(), complete: true, settled: true, ..RoutingInput::default() };
+    let mut router = Router::settled(routing);
+    let steps = router.lose(4, Loss::Neighbor);
+    assert!(matches!(steps.as_slice(), [Change::NextHop(edit)] if edit.act() == Act::Change), "{steps:?}");
+    let found = router.neighbors();
+    assert_eq!(found.len(), 100, "not one is away");
+    let is_moved = |found: &BTreeSet<String>| !found.contains(hop(4).device.as_str());
+    assert_eq!(found.values().filter(|found| is_moved(found)).count(), 98);
+}
+
+#[test]
+fn beside_a_plan_that_is_being_made_no_way_is_removed() {
+    // A group that is about to come may have no other way.
+    let mut router = Router::settled(routes(10, &ways(&[4], [2, 3])));
+    router.reconciler.handle_routes(NOW, routes(10, &ways(&[4], [])));
+    let Some(Action::Apply(plan)) = router.reconciler.poll_action() else { panic!("nothing to do") };
+    let steps = router.lose(4, Loss::Neighbor);
+    assert!(steps.iter().all(|step| step.act() == Act::Change), "{steps:?}");
+    assert!(router.all_lead_to(10, &[2, 3]));
+    drop(plan);
+}
+
+#[test]
+fn on_an_old_kernel_two_alternates_take_over_by_another_group() {
+    let mut router = Router::settled_on_an_old_kernel(routes(50, &ways(&[4], [2, 3])));
+    let steps = router.lose(4, Loss::Neighbor);
+    assert!(matches!(steps.as_slice(), [Change::NextHop(edit)] if edit.act() == Act::Change), "{steps:?}");
+    assert!(router.all_lead_to(50, &[2, 3]));
+}
+
+#[test]
+fn what_has_sockets_look_again_is_a_route_of_each_family_that_leaves_nothing() {
+    let mut router = Router::settled(routes(50, &ways(&[4], Some(2))));
+    let before = router.system.state.routes.clone();
+    router.reconciler.handle_lost(NOW, &hop(4).device, Loss::Neighbor);
+    let plan = router.reconciler.poll_reroute().unwrap();
+    let passing: Vec<_> = plan.steps().iter().filter(|step| is_passing(step)).collect();
+    let is_ipv4 = |step: &&Change| matches!(step, Change::Route(edit) if edit.key.prefix.addr().is_ipv4());
+    let acts = |ipv4: bool| passing.iter().filter(move |step| is_ipv4(step) == ipv4).map(|step| step.act());
+    for ipv4 in [true, false] {
+        assert!(acts(ipv4).eq([Act::Add, Act::Remove]), "{plan}");
+    }
+    assert!(!is_passing(&plan.steps()[0]), "after the way: {plan}");
+    assert!(block_on(router.system.apply(&plan)).is_success());
+    assert_eq!(router.system.state.routes, before);
+}
+
+#[test]
 fn a_standby_that_is_lost_first_takes_nothing_along() {
     let mut router = Router::settled(routes(50, &ways(&[4], Some(2))));
     assert_eq!(router.lose(2, Loss::Device), []);
@@ -438,14 +535,25 @@ fn a_standby_that_is_lost_first_takes_nothing_along() {
 fn routes_leave_groups_of_another_kind_and_are_never_away() {
     let routing = || routes(50, &ways(&[4], Some(2)));
     let plain = Router::settled_on_an_old_kernel(routing());
-    let mut router = Router::started(plain.system.state, true, RoutingInput::default());
-    let plans = router.take(routing());
-    assert!(plans.iter().flat_map(Plan::steps).all(|step| match step {
-        Change::Route(edit) => edit.act() == Act::Change,
-        step => matches!(step, Change::NextHop(_)),
-    }));
-    assert_eq!(router.lose(4, Loss::Device), []);
-    assert!(router.all_lead_to(50, &[2]));
+    let mut with_more_buckets = Router::settled(routing());
+    for object in with_more_buckets.system.state.next_hops.values_mut() {
+        if let NextHopTarget::Group(group) = &mut object.target {
+            group.buckets = 2 * Group::BUCKETS;
+        }
+    }
+    for mut router in [plain, with_more_buckets] {
+        router.has_standbys = true;
+        let mut plans = router.start();
+        plans.extend(router.take(routing()));
+        let routes = plans.iter().flat_map(Plan::steps).filter(|step| matches!(step, Change::Route(_)));
+        assert_eq!(routes.filter(|step| step.act() == Act::Change).count(), 50);
+        assert!(plans.iter().flat_map(Plan::steps).all(|step| match step {
+            Change::Route(edit) => edit.act() == Act::Change,
+            step => matches!(step, Change::NextHop(_)),
+        }));
+        assert_eq!(router.lose(4, Loss::Device), []);
+        assert!(router.all_lead_to(50, &[2]));
+    }
 }
 
 #[test]
@@ -476,11 +584,10 @@ fn a_link_that_returns_takes_its_routes_back_without_one_being_away() {
 
 /// Ways for each of some prefixes.
 fn any_routes() -> impl Strategy<Value = Vec<Ways>> {
-    let hops = proptest::collection::btree_set(2..=4_u8, 1..=3);
-    let one = (hops, proptest::option::of(2..=4_u8)).prop_map(|(hops, alternate)| {
+    let some = |least| proptest::collection::btree_set(2..=4_u8, least..=3);
+    let one = (some(1), some(0)).prop_map(|(hops, alternates)| {
         let hops: Vec<u8> = hops.into_iter().collect();
-        let alternate = alternate.filter(|alternate| hops.len() == 1 && hops[0] != *alternate);
-        ways(&hops, alternate)
+        ways(&hops, alternates.into_iter().filter(|alternate| hops.len() == 1 && hops[0] != *alternate))
     });
     proptest::collection::vec(one, 200)
 }

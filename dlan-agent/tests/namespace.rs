@@ -21,6 +21,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dlan_agent::plan::Plan;
+use dlan_agent::plan::change::Act;
 use dlan_agent::plan::reroute::{self, Loss};
 use dlan_agent::state::State;
 use dlan_agent::state::next_hop::{Group, NextHopTarget};
@@ -339,10 +340,10 @@ fn what_somebody_changes_in_silence_is_noticed() {
     });
 }
 
-/// Sets ten thousand routes over `dlan-vx2` with a standby over `dlan-vx3`, and returns what stands.
+/// Sets ten thousand routes over `dlan-vx2` with two standbys over `dlan-vx3`, and returns what stands.
 async fn ten_thousand_routes(router: &Router) -> State {
-    let routes =
-        [("10.3.0.0/24", &[("dlan-vx2", "fe80::1")][..]), ("10.4.0.0/24", &[("dlan-vx3", "fe80::2")])];
+    let (one, others) = ([("dlan-vx2", "fe80::1")], [("dlan-vx3", "fe80::2"), ("dlan-vx3", "fe80::3")]);
+    let routes = [("10.3.0.0/24", &one[..]), ("10.4.0.0/24", &others[..])];
     router.reach(&router.wanted(&routes)).await;
     let mut wanted = router.observe().await;
     let group_of = |wanted: &State, prefix: &str| {
@@ -350,10 +351,10 @@ async fn ten_thousand_routes(router: &Router) -> State {
         wanted.routes[&key].action.group().unwrap()
     };
     let (group, other) = (group_of(&wanted, "10.3.0.0/24"), group_of(&wanted, "10.4.0.0/24"));
-    let standby = wanted.next_hops[&other].group().unwrap().ways.first().copied();
+    let standbys = wanted.next_hops[&other].group().unwrap().ways.clone();
     let object = wanted.next_hops.get_mut(&group).unwrap();
     let ways = object.group().unwrap().ways.clone();
-    object.target = NextHopTarget::Group(Group { ways, standby, buckets: Group::BUCKETS });
+    object.target = NextHopTarget::Group(Group { ways, standbys, buckets: Group::BUCKETS });
     for number in 0..10_000_u32 {
         let prefix = match number % 2 {
             0 => format!("{}/24", std::net::Ipv4Addr::from(0x0a80_0000 + number * 256)),
@@ -369,8 +370,22 @@ async fn ten_thousand_routes(router: &Router) -> State {
     wanted
 }
 
-/// Sees that routes of both families lead by `dlan-vx3`, and that all is as known.
-async fn all_lead_by_the_standby(router: &Router, known: &State) {
+/// Sees that routes of both families lead by `dlan-vx3`, by both ways alike, and that all is as known.
+async fn all_lead_by_the_standbys(router: &Router, known: &State) {
+    let route = run("ip", &["-N", "-4", "route", "show", "table", "141", "10.128.2.0/24"]);
+    let group = route.split_whitespace().skip_while(|word| *word != "nhid").nth(1).unwrap();
+    let buckets = run("ip", &["nexthop", "bucket", "list", "id", group]);
+    let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+    for way in buckets.lines().filter_map(|line| line.rsplit(" nhid ").next()) {
+        *shares.entry(way.trim()).or_default() += 1;
+    }
+    assert!(shares.values().eq([&32, &32]), "{buckets}");
+    for (families, count) in [("-4", 5000), ("-6", 5000)] {
+        let arguments = ["-N", families, "-o", "route", "show", "table", "141", "metric", "32"];
+        let by_it =
+            run("ip", &arguments).lines().filter(|line| line.contains(&format!("nhid {group} "))).count();
+        assert!(by_it >= count, "{families}: {by_it}");
+    }
     for (family, to) in [("-4", "10.128.2.7"), ("-6", "fd00:8:270f::7")] {
         let way = run("ip", &[family, "route", "get", to]);
         assert!(way.contains("dev dlan-vx3"), "{way}");
@@ -380,11 +395,11 @@ async fn all_lead_by_the_standby(router: &Router, known: &State) {
 }
 
 #[test]
-fn the_kernel_itself_goes_over_to_the_standby_of_ten_thousand_routes() {
-    in_namespace("the_kernel_itself_goes_over_to_the_standby_of_ten_thousand_routes", |router| async move {
+fn the_kernel_itself_goes_over_to_the_standbys_of_ten_thousand_routes() {
+    in_namespace("the_kernel_itself_goes_over_to_the_standbys_of_ten_thousand_routes", |router| async move {
         let mut known = ten_thousand_routes(&router).await;
         for (family, to) in [("-4", "10.128.2.7"), ("-6", "fd00:8:270f::7")] {
-            // Not one of the ways that a hash may choose leads by the standby.
+            // Not one of the ways that a hash may choose leads by a standby.
             for source in 1..50 {
                 let flow = ["ipproto", "udp", "sport", &source.to_string(), "dport", "9"];
                 let way = run("ip", &[&[family, "route", "get", to][..], &flow].concat());
@@ -394,7 +409,7 @@ fn the_kernel_itself_goes_over_to_the_standby_of_ten_thousand_routes() {
         run("ip", &["link", "set", "dlan-vx2", "down"]);
         let steps = reroute::around(&mut known, &BTreeMap::new(), &name("dlan-vx2"), Loss::Device);
         assert_eq!(steps, []);
-        all_lead_by_the_standby(&router, &known).await;
+        all_lead_by_the_standbys(&router, &known).await;
     });
 }
 
@@ -402,13 +417,48 @@ fn the_kernel_itself_goes_over_to_the_standby_of_ten_thousand_routes() {
 fn ten_thousand_routes_move_away_from_a_lost_neighbor_by_one_message() {
     in_namespace("ten_thousand_routes_move_away_from_a_lost_neighbor_by_one_message", |router| async move {
         let mut wanted = ten_thousand_routes(&router).await;
-        let steps = reroute::around(&mut wanted, &BTreeMap::new(), &name("dlan-vx2"), Loss::Neighbor);
-        assert_eq!(steps.len(), 1);
+        let steps = reroute::without(&mut wanted, &name("dlan-vx2")).unwrap();
+        let (first, rest) = steps.split_first().unwrap();
+        assert_eq!((first.act(), first.to_string().contains("next hop")), (Act::Remove, true), "{first}");
+        assert_eq!(rest.len(), 4, "a route of each family comes and goes");
         let begin = Instant::now();
         let outcome = router.system.reroute(Plan::independent(steps)).await;
         println!("10,000 routes moved in {:?}", begin.elapsed());
         assert!(outcome.is_success(), "{outcome}");
-        all_lead_by_the_standby(&router, &wanted).await;
+        all_lead_by_the_standbys(&router, &wanted).await;
+    });
+}
+
+/// How many packets a device has sent.
+fn sent(device: &str) -> u64 {
+    let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let counters = devices.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'));
+    counters.unwrap().split_whitespace().nth(9).unwrap().parse().unwrap()
+}
+
+#[test]
+fn sockets_of_the_router_itself_go_on_by_the_standbys_at_once() {
+    in_namespace("sockets_of_the_router_itself_go_on_by_the_standbys_at_once", |router| async move {
+        let mut known = ten_thousand_routes(&router).await;
+        for (device, via) in [("dlan-vx2", "fe80::1"), ("dlan-vx3", "fe80::2"), ("dlan-vx3", "fe80::3")] {
+            let neighbor = ["neighbor", "add", via, "lladdr", "02:d1:00:02:00:09", "dev", device];
+            run("ip", &[&neighbor[..], &["nud", "permanent"]].concat());
+        }
+        let connected = ["10.128.2.7:9", "[fd00:8:270f::7]:9"].map(|to| {
+            let any = if to.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
+            let socket = std::net::UdpSocket::bind(any).unwrap();
+            socket.connect(to).unwrap();
+            socket
+        });
+        let send = || connected.iter().for_each(|socket| _ = socket.send(b"on").unwrap());
+        let before = sent("dlan-vx2");
+        send();
+        assert_eq!(sent("dlan-vx2") - before, 2, "they remember the way that is to go");
+        let steps = reroute::without(&mut known, &name("dlan-vx2")).unwrap();
+        let before = (sent("dlan-vx2"), sent("dlan-vx3"));
+        assert!(router.system.reroute(Plan::independent(steps)).await.is_success());
+        send();
+        assert_eq!((sent("dlan-vx2"), sent("dlan-vx3")), (before.0, before.1 + 2));
     });
 }
 

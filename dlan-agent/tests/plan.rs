@@ -330,8 +330,8 @@ fn any_origin() -> impl Strategy<Value = Origin> {
                 device: device(&format!("dlan-vx{way}")),
                 via: Some(format!("fe80::{way}:1").parse().unwrap()),
             };
-            let alternate = alternate.filter(|_| hops.len() == 1).as_ref().map(hop);
-            (prefix.parse().unwrap(), Ways { hops: hops.iter().map(hop).collect(), alternate }.into())
+            let alternates = alternate.filter(|_| hops.len() == 1).iter().map(hop).collect();
+            (prefix.parse().unwrap(), Ways { hops: hops.iter().map(hop).collect(), alternates }.into())
         });
         let routing = RoutingInput { routes: routes.collect(), settled: true, ..RoutingInput::default() };
         Origin { config, has_lan, routing }

@@ -1,5 +1,6 @@
 //! The words of the engine's boundary: what goes in, what comes out.
 
+use std::borrow::Borrow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 use std::slice;
@@ -138,12 +139,44 @@ pub struct Route {
     pub external_metric: u32,
     /// The routers that announce it at this distance, in order.
     pub advertising: Announcers,
-    /// Where to send: in order, without repetition; empty when the prefix is this router's own. Routes that lead alike share
-    /// it.
-    pub next_hops: Arc<[NextHop]>,
-    /// Where to send when the only next hop is lost, until the routes are others: a loop-free alternate (RFC 5286).
-    /// In large areas it comes a moment after the rest.
-    pub alternate: Option<Arc<NextHop>>,
+    /// Where to send; empty when the prefix is this router's own.
+    pub next_hops: HopList,
+    /// Where to send when the only next hop is lost, until the routes are others: equally good loop-free alternates (RFC
+    /// 5286), to be used side by side. In large areas they come a moment after the rest.
+    pub alternates: HopList,
+}
+
+/// Next hops: in order, without repetition. Routes that lead alike share them, and the list takes a route one word: there are
+/// many routes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct HopList(Option<Arc<Vec<NextHop>>>);
+
+impl HopList {
+    /// Returns how many share it; of an empty one none.
+    pub(crate) fn shares(&self) -> usize {
+        self.0.as_ref().map_or(0, Arc::strong_count)
+    }
+}
+
+impl Deref for HopList {
+    type Target = [NextHop];
+
+    fn deref(&self) -> &[NextHop] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Borrow<[NextHop]> for HopList {
+    fn borrow(&self) -> &[NextHop] {
+        self
+    }
+}
+
+impl FromIterator<NextHop> for HopList {
+    fn from_iter<I: IntoIterator<Item = NextHop>>(next_hops: I) -> Self {
+        let list: Vec<NextHop> = next_hops.into_iter().collect();
+        Self((!list.is_empty()).then(|| Arc::new(list)))
+    }
 }
 
 /// Routers that announce the same prefix. Of most there is one, which takes no place of its own.

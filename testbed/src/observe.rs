@@ -230,7 +230,7 @@ impl Lab {
     }
 }
 
-/// Returns the members of a group of next hops but for a standby, which has the least weight beside others of more.
+/// Returns the members of a group of next hops but for standbys, which have the least weight beside others of more.
 fn in_use(members: &[Value]) -> impl Iterator<Item = &Value> {
     // A weight of 1 is left out.
     let weight = |member: &Value| member.get("weight").and_then(Value::as_u64).unwrap_or(1);

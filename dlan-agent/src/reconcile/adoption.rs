@@ -118,9 +118,9 @@ impl Adoption {
                 RouteAction::Unreachable => {}
                 RouteAction::Unicast(_) | RouteAction::Group { .. } => {
                     let hops: BTreeSet<RouteHop> = observed.hops(route).into_iter().cloned().collect();
-                    let alternate = observed.standby(route).cloned();
+                    let alternates = observed.standbys(route).into_iter().cloned().collect();
                     if key.is_learned() && !self.engine.settled && !hops.is_empty() {
-                        adopted.push((key.prefix, Arc::new(Ways { hops, alternate })));
+                        adopted.push((key.prefix, Arc::new(Ways { hops, alternates })));
                     }
                 }
             }

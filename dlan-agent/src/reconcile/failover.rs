@@ -16,12 +16,13 @@ use crate::plan::outcome::Outcome;
 use crate::plan::reroute::{self, Loss};
 use crate::state::State;
 use crate::state::next_hop::NextHopId;
+use crate::state::route::RouteHop;
 
 /// What was lost, and what takes over.
 #[derive(Debug, Default)]
 pub struct Failover {
-    /// The way that takes over for each group.
-    alternates: BTreeMap<NextHopId, NextHopId>,
+    /// The ways that take over for each group.
+    alternates: BTreeMap<NextHopId, BTreeSet<NextHopId>>,
     /// Lost, and nothing done about it yet.
     due: Vec<(LinkName, Loss)>,
     /// Lost, and the routing protocol's routes may be those from before.
@@ -90,8 +91,8 @@ impl Failover {
         self.alternates = next_hops::alternates(target, &routing.routes);
     }
 
-    /// Takes which way is about to be the one that takes over for each group.
-    pub fn handle_alternates(&mut self, alternates: BTreeMap<NextHopId, NextHopId>) {
+    /// Takes which ways are about to be those that take over for each group.
+    pub fn handle_alternates(&mut self, alternates: BTreeMap<NextHopId, BTreeSet<NextHopId>>) {
         self.alternates = alternates;
     }
 
@@ -105,11 +106,16 @@ impl Failover {
         !self.down.is_empty()
     }
 
-    /// Returns the steps around what was lost, taken as made in `known`.
-    pub fn poll(&mut self, known: &mut State) -> Option<Plan> {
+    /// Returns the steps around what was lost, taken as made in `known`. That may not be all that stands while other steps are
+    /// being made.
+    pub fn poll(&mut self, known: &mut State, is_applying: bool) -> Option<Plan> {
         let mut steps = Vec::new();
         for (device, loss) in self.due.drain(..) {
-            let around = reroute::around(known, &self.alternates, &device, loss);
+            let without = match loss {
+                Loss::Neighbor if !is_applying => reroute::without(known, &device),
+                Loss::Neighbor | Loss::Device => None,
+            };
+            let around = without.unwrap_or_else(|| reroute::around(known, &self.alternates, &device, loss));
             if loss == Loss::Device || !around.is_empty() {
                 info!(%device, ?loss, changes = around.len(), "a link is lost");
             }
@@ -132,21 +138,23 @@ impl Failover {
             |device: &LinkName| self.down.contains(device) || known.without_carrier.contains(device);
         let is_lost = |device: &LinkName| self.lost.contains(device);
         let is_touched =
-            |ways: &Ways| ways.hops.iter().chain(&ways.alternate).any(|hop| is_lost(&hop.device));
+            |ways: &Ways| ways.hops.iter().chain(&ways.alternates).any(|hop| is_lost(&hop.device));
         routes.replace_ways(|ways| {
             if !is_touched(ways) {
                 return None;
             }
             let mut ways = Ways::clone(ways);
-            let alternate = ways.alternate.clone().filter(|alternate| !is_lost(&alternate.device));
-            if !ways.hops.iter().all(|hop| is_lost(&hop.device)) {
-                ways.hops.retain(|hop| !is_lost(&hop.device));
-                ways.alternate = alternate;
-            } else if let Some(alternate) = alternate {
-                ways = Ways { hops: BTreeSet::from([alternate]), alternate: None };
+            let left = |of: &BTreeSet<RouteHop>| -> BTreeSet<RouteHop> {
+                of.iter().filter(|hop| !is_lost(&hop.device)).cloned().collect()
+            };
+            let (hops, alternates) = (left(&ways.hops), left(&ways.alternates));
+            if !hops.is_empty() {
+                ways = Ways { hops, alternates };
+            } else if !alternates.is_empty() {
+                ways = Ways { hops: alternates, alternates: BTreeSet::new() };
             } else {
                 ways.hops.retain(|hop| !is_down(&hop.device));
-                ways.alternate.take_if(|alternate| is_down(&alternate.device));
+                ways.alternates.retain(|hop| !is_down(&hop.device));
             }
             Some(Arc::new(ways))
         });
@@ -193,8 +201,9 @@ impl Reconciler {
 
     /// Returns the steps around what was lost, if there are any: they wait for nothing that is out.
     pub fn poll_reroute(&mut self) -> Option<Plan> {
+        let is_applying = matches!(self.busy, Some(Busy::Applying { .. }));
         let known = self.known.as_mut()?;
-        let plan = self.failover.poll(known);
+        let plan = self.failover.poll(known, is_applying);
         if let Some(standing) = &mut self.standing {
             standing.handle_dropped(&known.next_hops);
         }

@@ -32,8 +32,8 @@ type Groups = BTreeMap<(Bundle, Option<NextHopId>), usize>;
 pub(super) struct Moved {
     /// The objects to have.
     pub objects: BTreeMap<NextHopId, NextHop>,
-    /// The way that takes over for each group.
-    pub alternates: BTreeMap<NextHopId, NextHopId>,
+    /// The ways that take over for each group.
+    pub alternates: BTreeMap<NextHopId, BTreeSet<NextHopId>>,
     /// The prefixes that stand by another group than before, or come, or go.
     pub changed: Vec<(RouteKey, Option<NextHopId>)>,
     /// How they stand then.
@@ -187,18 +187,18 @@ impl Standing {
     }
 }
 
-/// Returns the way that takes over for each group.
+/// Returns the ways that take over for each group.
 fn alternates(
     groups: &Groups,
     routes: &Learned,
     objects: &BTreeMap<NextHopId, NextHop>,
-) -> BTreeMap<NextHopId, NextHopId> {
+) -> BTreeMap<NextHopId, BTreeSet<NextHopId>> {
     let ways = next_hops::ways_of(objects);
-    let alternate = |(bundle, group): &(Bundle, Option<NextHopId>)| {
-        let alternate = routes.ways_of(*bundle)?.alternate.as_ref()?;
-        Some(((*group)?, *ways.get(alternate)?))
+    let of = |(bundle, group): &(Bundle, Option<NextHopId>)| {
+        let alternates = &routes.ways_of(*bundle)?.alternates;
+        Some(((*group)?, alternates.iter().filter_map(|hop| ways.get(hop).copied()).collect()))
     };
-    groups.keys().filter_map(alternate).collect()
+    groups.keys().filter_map(of).collect()
 }
 
 const fn key(table: u32, prefix: &IpNet) -> RouteKey {

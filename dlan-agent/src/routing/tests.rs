@@ -161,8 +161,8 @@ fn route(ipv4: Option<Ipv4Addr>) -> Route {
         distance: Distance(35),
         external_metric: 0,
         advertising: [RouterId(2)].into_iter().collect(),
-        next_hops: [hop].into(),
-        alternate: None,
+        next_hops: [hop].into_iter().collect(),
+        alternates: Default::default(),
     }
 }
 
@@ -210,7 +210,8 @@ fn what_routes_lead_over_without_an_adjacency_is_from_before() {
     assert_eq!(outdated(route(None), [link.clone(), BTreeSet::new()]), BTreeSet::new());
     assert_eq!(outdated(route(None), [BTreeSet::new(), link.clone()]), device, "each family by its own");
     let [hop] = route(None).next_hops.iter().cloned().collect::<Vec<_>>().try_into().unwrap();
-    let spare = Route { next_hops: Default::default(), alternate: Some(hop.into()), ..route(None) };
+    let spare =
+        Route { next_hops: Default::default(), alternates: [hop].into_iter().collect(), ..route(None) };
     assert_eq!(outdated(spare, Default::default()), device);
 }
 

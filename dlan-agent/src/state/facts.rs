@@ -44,7 +44,7 @@ pub struct Facts {
     pub resolvers: Vec<IpAddr>,
     /// Where the dnsmasq is that is installed.
     pub dnsmasq: Option<PathBuf>,
-    /// Whether the kernel has groups of next hops that can have a standby.
+    /// Whether the kernel has groups of next hops that can have standbys.
     pub has_standbys: bool,
     /// Where the tayga is that is installed.
     pub tayga: Option<PathBuf>,

@@ -84,10 +84,11 @@ impl State {
         }
     }
 
-    /// Returns the way that the kernel goes over to when the last of a route's ways goes.
-    pub fn standby(&self, route: &Route) -> Option<&RouteHop> {
-        let standby = self.next_hops.get(&route.action.group()?)?.group()?.standby?;
-        self.next_hops.get(&standby)?.way()
+    /// Returns the ways that the kernel goes over to when the last of a route's ways goes.
+    pub fn standbys(&self, route: &Route) -> Vec<&RouteHop> {
+        let group = route.action.group().and_then(|group| self.next_hops.get(&group)?.group());
+        let standbys = group.into_iter().flat_map(|group| &group.standbys);
+        standbys.filter_map(|standby| self.next_hops.get(standby)?.way()).collect()
     }
 
     /// Returns the ways in use of a group.

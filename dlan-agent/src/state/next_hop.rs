@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use ospf_lite::ospf::lfa::ALTERNATES_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::route::RouteHop;
@@ -39,36 +40,41 @@ pub enum NextHopTarget {
 pub struct Group {
     /// The ways in use, side by side; never empty.
     pub ways: BTreeSet<NextHopId>,
-    /// The way that the kernel itself goes over to when it drops the last of those, with their device. It lies in the
-    /// group with so small a weight that none of the buckets is its own.
-    pub standby: Option<NextHopId>,
-    /// Among how many buckets the ways share what is sent. None: the group is of the plain kind, which has no place for a
-    /// standby. Nothing changes this number in a group that stands.
+    /// The ways that the kernel itself goes over to when it drops the last of those, with their device. They lie in the
+    /// group with so small a weight that none of the buckets is theirs.
+    pub standbys: BTreeSet<NextHopId>,
+    /// Among how many buckets the ways share what is sent. None: the group is of the plain kind, which has no place for
+    /// standbys. Nothing changes this number in a group that stands.
     pub buckets: u16,
 }
 
 impl Group {
-    /// The buckets of a group that can have a standby: so few that a weight of 1 beside [`Self::WEIGHT`] comes to less than
-    /// half of one, and so to none.
-    pub const BUCKETS: u16 = 128;
+    /// The buckets of a group that can have standbys: so few that a weight of 1 for each of these beside [`Self::WEIGHT`]
+    /// comes to no more than half of one, which the kernel gives to the way in use.
+    pub const BUCKETS: u16 = 64;
     /// The weight of a way in use, where a standby has 1: the most that every kernel takes.
     pub const WEIGHT: u16 = 256;
 
-    /// Returns every way in it, with the standby.
+    /// Returns every way in it, with the standbys.
     pub fn members(&self) -> impl Iterator<Item = NextHopId> + '_ {
-        self.ways.iter().copied().chain(self.standby)
+        self.ways.iter().chain(&self.standbys).copied()
     }
 
     /// Returns what the kernel makes of it when it drops some ways: nothing without a way that is left.
     pub fn without(&self, lost: &BTreeSet<NextHopId>) -> Option<Self> {
         let mut ways: BTreeSet<NextHopId> = self.ways.difference(lost).copied().collect();
-        let mut standby = self.standby.filter(|standby| !lost.contains(standby));
+        let mut standbys = self.standbys.difference(lost).copied().collect();
         if ways.is_empty() {
-            ways.extend(standby.take());
+            ways.append(&mut standbys);
         }
-        (!ways.is_empty()).then_some(Self { ways, standby, buckets: self.buckets })
+        (!ways.is_empty()).then_some(Self { ways, standbys, buckets: self.buckets })
     }
 }
+
+const _: () = {
+    let (buckets, weight) = (Group::BUCKETS as usize, Group::WEIGHT as usize);
+    assert!(2 * buckets * ALTERNATES_MAX <= weight + ALTERNATES_MAX, "no standby has a bucket");
+};
 
 impl NextHop {
     /// Returns the way, if it is a single one.
@@ -101,7 +107,8 @@ impl fmt::Display for NextHop {
             NextHopTarget::Group(group) => {
                 let ways: Vec<String> = group.ways.iter().map(ToString::to_string).collect();
                 write!(f, "group {}", ways.join(" "))?;
-                group.standby.map_or(Ok(()), |standby| write!(f, " standby {standby}"))
+                let mut standbys = group.standbys.iter();
+                standbys.try_for_each(|standby| write!(f, " standby {standby}"))
             }
         }
     }

@@ -18,6 +18,9 @@ pub const METRIC_TRANSLATED: u32 = 16;
 pub const METRIC_LEARNED: u32 = 32;
 /// Metric of the unreachable routes below all others.
 pub const METRIC_UNREACHABLE: u32 = 9999;
+/// Metric of a route that goes as soon as it has come: no packet finds it, but whatever is remembered of routes is looked up
+/// again.
+pub const METRIC_PASSING: u32 = u32::MAX;
 
 /// What tells our routes apart in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::plan::change::{Change, Edit};
 use crate::plan::outcome::Outcome;
 use crate::state::State;
-use crate::state::next_hop::{Group, NextHop, NextHopId, NextHopTarget};
+use crate::state::next_hop::{NextHop, NextHopId, NextHopTarget};
 use crate::state::program::{Program, ProgramName, Transition};
 use crate::state::route::{Route, RouteAction, RouteKey};
 
@@ -73,15 +73,18 @@ impl FakeSystem {
 
     /// Takes a device's carrier away, and what the kernel drops with it.
     pub fn lose_ways(&mut self, device: &LinkName) {
-        let lost: BTreeSet<NextHopId> = self
-            .state
-            .next_hops
-            .iter()
-            .filter_map(|(id, object)| object.way().filter(|way| way.device == *device).map(|_| *id))
-            .collect();
+        let over = |(id, object): (&NextHopId, &NextHop)| {
+            object.way().filter(|way| way.device == *device).map(|_| *id)
+        };
+        let lost = self.state.next_hops.iter().filter_map(over).collect();
+        self.drop_ways(&lost);
+    }
+
+    /// Takes ways out of all groups, and what the kernel drops with them.
+    fn drop_ways(&mut self, lost: &BTreeSet<NextHopId>) {
         self.state.next_hops.retain(|id, object| match &mut object.target {
             NextHopTarget::Way(_) => !lost.contains(id),
-            NextHopTarget::Group(group) => group.without(&lost).map(|rest| *group = rest).is_some(),
+            NextHopTarget::Group(group) => group.without(lost).map(|rest| *group = rest).is_some(),
         });
         let state = self.state.clone();
         self.state
@@ -192,14 +195,18 @@ impl FakeSystem {
                 let stands = self.state.next_hops.get(&edit.key).and_then(NextHop::group);
                 let is_other = stands.is_some_and(|stands| stands.buckets != group.buckets);
                 refuse(is_other, "a group of another kind stands")?;
-                refuse(group.buckets == 0 && group.standby.is_some(), "a plain group has no standby")?;
+                refuse(group.buckets == 0 && !group.standbys.is_empty(), "a plain group has no standby")?;
             }
             None => {
+                let lost = BTreeSet::from([edit.key]);
                 let mut groups = self.state.next_hops.values().filter_map(NextHop::group);
-                let is_in = |group: &Group| group.members().any(|member| member == edit.key);
-                refuse(groups.any(is_in), "a group is made of it")?;
+                refuse(groups.any(|group| group.without(&lost).is_none()), "a group is made of it alone")?;
                 let mut routes = self.state.routes.values();
                 refuse(routes.any(|route| route.action.group() == Some(edit.key)), "a route leads by it")?;
+                refuse(self.state.next_hops.get(&edit.key) != edit.from.as_ref(), "what stands is another")?;
+                self.drop_ways(&lost);
+                self.state.next_hops.remove(&edit.key);
+                return Ok(());
             }
         }
         edit_map(&mut self.state.next_hops, edit)

@@ -35,8 +35,7 @@ pub async fn observe(
 /// Makes the edit.
 pub async fn apply(rtnl: &Rtnl, devices: &Devices, edit: &Edit<NextHopId, NextHop>) -> Result<(), RtnlError> {
     let Some(to) = &edit.to else {
-        let message = NextHopMessage { id: edit.key.0, ..NextHopMessage::default() };
-        return match rtnl.request(NextHopRequest::Del(message), 0).await {
+        return match rtnl.request(removal(edit.key), 0).await {
             Err(error) if error.is_absence() => Ok(()),
             result => result,
         };
@@ -52,6 +51,11 @@ pub async fn apply(rtnl: &Rtnl, devices: &Devices, edit: &Edit<NextHopId, NextHo
     rtnl.request(NextHopRequest::New(message), NLM_F_CREATE | flags).await
 }
 
+/// Makes the message that removes an object.
+pub fn removal(id: NextHopId) -> NextHopRequest {
+    NextHopRequest::Del(NextHopMessage { id: id.0, ..NextHopMessage::default() })
+}
+
 /// Makes the message that sets an object.
 pub fn encode(id: NextHopId, object: &NextHop, devices: &Devices) -> Result<NextHopMessage, RtnlError> {
     let message = NextHopMessage { id: id.0, protocol: object.protocol, ..NextHopMessage::default() };
@@ -61,8 +65,8 @@ pub fn encode(id: NextHopId, object: &NextHop, devices: &Devices) -> Result<Next
         }
         NextHopTarget::Group(group) => {
             let ways = group.ways.iter().map(|way| (way.0, Group::WEIGHT));
-            let standby = group.standby.iter().map(|standby| (standby.0, STANDBY_WEIGHT));
-            NextHopMessage { group: ways.chain(standby).collect(), buckets: group.buckets, ..message }
+            let standbys = group.standbys.iter().map(|standby| (standby.0, STANDBY_WEIGHT));
+            NextHopMessage { group: ways.chain(standbys).collect(), buckets: group.buckets, ..message }
         }
     })
 }
@@ -76,10 +80,10 @@ fn decode(message: NextHopMessage, devices: &Devices) -> Option<(NextHopId, Next
     Some((NextHopId(id), NextHop { protocol, target }))
 }
 
-/// Takes a group from its members and their weights. One that the kernel has left alone with its standby leads by it.
+/// Takes a group from its members and their weights. One that the kernel has left alone with its standbys leads by them.
 fn group_of(members: &[(u32, u16)], buckets: u16) -> Group {
     let heaviest = members.iter().map(|(_, weight)| *weight).max().unwrap_or_default();
     let of = |is_way: bool| members.iter().filter(move |(_, weight)| (*weight == heaviest) == is_way);
     let id = |(id, _): &(u32, u16)| NextHopId(*id);
-    Group { ways: of(true).map(id).collect(), standby: of(false).map(id).next(), buckets }
+    Group { ways: of(true).map(id).collect(), standbys: of(false).map(id).collect(), buckets }
 }

@@ -12,7 +12,7 @@ use super::rtnl_next_hop::NextHopRequest;
 use super::{next_hops, routes};
 use crate::causes::with_causes;
 use crate::plan::Plan;
-use crate::plan::change::{Change, Edit};
+use crate::plan::change::{Act, Change, Edit};
 use crate::plan::outcome::{Failure, Outcome};
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), RtnlError>>>>;
@@ -30,14 +30,15 @@ pub fn send(rtnl: &Rtnl, plan: Plan) -> impl Future<Output = Outcome> + use<> {
         });
         let mut outcome = Outcome::default();
         for (index, (result, step)) in join_all(waiting).await.into_iter().zip(plan.steps()).enumerate() {
+            let is_gone = |error: &RtnlError| step.act() == Act::Remove && error.is_absence();
             match result {
-                Ok(()) => outcome.applied += 1,
-                Err(error) => outcome.failures.push(Failure {
+                Err(error) if !is_gone(&error) => outcome.failures.push(Failure {
                     index,
                     step: step.to_string(),
                     error: with_causes(&error),
                     is_taken: error.is_presence(),
                 }),
+                Ok(()) | Err(_) => outcome.applied += 1,
             }
         }
         outcome
@@ -45,7 +46,7 @@ pub fn send(rtnl: &Rtnl, plan: Plan) -> impl Future<Output = Outcome> + use<> {
 }
 
 fn send_step(rtnl: &Rtnl, step: &Change) -> Option<Answer> {
-    // Neither a group nor a route by a group names a device.
+    // Neither a group nor a route by a group names a device, nor what goes.
     let devices = Devices::default();
     let flags = NLM_F_CREATE | NLM_F_REPLACE;
     match step {
@@ -56,6 +57,13 @@ fn send_step(rtnl: &Rtnl, step: &Change) -> Option<Answer> {
         Change::Route(Edit { key, to: Some(to), .. }) => {
             let message = routes::encode(key, to, &devices).ok()?;
             Some(Box::pin(rtnl.request(RouteNetlinkMessage::NewRoute(message), flags)))
+        }
+        Change::NextHop(Edit { key, to: None, .. }) => {
+            Some(Box::pin(rtnl.request(next_hops::removal(*key), 0)))
+        }
+        Change::Route(Edit { key, from: Some(from), to: None }) => {
+            let message = routes::removal(key, from);
+            Some(Box::pin(rtnl.request(RouteNetlinkMessage::DelRoute(message), 0)))
         }
         _ => None,
     }

@@ -181,7 +181,7 @@ pub fn encode(key: &RouteKey, route: &Route, devices: &Devices) -> Result<RouteM
 }
 
 /// Makes the message that removes a route with all its ways.
-fn removal(key: &RouteKey, route: &Route) -> RouteMessage {
+pub fn removal(key: &RouteKey, route: &Route) -> RouteMessage {
     let mut message = head(key, route);
     // Any scope, any kind: table, prefix, metric and protocol say enough.
     message.header.scope = RouteScope::NoWhere;

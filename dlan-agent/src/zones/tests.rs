@@ -117,7 +117,7 @@ fn route(prefix: &str, advertising: &[u32]) -> (IpNet, Route) {
         external_metric: 0,
         advertising: advertising.iter().map(|id| RouterId(*id)).collect(),
         next_hops: Default::default(),
-        alternate: None,
+        alternates: Default::default(),
     };
     (net(prefix), route)
 }

@@ -289,10 +289,12 @@ impl Calculation {
         !before.routes.is_empty()
     }
 
-    /// Gives every route the alternate that follows from the present paths.
+    /// Gives every route the alternates that follow from the present paths.
     fn protect(&mut self, before: &mut Before) {
         self.owes_alternates = false;
-        let Self { graph, tree, announced, alike, terms: Some(terms), table, .. } = self else { return };
+        let Self { graph, tree, announced, alike, terms: Some(terms), table, hop_lists, .. } = self else {
+            return;
+        };
         let (alike, paths) = (&*alike, Paths::new(graph, tree));
         let resolve = |hop| terms.resolve(hop);
         let neighbors = terms.protects().then(|| lfa::Neighbors::of(&paths, resolve));
@@ -304,17 +306,17 @@ impl Calculation {
             offers_of: &|_| &[],
             paths,
         };
-        let alternate = |id, route: &Route| {
-            let ends = basis.ends(alike.offers(id), route);
-            neighbors.as_ref().and_then(|neighbors| neighbors.alternate(route, &ends))
-        };
+        let mut alternates = Vec::new();
         let all = table.routes().filter(|(id, _)| alike.prefixes(*id) > 0);
         let other = all.filter_map(|(id, route)| {
-            let alternate = alternate(id, route);
-            (route.alternate != alternate).then(|| (id, Arc::clone(route), alternate))
+            if let Some(neighbors) = &neighbors {
+                neighbors.alternates(route, &basis.ends(alike.offers(id), route), &mut alternates);
+            }
+            let is_same = *route.alternates == *alternates;
+            (!is_same).then(|| (id, Arc::clone(route), hop_lists.share(&alternates)))
         });
-        for (id, route, alternate) in other.collect::<Vec<_>>() {
-            let next = Route { alternate, ..Route::clone(&route) };
+        for (id, route, alternates) in other.collect::<Vec<_>>() {
+            let next = Route { alternates, ..Route::clone(&route) };
             before.routes.entry(id).or_insert(Some(route));
             table.set_route(id, Some(Arc::new(next)), alike.prefixes(id));
         }

@@ -1,17 +1,20 @@
-//! Loop-free alternates: for each route with one next hop the neighbor that takes over while the others have not heard
-//! that this next hop is lost (RFC 5286).
+//! Loop-free alternates: for each route with one next hop the neighbors that take over while the others have not heard that
+//! this next hop is lost (RFC 5286).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use crate::ids::{Cost, Distance, InterfaceId, RouterId};
+use crate::ids::{Cost, Distance, RouterId};
 use crate::io::{NextHop, Route};
 use crate::ospf::graph::{VertexId, VertexIndex};
 use crate::ospf::spf::{self, FirstHop, Paths};
 
 /// The neighbors that can be an alternate, as far as links to them are there.
 pub struct Neighbors<'g>(Vec<Candidate<'g>>);
+
+/// How many alternates a route keeps at most. They carry what its next hop did for a moment: more would share it better, but
+/// most areas have no more that are equally good.
+pub const ALTERNATES_MAX: usize = 2;
 
 /// A router that announces a prefix, or a network that has it, and the metric from there.
 pub type End = (VertexIndex, u32);
@@ -22,23 +25,37 @@ impl<'g> Neighbors<'g> {
         Self(candidates(paths, resolve))
     }
 
-    /// Returns the alternate of a route that ends at these, if it has one.
+    /// Finds the alternates of a route that ends at these: those that are equally good, in order of interface and neighbor,
+    /// and no more than [`ALTERNATES_MAX`]. Each is free of loops for itself, so that they may be used side by side.
     ///
     /// An alternate never leads over the next hop's interface. One that avoids the next hop's router as well is preferred
     /// (RFC 5286 section 3.2), else one closer to the destination than this router, which no second failure turns into a
     /// loop; then the shortest way. Routers that do not offer transit (R-bit, RFC 6987) protect nothing but their own
     /// prefixes. An external route by a forwarding address or by a router of another area has no alternate.
-    pub fn alternate(&self, route: &Route, ends: &[End]) -> Option<Arc<NextHop>> {
-        let [next_hop] = &*route.next_hops else { return None };
-        let primary = self.0.iter().find(|candidate| *candidate.next_hop == *next_hop)?;
-        let ranked = self.0.iter().filter_map(|one| Some((one.rank(route, ends, primary)?, &one.next_hop)));
-        ranked.min_by_key(|(rank, _)| *rank).map(|(_, next_hop)| Arc::clone(next_hop))
+    pub fn alternates(&self, route: &Route, ends: &[End], found: &mut Vec<NextHop>) {
+        found.clear();
+        let [next_hop] = &*route.next_hops else { return };
+        let Some(primary) = self.0.iter().find(|candidate| candidate.next_hop == *next_hop) else { return };
+        let mut best = None;
+        for candidate in &self.0 {
+            let Some(rank) = candidate.rank(route, ends, primary) else { continue };
+            if best.is_some_and(|best| rank > best) {
+                continue;
+            }
+            if best != Some(rank) {
+                found.clear();
+                best = Some(rank);
+            }
+            if found.len() < ALTERNATES_MAX {
+                found.push(candidate.next_hop);
+            }
+        }
     }
 }
 
 /// A neighbor over one link, and what is far from it.
 struct Candidate<'g> {
-    next_hop: Arc<NextHop>,
+    next_hop: NextHop,
     vertex: VertexIndex,
     /// What the link to it costs.
     metric: u32,
@@ -49,7 +66,7 @@ struct Candidate<'g> {
     tree: Rc<Paths<'g>>,
 }
 
-/// Returns the neighbors over this router's links to routers, in order.
+/// Returns the neighbors over this router's links to routers, in order of interface and neighbor.
 fn candidates<'g>(paths: &Paths<'g>, resolve: impl Fn(FirstHop) -> Option<NextHop>) -> Vec<Candidate<'g>> {
     let graph = paths.graph();
     let Some(root) = paths.root() else { return Vec::new() };
@@ -62,7 +79,7 @@ fn candidates<'g>(paths: &Paths<'g>, resolve: impl Fn(FirstHop) -> Option<NextHo
         let most = Cost::MAX.get();
         let has_way = graph.edges(edge.to).iter().any(|onward| onward.metric < most);
         Some(Candidate {
-            next_hop: Arc::new(next_hop),
+            next_hop,
             vertex: edge.to,
             metric: edge.metric.into(),
             transits: vertex.transits && has_way,
@@ -70,11 +87,13 @@ fn candidates<'g>(paths: &Paths<'g>, resolve: impl Fn(FirstHop) -> Option<NextHo
             tree: Rc::clone(tree),
         })
     });
-    links.collect()
+    let mut candidates: Vec<Candidate<'_>> = links.collect();
+    candidates.sort_by_key(|candidate| (candidate.next_hop.interface, candidate.next_hop.neighbor));
+    candidates
 }
 
 /// How good an alternate is: the smallest is the best.
-type Rank = (bool, bool, Distance, InterfaceId, RouterId);
+type Rank = (bool, bool, Distance);
 
 impl Candidate<'_> {
     /// Returns how far the closest of the ends is from here.
@@ -89,7 +108,7 @@ impl Candidate<'_> {
     /// by this router the way to that end is no shorter than `back` and the route together.
     fn rank(&self, route: &Route, ends: &[End], primary: &Self) -> Option<Rank> {
         let distance = self.distance(ends)?;
-        let NextHop { interface, neighbor, .. } = *self.next_hop;
+        let NextHop { interface, neighbor, .. } = self.next_hop;
         let is_loop_free = distance < self.back.plus(route.distance.0);
         let is_other_link = interface != primary.next_hop.interface && self.metric < Cost::MAX.get().into();
         if !is_loop_free || !is_other_link {
@@ -100,6 +119,6 @@ impl Candidate<'_> {
             && self.tree.distance(primary.vertex).is_none_or(|there| distance < there.plus(behind));
         let is_downstream = distance < route.distance;
         let is_risky = !avoids_router && !is_downstream;
-        Some((!avoids_router, is_risky, distance.plus(self.metric), interface, neighbor))
+        Some((!avoids_router, is_risky, distance.plus(self.metric)))
     }
 }

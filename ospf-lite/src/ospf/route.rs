@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::ids::Distance;
-    use crate::io::PathKind;
+    use crate::io::{HopList, PathKind};
 
     fn table(places: &[(u8, u32)], routed: &[u32]) -> RouteTable {
         let route = Route {
@@ -168,8 +168,8 @@ mod tests {
             distance: Distance(1),
             external_metric: 0,
             advertising: std::iter::empty().collect(),
-            next_hops: Arc::new([]),
-            alternate: None,
+            next_hops: HopList::default(),
+            alternates: HopList::default(),
         };
         let mut table = RouteTable::default();
         for (number, id) in places {

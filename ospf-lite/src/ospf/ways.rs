@@ -1,13 +1,12 @@
-//! The best of several offers of a prefix (RFC 2328 sections 16.1 to 16.4, RFC 5340 section 4.8), and its alternate.
+//! The best of several offers of a prefix (RFC 2328 sections 16.1 to 16.4, RFC 5340 section 4.8), and its alternates.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::ids::{Distance, RouterId};
-use crate::io::{NextHop, PathKind, Route};
+use crate::io::{HopList, NextHop, PathKind, Route};
 use crate::ospf::announced::{Announced, Offer, Said};
 use crate::ospf::graph::{VertexId, VertexIndex};
 use crate::ospf::lfa::End;
@@ -21,7 +20,7 @@ pub struct Basis<'p> {
     pub resolved: Vec<Option<NextHop>>,
     /// How many next hops a route keeps at most.
     pub equal_cost_max: usize,
-    /// The neighbors that an alternate may lead over; none where there are no alternates.
+    /// The neighbors that alternates may lead over; none where there are no alternates.
     pub neighbors: &'p [NextHop],
     /// Who announces routers of other areas.
     pub announced: &'p Announced,
@@ -102,16 +101,20 @@ impl Best {
         self.advertising.clear();
     }
 
-    /// Returns the route that this is, with the alternate that the prefix had before if it can still be used; nothing where
+    /// Returns the route that this is, with those alternates that the prefix had before that can still be used; nothing where
     /// it is the one before. What is as it was is shared with that one, and next hops with all routes that have the same.
     pub fn route(&self, before: Option<&Route>, basis: &Basis<'_>, known: &mut HopLists) -> Option<Route> {
         let (kind, external_metric, distance) = self.rank?;
-        let usable = before.filter(|before| *before.next_hops == *self.next_hops);
-        let alternate = usable.and_then(|before| before.alternate.as_ref());
-        let alternate = alternate.filter(|alternate| basis.neighbors.contains(alternate)).cloned();
+        let kept = before.filter(|before| *before.next_hops == *self.next_hops);
+        let alternates = kept.map(|before| before.alternates.clone()).unwrap_or_default();
+        let is_usable = |alternate: &&NextHop| basis.neighbors.contains(alternate);
+        let alternates = match alternates.iter().all(|alternate| is_usable(&alternate)) {
+            true => alternates,
+            false => known.share(&alternates.iter().filter(is_usable).copied().collect::<Vec<_>>()),
+        };
         let is_same = before.is_some_and(|before| {
             (before.kind, before.external_metric, before.distance) == (kind, external_metric, distance)
-                && before.alternate == alternate
+                && before.alternates == alternates
                 && *before.next_hops == *self.next_hops
                 && *before.advertising == *self.advertising
         });
@@ -124,15 +127,15 @@ impl Best {
                 None => self.advertising.iter().copied().collect(),
             },
             next_hops: known.share(&self.next_hops),
-            alternate,
+            alternates,
         })
     }
 }
 
-/// The lists of next hops that routes have, each once.
+/// The lists of next hops and alternates that routes have, each once.
 #[derive(Debug, Default)]
 pub struct HopLists {
-    held: BTreeSet<Arc<[NextHop]>>,
+    held: BTreeSet<HopList>,
     /// How many there may be before they are looked through for those that no route has any more.
     room: usize,
 }
@@ -147,16 +150,16 @@ impl HopLists {
     }
 
     /// Returns the one list of these next hops.
-    fn share(&mut self, next_hops: &[NextHop]) -> Arc<[NextHop]> {
+    pub fn share(&mut self, next_hops: &[NextHop]) -> HopList {
         if let Some(held) = self.held.get(next_hops) {
-            return Arc::clone(held);
+            return held.clone();
         }
         if self.held.len() >= self.room {
-            self.held.retain(|list| Arc::strong_count(list) > 1);
+            self.held.retain(|list| list.shares() > 1);
             self.room = LISTS_MIN.max(2 * self.held.len());
         }
-        let list: Arc<[NextHop]> = next_hops.into();
-        self.held.insert(Arc::clone(&list));
+        let list: HopList = next_hops.iter().copied().collect();
+        self.held.insert(list.clone());
         list
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use ospf_lite::ids::{Distance, InterfaceId, RouterId};
-use ospf_lite::io::{NextHop, PathKind, Route};
+use ospf_lite::io::{HopList, NextHop, PathKind, Route};
 use ospf_lite::ospf::graph::{VertexId, VertexIndex};
 use ospf_lite::ospf::lfa::{End, Neighbors};
 use ospf_lite::ospf::lsa::{
@@ -271,9 +271,10 @@ impl Offers<'_, '_> {
             advertising.dedup();
             let (kind, external_metric, distance) = first.rank;
             let prefix = first.prefix;
-            let alternate = None;
-            let (advertising, next_hops) = (advertising.into_iter().collect(), next_hops.into());
-            Some((prefix, Route { kind, distance, external_metric, advertising, next_hops, alternate }))
+            let alternates = HopList::default();
+            let (advertising, next_hops) =
+                (advertising.into_iter().collect(), next_hops.into_iter().collect());
+            Some((prefix, Route { kind, distance, external_metric, advertising, next_hops, alternates }))
         });
         routes.collect()
     }
@@ -288,7 +289,7 @@ fn order(prefix: IpNet) -> (u128, u8) {
     (address, prefix.prefix_len())
 }
 
-/// Enters the alternate of each route that has one.
+/// Enters the alternates of each route that has any.
 pub fn protect<'a>(
     paths: &Paths<'_>,
     table: &mut Table,
@@ -302,7 +303,9 @@ pub fn protect<'a>(
     }
     for (prefix, ends) in ends.found {
         if let Some(route) = table.get_mut(&prefix) {
-            route.alternate = neighbors.alternate(route, &ends);
+            let mut alternates = Vec::new();
+            neighbors.alternates(route, &ends, &mut alternates);
+            route.alternates = alternates.into_iter().collect();
         }
     }
 }

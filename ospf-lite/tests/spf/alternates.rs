@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use ospf_lite::ids::InterfaceId;
 use ospf_lite::io::NextHop;
+use ospf_lite::ospf::lfa::ALTERNATES_MAX;
 use ospf_lite::ospf::lsa::{AsExternalLsa, InterAreaPrefixLsa, LsaBody, Prefix};
 use ospf_lite::ospf::packet::Options;
 use proptest::prelude::*;
@@ -16,12 +17,11 @@ use crate::random::{ROUTERS, World, world};
 const SHARED: [u32; 3] = [2, 5, 7];
 const FAR: &str = "fd00:9::/64";
 
-/// Router 1's next hop and alternate for a prefix, as the neighbors' ids.
-fn ways(area: &Area, prefix: &str) -> (Vec<u32>, Option<u32>) {
-    let ids = |hop: &NextHop| hop.neighbor.0;
+/// Router 1's next hops and alternates for a prefix, as the neighbors' ids.
+fn ways(area: &Area, prefix: &str) -> (Vec<u32>, Vec<u32>) {
+    let ids = |hops: &[NextHop]| hops.iter().map(|hop| hop.neighbor.0).collect();
     let table = table(area);
-    let Some(route) = table.get(&net(prefix)) else { return (Vec::new(), None) };
-    (route.next_hops.iter().map(ids).collect(), route.alternate.as_deref().map(ids))
+    table.get(&net(prefix)).map(|route| (ids(&route.next_hops), ids(&route.alternates))).unwrap_or_default()
 }
 
 fn area(links: &[(u32, u32, u16)], at: &[u32]) -> Area {
@@ -33,37 +33,68 @@ fn area(links: &[(u32, u32, u16)], at: &[u32]) -> Area {
 
 #[test]
 fn the_third_corner_of_a_triangle_is_the_alternate() {
-    assert_eq!(ways(&area(&[(1, 2, 10), (1, 3, 10), (2, 3, 10)], &[2]), FAR), (vec![2], Some(3)));
+    assert_eq!(ways(&area(&[(1, 2, 10), (1, 3, 10), (2, 3, 10)], &[2]), FAR), (vec![2], vec![3]));
 }
 
 #[test]
 fn a_neighbor_that_would_send_it_back_is_none() {
     // Section 3.1: in a ring of five, the neighbor on the far side is closer to the destination by this router.
     let ring = [(1, 2, 10), (2, 3, 10), (3, 4, 10), (4, 5, 10), (5, 1, 10)];
-    assert_eq!(ways(&area(&ring, &[2]), FAR), (vec![2], None));
+    assert_eq!(ways(&area(&ring, &[2]), FAR), (vec![2], vec![]));
     // As far by both ways is not closer: it might send half of it back.
-    assert_eq!(ways(&area(&[(1, 2, 10), (1, 3, 10), (3, 2, 20)], &[2]), FAR), (vec![2], None));
+    assert_eq!(ways(&area(&[(1, 2, 10), (1, 3, 10), (3, 2, 20)], &[2]), FAR), (vec![2], vec![]));
 }
 
 #[test]
 fn equal_cost_ways_protect_each_other_and_need_no_alternate() {
     let square = [(1, 2, 10), (1, 3, 10), (2, 4, 10), (3, 4, 10), (1, 5, 10), (5, 4, 15)];
-    assert_eq!(ways(&area(&square, &[4]), FAR), (vec![2, 3], None));
+    assert_eq!(ways(&area(&square, &[4]), FAR), (vec![2, 3], vec![]));
 }
 
 #[test]
 fn one_that_avoids_the_next_hops_router_is_preferred_to_a_shorter_one() {
     // Section 3.2: 3 is closer but reaches 4 by 2; 5 does not.
     let links = [(1, 2, 10), (2, 4, 10), (1, 3, 10), (3, 2, 5), (1, 5, 20), (5, 4, 20)];
-    assert_eq!(ways(&area(&links, &[4]), FAR), (vec![2], Some(5)));
-    assert_eq!(ways(&area(&links[..4], &[4]), FAR), (vec![2], Some(3)));
+    assert_eq!(ways(&area(&links, &[4]), FAR), (vec![2], vec![5]));
+    assert_eq!(ways(&area(&links[..4], &[4]), FAR), (vec![2], vec![3]));
 }
 
 #[test]
 fn one_closer_to_the_destination_is_preferred_where_none_avoids_the_router() {
     // Both reach 4 by 2 only. If 2 dies, 3 and 1 might take each other for the way out; 5 would not.
     let links = [(1, 2, 20), (2, 4, 10), (1, 3, 1), (3, 2, 20), (1, 5, 30), (5, 2, 5)];
-    assert_eq!(ways(&area(&links, &[4]), FAR), (vec![2], Some(5)));
+    assert_eq!(ways(&area(&links, &[4]), FAR), (vec![2], vec![5]));
+}
+
+#[test]
+fn those_that_are_equally_good_are_alternates_together_and_no_more_than_are_kept() {
+    // In a full mesh every neighbor is as good as every other.
+    let mesh = |routers: u32| {
+        let pairs = (1..=routers).flat_map(|one| (one + 1..=routers).map(move |other| (one, other, 10)));
+        area(&pairs.collect::<Vec<_>>(), &[2])
+    };
+    assert_eq!(ways(&mesh(4), FAR), (vec![2], vec![3, 4]));
+    assert_eq!(ways(&mesh(6), FAR), (vec![2], vec![3, 4]), "those at the first interfaces");
+    let mut longer = mesh(4);
+    longer.prefix(4, "fd00:6::/64", 0);
+    assert_eq!(ways(&longer, "fd00:6::/64"), (vec![4], vec![2, 3]));
+    longer.prefix(2, "fd00:8::/64", 1);
+    longer.link(1, 5, 11);
+    longer.link(5, 2, 10);
+    assert_eq!(ways(&longer, "fd00:8::/64"), (vec![2], vec![3, 4]), "5 is no part of it: it is farther");
+}
+
+#[test]
+fn routes_that_lead_alike_share_their_lists() {
+    let mesh = [(1, 2, 10), (1, 3, 10), (1, 4, 10), (2, 3, 10), (2, 4, 10), (3, 4, 10)];
+    let mut area = area(&mesh, &[2]);
+    area.prefix(2, "fd00:8::/64", 1);
+    let table = table(&area);
+    let [one, other] = [FAR, "fd00:8::/64"].map(|prefix| table.get(&net(prefix)).unwrap());
+    assert_ne!(one.distance, other.distance);
+    for (one, other) in [(&one.next_hops, &other.next_hops), (&one.alternates, &other.alternates)] {
+        assert!(!one.is_empty() && std::ptr::eq(&**one, &**other));
+    }
 }
 
 #[test]
@@ -71,7 +102,7 @@ fn another_link_to_the_same_router_is_an_alternate() {
     let mut area = area(&[(1, 2, 10)], &[2]);
     area.claim((1, 71), (2, 72), 30);
     area.claim((2, 72), (1, 71), 30);
-    assert_eq!(ways(&area, FAR), (vec![2], Some(2)));
+    assert_eq!(ways(&area, FAR), (vec![2], vec![2]));
 }
 
 #[test]
@@ -79,22 +110,22 @@ fn routers_that_offer_no_transit_protect_only_what_is_theirs() {
     let links = [(1, 2, 10), (1, 3, 10), (2, 3, 10)];
     let mut silent = area(&links, &[2]);
     silent.router(3).options = Options::V6;
-    assert_eq!(ways(&silent, FAR), (vec![2], None));
+    assert_eq!(ways(&silent, FAR), (vec![2], vec![]));
     // RFC 6987: all links at MaxLinkMetric; the way over it is long, yet free of loops.
     let mut stub = area(&[(1, 2, 10), (1, 4, 10), (4, 2, 10)], &[2]);
     stub.claim((1, 3), (3, 1), 10);
     stub.claim((3, 1), (1, 3), 65_535);
     stub.claim((2, 3), (3, 2), 10);
     stub.claim((3, 2), (2, 3), 65_535);
-    assert_eq!(ways(&stub, FAR), (vec![2], Some(4)));
+    assert_eq!(ways(&stub, FAR), (vec![2], vec![4]));
     stub.routers.remove(&4);
-    assert_eq!(ways(&stub, FAR), (vec![2], None));
+    assert_eq!(ways(&stub, FAR), (vec![2], vec![]));
     stub.prefix(2, "fd00:8::/64", 0);
     stub.prefix(3, "fd00:8::/64", 5);
-    assert_eq!(ways(&stub, "fd00:8::/64"), (vec![2], None), "not one of the closest ends");
+    assert_eq!(ways(&stub, "fd00:8::/64"), (vec![2], vec![]), "not one of the closest ends");
     stub.prefix(3, "fd00:7::/64", 0);
     stub.prefix(2, "fd00:7::/64", 0);
-    assert_eq!(ways(&stub, "fd00:7::/64"), (vec![2, 3], None));
+    assert_eq!(ways(&stub, "fd00:7::/64"), (vec![2, 3], vec![]));
 }
 
 #[test]
@@ -102,7 +133,7 @@ fn a_link_at_the_highest_cost_is_no_alternate() {
     let mut area = area(&[(1, 2, 10), (3, 2, 10)], &[2]);
     area.claim((1, 3), (3, 1), 65_535);
     area.claim((3, 1), (1, 3), 10);
-    assert_eq!(ways(&area, FAR), (vec![2], None));
+    assert_eq!(ways(&area, FAR), (vec![2], vec![]));
 }
 
 #[test]
@@ -130,9 +161,9 @@ fn prefixes_of_other_areas_and_from_outside_have_alternates() {
     area.prefix(4, "fd00:5::/64", 0);
     area.add_next(4, outside(true, "fd00:4::/64", Some("fd00:5::1".parse().unwrap())));
     for text in ["fd00:1::/64", "fd00:2::/64", "fd00:3::/64"] {
-        assert_eq!(ways(&area, text), (vec![2], Some(3)), "{text}");
+        assert_eq!(ways(&area, text), (vec![2], vec![3]), "{text}");
     }
-    assert_eq!(ways(&area, "fd00:4::/64"), (vec![2], None), "by a forwarding address");
+    assert_eq!(ways(&area, "fd00:4::/64"), (vec![2], vec![]), "by a forwarding address");
 }
 
 /// Where a packet for router `to` may come by from `from` on, while all still route as before the failure.
@@ -161,15 +192,15 @@ proptest! {
         world.prefixes.extend(SHARED.map(|router| (router, 0, 0)));
         let lsas = world.area().lsas();
         for (prefix, route) in table_with(&lsas, (root, usize::MAX), resolve).iter() {
-            let alternate = route.alternate.as_deref().copied();
             let [primary] = &*route.next_hops else {
-                prop_assert_eq!(alternate, None);
+                prop_assert!(route.alternates.is_empty());
                 continue;
             };
+            prop_assert!(route.alternates.is_sorted() && route.alternates.len() <= ALTERNATES_MAX);
             // Which of several routers others send it to is their choice.
             let own = (1..=ROUTERS).find(|router| *prefix == net(&format!("fd00:{router}::/64")));
             let all = own.map_or(SHARED.to_vec(), |router| vec![router]);
-            if let Some(alternate) = alternate {
+            for alternate in route.alternates.iter() {
                 prop_assert_ne!(alternate.interface, primary.interface);
                 prop_assert!(!visited(&world, alternate.neighbor.0, &all, root).contains(&root));
             }
@@ -188,9 +219,11 @@ proptest! {
                     && !visited(&world, *neighbor, &all, root).contains(&primary.neighbor.0)
             };
             let free: Vec<u32> = reaching.into_iter().filter(|neighbor| !returns(neighbor)).collect();
-            prop_assert_eq!(alternate.is_some(), !free.is_empty(), "{} of {:?}", prefix, free);
-            if let Some(alternate) = alternate && free.iter().any(avoids) {
-                prop_assert!(avoids(&alternate.neighbor.0), "{} by {}", prefix, alternate.neighbor);
+            prop_assert_eq!(route.alternates.is_empty(), free.is_empty(), "{} of {:?}", prefix, free);
+            if free.iter().any(avoids) {
+                for alternate in route.alternates.iter() {
+                    prop_assert!(avoids(&alternate.neighbor.0), "{} by {}", prefix, alternate.neighbor);
+                }
             }
         }
     }

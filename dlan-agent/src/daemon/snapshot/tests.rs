@@ -79,8 +79,8 @@ fn engine() -> EngineView {
         distance: Distance(30),
         external_metric: 0,
         advertising: [RouterId(2)].into_iter().collect(),
-        next_hops: [hop].into(),
-        alternate: None,
+        next_hops: [hop].into_iter().collect(),
+        alternates: Default::default(),
     };
     let refused = BTreeMap::from([(Refusal::AuthenticationDigest, 7)]);
     EngineView {
