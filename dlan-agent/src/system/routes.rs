@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use futures_util::StreamExt;
-use futures_util::stream;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
@@ -13,15 +11,12 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::rtnl::{Devices, Message, Rtnl, RtnlError};
+use super::rtnl::{BATCH_MAX, Devices, Message, Rtnl, RtnlError};
 use super::rtnl_dump;
 use crate::plan::change::Edit;
 use crate::state::marks::Marks;
 use crate::state::next_hop::NextHopId;
 use crate::state::route::{Route, RouteAction, RouteHop, RouteKey, Unicast};
-
-/// How many requests are out at a time: their answers must fit into the socket's buffer.
-const IN_FLIGHT: usize = 64;
 
 /// Returns the routes that carry one of the marks.
 pub async fn observe(
@@ -45,38 +40,38 @@ pub async fn observe(
     Ok(routes.into_iter().collect())
 }
 
-/// Makes the edits, many at a time but in order, and returns what became of each.
+/// Makes the edits in order, and returns what became of each.
 pub async fn apply(
     rtnl: &Rtnl,
     devices: &Devices,
     edits: &[&Edit<RouteKey, Route>],
 ) -> Vec<Result<(), RtnlError>> {
-    // A request is sent when it is made, so that the order of sending is that of the edits.
-    stream::iter(edits)
-        .map(|edit| {
-            let request = match (&edit.from, &edit.to) {
-                (None, Some(to)) => encode(&edit.key, to, devices)
-                    .map(|message| (RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)),
-                (Some(_), Some(to)) => encode(&edit.key, to, devices)
-                    .map(|message| (RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)),
-                (Some(from), None) => Ok((RouteNetlinkMessage::DelRoute(removal(&edit.key, from)), 0)),
-                (None, None) => Err(RtnlError::Closed),
-            };
-            let goes = edit.to.is_none();
-            let answer = request.map(|(message, flags)| rtnl.request(message, flags));
-            async move {
-                match answer {
-                    Ok(answer) => match answer.await {
-                        Err(error) if goes && error.is_absence() => Ok(()),
-                        result => result,
-                    },
-                    Err(error) => Err(error),
-                }
+    let mut results = Vec::with_capacity(edits.len());
+    for edits in edits.chunks(BATCH_MAX) {
+        let mut requests = Vec::with_capacity(edits.len());
+        let encoded = edits.iter().map(|edit| request(edit, devices).map(|request| requests.push(request)));
+        let encoded: Vec<Result<(), RtnlError>> = encoded.collect();
+        let mut answers = rtnl.request_batch(requests).await.into_iter();
+        results.extend(encoded.into_iter().zip(edits).map(|(encoded, edit)| {
+            match encoded.and_then(|()| answers.next().unwrap_or(Err(RtnlError::Closed))) {
+                Err(error) if edit.to.is_none() && error.is_absence() => Ok(()),
+                result => result,
             }
-        })
-        .buffered(IN_FLIGHT)
-        .collect()
-        .await
+        }));
+    }
+    results
+}
+
+fn request(edit: &Edit<RouteKey, Route>, devices: &Devices) -> Result<(Message, u16), RtnlError> {
+    let (message, flags) = match (&edit.from, &edit.to) {
+        (from, Some(to)) => {
+            let flag = if from.is_none() { NLM_F_EXCL } else { NLM_F_REPLACE };
+            (RouteNetlinkMessage::NewRoute(encode(&edit.key, to, devices)?), NLM_F_CREATE | flag)
+        }
+        (Some(from), None) => (RouteNetlinkMessage::DelRoute(removal(&edit.key, from)), 0),
+        (None, None) => return Err(RtnlError::Closed),
+    };
+    Ok((message.into(), flags))
 }
 
 /// Returns whether a route is ours.

@@ -23,6 +23,8 @@ use super::told;
 
 /// How long an answer may take: one that was lost never comes.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// How many requests a datagram has at most: it must fit into the socket's buffer, and so must the answers.
+pub(super) const BATCH_MAX: usize = 64;
 /// How often a list is read again that changed while it was read.
 pub(super) const READ_AGAIN_MAX: usize = 5;
 
@@ -215,20 +217,29 @@ impl Rtnl {
         message: M,
         flags: u16,
     ) -> impl Future<Output = Result<(), RtnlError>> + use<M> {
-        let mut message = NetlinkMessage::from(message.into());
-        message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        let answers = self.handle.request(message, SocketAddr::new(0, 0));
+        let answers = self.handle.request(acknowledged(message, flags), SocketAddr::new(0, 0));
+        async move { acknowledgment(&mut answers.map_err(|_| RtnlError::Closed)?).await }
+    }
+
+    /// Sends requests at once and in order in one datagram, at most [`BATCH_MAX`]; what becomes of each is awaited with what is
+    /// returned.
+    pub fn request_batch(
+        &self,
+        requests: Vec<(Message, u16)>,
+    ) -> impl Future<Output = Vec<Result<(), RtnlError>>> + use<> {
+        let count = requests.len();
+        let requests = requests.into_iter().map(|(message, flags)| acknowledged(message, flags));
+        let answers = self.handle.request_batch(requests.collect::<Vec<_>>(), SocketAddr::new(0, 0));
         async move {
-            let mut answers = answers.map_err(|_| RtnlError::Closed)?;
-            while let Some(answer) = next(&mut answers).await? {
-                if let NetlinkPayload::Error(error) = answer.payload {
-                    return match error.code {
-                        None => Ok(()),
-                        Some(_) => Err(RtnlError::Refused(error.to_io())),
-                    };
+            let mut results = Vec::with_capacity(count);
+            if let Ok(mut answers) = answers {
+                while results.len() < count && !matches!(results.last(), Some(Err(RtnlError::Late))) {
+                    results.push(acknowledgment(&mut answers).await);
                 }
             }
-            Err(RtnlError::Closed)
+            // What was not answered in time is not waited for once more with each.
+            results.resize_with(count, || Err(RtnlError::Closed));
+            results
         }
     }
 
@@ -313,6 +324,26 @@ impl Rtnl {
 }
 
 type Answer = NetlinkMessage<Message>;
+
+/// Makes a request that the kernel acknowledges.
+fn acknowledged(message: impl Into<Message>, flags: u16) -> NetlinkMessage<Message> {
+    let mut message = NetlinkMessage::from(message.into());
+    message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    message
+}
+
+/// Returns what the next acknowledgment says: the kernel answers in the order of the requests.
+async fn acknowledgment(answers: &mut (impl Stream<Item = Answer> + Unpin)) -> Result<(), RtnlError> {
+    while let Some(answer) = next(answers).await? {
+        if let NetlinkPayload::Error(error) = answer.payload {
+            return match error.code {
+                None => Ok(()),
+                Some(_) => Err(RtnlError::Refused(error.to_io())),
+            };
+        }
+    }
+    Err(RtnlError::Closed)
+}
 
 async fn next(answers: &mut (impl Stream<Item = Answer> + Unpin)) -> Result<Option<Answer>, RtnlError> {
     tokio::time::timeout(DEADLINE, answers.next()).await.map_err(|_| RtnlError::Late)
