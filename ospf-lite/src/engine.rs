@@ -141,7 +141,7 @@ impl Engine {
                 grace::handle_topology_change(area, cx);
             }
             if area.due.origination {
-                returns::handle_adjacencies(area, routing, cx);
+                returns::handle_links(area, routing, cx);
                 originate::update(area, cx);
             }
         }
@@ -221,6 +221,7 @@ impl Engine {
             config: &interface.config,
             state: interface.state,
             neighbor: interface.neighbor.as_ref().map(|neighbor| neighbor.router_id),
+            flaps: self.area.originations.returns.flaps(interface.config.id),
             refusals: &interface.refusals,
         })
     }
@@ -299,7 +300,7 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Acknowledge(id) => flood::handle_acknowledge_timeout(area, id, cx),
         TimerKey::Aging => aging::handle_timeout(area, cx),
         TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),
-        TimerKey::Originate => area.due.origination = true,
+        TimerKey::Originate | TimerKey::Return => area.due.origination = true,
         TimerKey::Transit => originate::handle_installed(area),
         TimerKey::Flood(id) => _ = area.due.sending.insert(id),
         // Looked at after every input; the deadline only makes sure that there is one.

@@ -23,6 +23,8 @@ pub struct InterfaceView<'a> {
     pub state: InterfaceState,
     /// The Router ID of the neighbor heard on it.
     pub neighbor: Option<RouterId>,
+    /// How many times in a row its link was lost, while it is left alone for that: nothing is sent over it then.
+    pub flaps: Option<u8>,
     /// What was refused on it, counted.
     pub refusals: &'a Refusals,
 }

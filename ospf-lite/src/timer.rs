@@ -30,6 +30,8 @@ pub enum TimerKey {
     Sweep,
     /// An own LSA that MinLSInterval held back may be originated.
     Originate,
+    /// A link that was lost has waited.
+    Return,
     /// The router has started, and must not wait for its neighbors any longer.
     Settle,
     /// The first routes have had the time to be put to use.

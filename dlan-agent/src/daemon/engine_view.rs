@@ -34,6 +34,8 @@ pub struct EngineView {
     pub neighbors: Vec<NeighborSeen>,
     /// What became of the packets of each interface, and what was refused, both families added.
     pub counters: BTreeMap<InterfaceId, (SocketCounters, BTreeMap<Refusal, u64>)>,
+    /// How many times in a row the links were lost that are left alone for that.
+    pub flaps: BTreeMap<InterfaceId, u8>,
     /// The BFD sessions, with how many seconds ago each last changed its state.
     pub sessions: BTreeMap<InterfaceId, (SessionView, u64)>,
     /// The neighbors that each dlan router has links configured to, where it tells.
@@ -158,6 +160,7 @@ pub fn read(engines: &Engines, names: &BTreeMap<RouterId, String>) -> EngineView
         topology: topology.finish(),
         neighbors,
         counters: counters(engines),
+        flaps: flaps(engines),
         sessions: engines
             .sessions()
             .into_iter()
@@ -187,6 +190,11 @@ fn counters(engines: &Engines) -> BTreeMap<InterfaceId, (SocketCounters, BTreeMa
         }
     }
     counters
+}
+
+fn flaps(engines: &Engines) -> BTreeMap<InterfaceId, u8> {
+    let interfaces = families(engines).flat_map(|(_, engine)| engine.interfaces());
+    interfaces.filter_map(|interface| Some((interface.config.id, interface.flaps?))).collect()
 }
 
 /// Returns the LSAs of both databases.

@@ -386,6 +386,7 @@ fn link_facts(agent: &AgentView, engine: &EngineView, link: &LinkConfig) -> Link
                 key: seen.sa_id,
             })
             .collect(),
+        flaps: engine.flaps.get(&interface).copied(),
         bfd: report.bfd,
         key: agent.config.ospf_keys.first().map(|key| key.id),
         refused: agent.refused.get(&interface).cloned().unwrap_or_default(),

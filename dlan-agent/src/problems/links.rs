@@ -2,6 +2,7 @@
 
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::refusal::Refusal;
+use ospf_lite::ospf::returns::CALM;
 
 use super::{HANDSHAKE_OLD_SECONDS, LinkFacts, error, note, warning};
 use crate::control::report::{FarEnd, Problem};
@@ -30,6 +31,8 @@ pub(super) fn find(link: &LinkFacts, uptime_seconds: u64) -> Vec<Problem> {
     problems.extend(limit(link).or_else(|| other_key(link)));
     problems.extend(bfd(link));
     if let Some(problem) = Some(link).filter(|link| !is_whole(link)).and_then(refused).or_else(|| mtu(link)) {
+        problems.push(problem);
+    } else if let Some(problem) = flapping(link) {
         problems.push(problem);
     } else if uptime_seconds > link.dead_seconds {
         problems.extend(silent(link).or_else(|| unfinished(link)));
@@ -177,6 +180,19 @@ fn mtu(link: &LinkFacts) -> Option<Problem> {
     Some(error(
         format!("link {name}: MTU {ours} here, {theirs} at the neighbor: the databases cannot be exchanged"),
         format!("set `mtu` of link {name} to {} at both ends, then `dlan apply`", ours.min(theirs)),
+    ))
+}
+
+/// Says that the link is not used because it is lost again and again.
+fn flapping(link: &LinkFacts) -> Option<Problem> {
+    let (name, losses) = (&link.name, link.flaps?);
+    Some(warning(
+        format!(
+            "link {name}: lost {losses} times in a row, and left alone until it has not been lost for {} s: there is \
+             another way",
+            CALM.as_secs()
+        ),
+        "look at the path to the neighbor: cable, radio, provider; this router's log and the neighbor's tell when it was lost",
     ))
 }
 

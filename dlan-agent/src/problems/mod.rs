@@ -111,6 +111,8 @@ pub struct LinkFacts {
     pub dead_seconds: u64,
     /// Each family's neighbor, when one is heard.
     pub neighbors: Vec<NeighborFacts>,
+    /// How many times in a row it was lost, while it is left alone for that.
+    pub flaps: Option<u8>,
     /// The BFD session, when there is one.
     pub bfd: Option<BfdReport>,
     /// The number of the key that this router signs with.

@@ -31,6 +31,7 @@ fn link() -> LinkFacts {
             neighbor(Family::Ipv6, NeighborState::Full),
             neighbor(Family::Ipv4, NeighborState::Full),
         ],
+        flaps: None,
         bfd: None,
         key: Some(1),
         refused: BTreeSet::new(),
@@ -76,7 +77,7 @@ fn a_healthy_router_has_no_problem() {
 /// Each row: what is done to a healthy router's facts, and a part of what must be said.
 type Row = (fn(&mut Facts), Severity, &'static str, &'static str);
 
-const ROWS: [Row; 33] = [
+const ROWS: [Row; 34] = [
     (
         |facts| facts.window = Some("unconfirmed, 63 s left: `dlan confirm abcd-efgh` keeps it".to_owned()),
         Severity::Error,
@@ -189,6 +190,15 @@ const ROWS: [Row; 33] = [
         Severity::Warning,
         "r4.example.org:51820 has no address: no such name",
         "DNS",
+    ),
+    (
+        |facts| {
+            facts.links[0].neighbors.clear();
+            facts.links[0].flaps = Some(5);
+        },
+        Severity::Warning,
+        "lost 5 times in a row, and left alone until it has not been lost for 10 s",
+        "look at the path",
     ),
     (
         |facts| facts.links[0].neighbors[0].mtu_mismatch = Some(MtuMismatch { ours: 1370, theirs: 1350 }),

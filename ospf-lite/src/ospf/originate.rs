@@ -83,8 +83,10 @@ pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     if !area.is_settled() && !is_restarting && area.originations.start == Start::Unknown {
         area.originations.start = find_start(area, cx);
     }
-    let mut view = View::new(&area.interfaces, cx.config, area.transit(), restart::grace(area, cx));
-    view.adjacencies.retain(|id, _| !area.originations.returns.holds(*id));
+    let returns = &area.originations.returns;
+    let interfaces = area.interfaces.iter().filter(|(id, _)| !returns.is_quiet(**id));
+    let mut view = View::new(interfaces, cx.config, area.transit(), restart::grace(area, cx));
+    view.adjacencies.retain(|id, _| !returns.holds(*id));
     let places = area.originations.places.next(&view);
     let wanted = if area.originations.leaves {
         BTreeMap::new()

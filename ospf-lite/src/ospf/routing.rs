@@ -119,13 +119,25 @@ impl Routing {
         edges.iter().filter_map(link).collect()
     }
 
-    /// Returns whether a shortest path to a router begins with an interface that passes.
-    pub fn leads_to(&self, router: RouterId, passes: impl Fn(InterfaceId) -> bool) -> bool {
-        let paths = self.calculation.paths();
-        let vertex = paths.graph().find(VertexId::Router(router));
-        let is_reached = |vertex: &VertexIndex| paths.distance(*vertex).is_some();
-        let hops = vertex.filter(is_reached).map(|vertex| paths.first_hops(vertex)).unwrap_or_default();
-        hops.iter().any(|hop| passes(hop.interface))
+    /// Goes through the routers from which another one can be reached without this router, that one included, until
+    /// `is_enough` says so; returns whether it did.
+    pub fn is_reached(&self, router: RouterId, mut is_enough: impl FnMut(RouterId) -> bool) -> bool {
+        let graph = self.calculation.graph();
+        let end = VertexId::Router(router);
+        let mut waiting: Vec<VertexIndex> = graph.find(end).into_iter().collect();
+        let mut seen: BTreeSet<VertexIndex> = self.calculation.paths().root().into_iter().collect();
+        seen.extend(&waiting);
+        while let Some(index) = waiting.pop() {
+            let Some(vertex) = graph.vertex(index) else { continue };
+            if matches!(vertex.id, VertexId::Router(router) if is_enough(router)) {
+                return true;
+            }
+            if vertex.transits || vertex.id == end {
+                let before = graph.edges(index).iter().map(|edge| edge.to);
+                waiting.extend(before.filter(|to| seen.insert(*to)));
+            }
+        }
+        false
     }
 
     /// Takes the routes for settled ones.
@@ -201,9 +213,9 @@ impl Routing {
         if update.has_other_routes {
             cx.outbox.raise(Event::RoutesChanged);
         }
-        if area.originations.returns.holds_any() {
+        if area.originations.returns.asks_for_ways() {
             // Whether there is another way may have another answer.
-            cx.timers.arm_no_later(TimerKey::Originate, cx.now);
+            cx.timers.arm_no_later(TimerKey::Return, cx.now);
         }
         update.has_other_basis
     }

@@ -62,9 +62,9 @@ pub struct LinkView {
 }
 
 impl View {
-    /// Looks at the interfaces as they are.
-    pub fn new(
-        interfaces: &BTreeMap<InterfaceId, Interface>,
+    /// Looks at these interfaces as they are.
+    pub fn new<'i>(
+        interfaces: impl IntoIterator<Item = (&'i InterfaceId, &'i Interface)>,
         config: &Config,
         transit: Transit,
         grace: Option<GraceLsa>,

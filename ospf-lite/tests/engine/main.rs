@@ -3,6 +3,7 @@
 
 mod adjacency;
 mod failures;
+mod flaps;
 mod flooding;
 mod limits;
 mod origination;

@@ -84,6 +84,7 @@ fn engine() -> EngineView {
     };
     let refused = BTreeMap::from([(Refusal::AuthenticationDigest, 7)]);
     EngineView {
+        flaps: BTreeMap::new(),
         sessions: BTreeMap::new(),
         topology,
         neighbors: vec![neighbor(Family::Ipv6)],

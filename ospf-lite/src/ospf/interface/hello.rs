@@ -143,8 +143,10 @@ fn arm(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
 }
 
 fn send(area: &Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    let may_speak =
-        |one: &&Interface| one.state == InterfaceState::PointToPoint && one.announcement.is_none();
+    let is_quiet = area.originations.returns.is_quiet(id);
+    let may_speak = |one: &&Interface| {
+        one.state == InterfaceState::PointToPoint && one.announcement.is_none() && !is_quiet
+    };
     let Some(interface) = area.interfaces.get(&id).filter(may_speak) else {
         return;
     };

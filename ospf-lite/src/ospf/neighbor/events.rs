@@ -11,6 +11,7 @@ use crate::timer::TimerKey;
 
 /// Takes in what happened to the neighbor of an interface.
 pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: &mut Cx<'_>) {
+    let is_quiet = area.originations.returns.is_quiet(id);
     let Some(interface) = area.interfaces.get_mut(&id) else {
         return;
     };
@@ -18,7 +19,7 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
         return;
     };
     let facts = Facts {
-        adjacency_wanted: interface.reachability != Reachability::Unreachable,
+        adjacency_wanted: interface.reachability != Reachability::Unreachable && !is_quiet,
         requests_empty: neighbor.exchange.requests.is_empty(),
     };
     let was_adjacent = neighbor.is_adjacent();

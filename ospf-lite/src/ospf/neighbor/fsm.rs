@@ -58,7 +58,7 @@ pub enum NeighborInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// Whether an adjacency is wanted: on point-to-point links always (RFC 2328 section 10.4), but for one over which
-    /// nothing gets through (RFC 5882 section 4.1).
+    /// nothing gets through (RFC 5882 section 4.1), and one that flaps and is left alone.
     pub adjacency_wanted: bool,
     /// Whether the Link state request list is empty.
     pub requests_empty: bool,
