@@ -299,9 +299,12 @@ pub enum Bench {
     },
     /// What routing uses while nothing happens, and while links flap, beside BIRD and FRR.
     Rest {
-        /// How long each is watched.
-        #[arg(long, default_value_t = 60)]
+        /// How long a window is in which each is watched; a multiple of 4, in which every link flaps once.
+        #[arg(long, default_value_t = 20)]
         seconds: u64,
+        /// How many windows; the median counts.
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
         /// How many links the measured router has.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=40))]
         links: u8,
@@ -334,7 +337,7 @@ pub enum Bench {
         #[arg(long, value_delimiter = ',', default_values_t = [0, 10, 1000, 10_000])]
         prefixes: Vec<usize>,
         /// How often each failure is made with prefixes.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 5)]
         prefix_runs: usize,
         /// How many changes of a prefix are followed from the Update into the kernel; 0 for none.
         #[arg(long, default_value_t = 6)]

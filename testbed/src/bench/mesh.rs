@@ -125,9 +125,9 @@ fn converge(console: Console, lab: &Lab) -> Result<(), LabError> {
         console.line(format!(
             "{:<6}  {:>24.2}  {:>30.2}  {:>9.2}",
             daemon.name(),
-            median(cold),
-            median(away6),
-            median(away4)
+            super::median(&cold),
+            super::median(&away6),
+            super::median(&away4)
         ));
     }
     Ok(())
@@ -232,11 +232,6 @@ fn row(name: &str, memory: Memory) -> String {
 
 fn router_names(lab: &Lab) -> Vec<String> {
     lab.topology.routers.iter().map(|router| router.name.clone()).collect()
-}
-
-fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 /// Returns a topology file of routers in a ring, each also linked with the one five further on: degree four.

@@ -43,9 +43,9 @@ pub fn run(console: Console, command: Bench) -> Result<u8, LabError> {
         Bench::Names { seconds } => names::measure(console, std::time::Duration::from_secs(seconds)),
         Bench::Proxy { seconds } => proxy::measure(console, std::time::Duration::from_secs(seconds)),
         Bench::Apply { links, services } => apply::measure(console, links, services),
-        Bench::Rest { seconds, links, subjects, situations } => {
-            let window = std::time::Duration::from_secs(seconds);
-            rest::measure(console, &rest::Orders { window, links: usize::from(links), subjects, situations })
+        Bench::Rest { seconds, runs, links, subjects, situations } => {
+            let (window, links) = (std::time::Duration::from_secs(seconds), usize::from(links));
+            rest::measure(console, &rest::Orders { window, runs, links, subjects, situations })
         }
         Bench::Failover { runs, subjects, cases, shapes, prefixes, prefix_runs, changes } => {
             let orders = failover::Orders { runs, subjects, cases, shapes, prefixes, prefix_runs, changes };
@@ -92,6 +92,13 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
         .enable_all()
         .build()
         .map_err(|error| LabError::Asked(format!("cannot start the runtime: {error}")))
+}
+
+/// Returns the median; of an even number the higher of both in the middle.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people: one digit after the point")]

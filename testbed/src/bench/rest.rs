@@ -27,8 +27,10 @@ const FLAP: Duration = Duration::from_secs(2);
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Orders {
-    /// How long each of them is watched.
+    /// How long a window is in which each of them is watched.
     pub window: Duration,
+    /// How many windows there are; the median counts.
+    pub runs: usize,
     /// How many links the measured router has.
     pub links: usize,
     /// Whom.
@@ -99,9 +101,10 @@ fn bring_up(console: Console, topology: Topology) -> Result<Lab, LabError> {
 
 fn table(console: Console, lab: &mut Lab, orders: &Orders) -> Result<(), LabError> {
     console.heading(&format!(
-        "A router with {} links among {}: its routing over {} s, programs that it starts included",
+        "A router with {} links among {}: its routing, programs that it starts included; median of {} windows of {} s (worst)",
         orders.links,
         lab.topology.routers.len(),
+        orders.runs,
         orders.window.as_secs()
     ));
     console.line("situation                     daemon             CPU ms in 60 s  wake-ups a second");
@@ -115,10 +118,13 @@ fn table(console: Console, lab: &mut Lab, orders: &Orders) -> Result<(), LabErro
             subject.start(lab, situation.timers(), &names)?;
             lab.wait_for_routes(LIMIT)?;
             sleep(QUIET);
-            console.replace(format!("{}, {}: watching", situation.title(), subject.name()));
-            let (used, watched) = watch(lab, *situation, *subject, orders)?;
+            let mut windows = Vec::new();
+            for run in 1..=orders.runs {
+                console.replace(format!("{}, {}: window {run}", situation.title(), subject.name()));
+                windows.push(watch(lab, *situation, *subject, orders)?);
+            }
             console.replace("");
-            console.line(row(situation.title(), subject.name(), used, watched));
+            console.line(row(situation.title(), subject.name(), &windows));
         }
     }
     Ok(())
@@ -150,7 +156,8 @@ fn watch(
     Ok((used()?.since(before), begun.elapsed()))
 }
 
-/// Takes the carrier from one link after the other, and gives it back, over a window.
+/// Takes the carrier from one link after the other, and gives it back, over a window. It ends as it began, with all of them
+/// there, where the window is whole turns; the next one goes on.
 fn flap(lab: &Lab, orders: &Orders, begun: Instant) -> Result<(), LabError> {
     let step = FLAP / u32::try_from(orders.links.max(1)).unwrap_or(1);
     let mut turn = 0;
@@ -168,12 +175,19 @@ fn flap(lab: &Lab, orders: &Orders, begun: Instant) -> Result<(), LabError> {
     Ok(())
 }
 
-fn row(situation: &str, subject: &str, used: Usage, watched: Duration) -> String {
-    let minutes = watched.as_secs_f64() / 60.0;
+fn row(situation: &str, subject: &str, windows: &[(Usage, Duration)]) -> String {
+    let of = |rate: fn(&Usage) -> f64, seconds: f64| -> Vec<f64> {
+        windows.iter().map(|(used, watched)| rate(used) * seconds / watched.as_secs_f64()).collect()
+    };
+    let processor = of(|used| used.processor.as_secs_f64() * 1e3, 60.0);
+    let wakeups = of(|used| used.wakeups(), 1.0);
+    let worst = |all: &[f64]| all.iter().copied().fold(0.0, f64::max);
     format!(
-        "{situation:<28}  {subject:<17}  {:>14.0}  {:>17.1}",
-        used.processor.as_secs_f64() * 1e3 / minutes,
-        used.wakeups() / watched.as_secs_f64(),
+        "{situation:<28}  {subject:<17}  {:>6.0} ({:>5.0})  {:>9.1} ({:>5.1})",
+        super::median(&processor),
+        worst(&processor),
+        super::median(&wakeups),
+        worst(&wakeups),
     )
 }
 

@@ -65,10 +65,8 @@ impl Pace {
     }
 }
 
-/// How often half a minute is waited for, at most.
-const LONG_RUNS_MAX: usize = 2;
-/// How often four seconds are.
-const MEDIUM_RUNS_MAX: usize = 5;
+/// How often that is measured which takes from four seconds to half a minute, at most.
+const SLOW_RUNS_MAX: usize = 5;
 
 impl Case {
     /// Returns how exactly it is watched.
@@ -82,8 +80,7 @@ impl Case {
     /// Returns how often it is measured where `asked` times are asked for: what takes long, less often.
     pub fn runs(self, subject: Subject, asked: usize) -> usize {
         match (self, subject) {
-            (Self::Shipped, Subject::Bird | Subject::Frr) => asked.min(LONG_RUNS_MAX),
-            (Self::Hello, _) => asked.min(MEDIUM_RUNS_MAX),
+            (Self::Shipped, Subject::Bird | Subject::Frr) | (Self::Hello, _) => asked.min(SLOW_RUNS_MAX),
             _ => asked,
         }
     }

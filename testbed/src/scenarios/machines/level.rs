@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{LIMIT, TOPOLOGY, wait_until_settled, wait_until_whole};
+use crate::bench::median;
 use crate::error::LabError;
 use crate::lab::{Backend, Lab};
 use crate::node::Node;
@@ -76,7 +77,7 @@ fn measure(lab: &Lab) -> Result<(f64, f64), LabError> {
         healed.push(gap_of(lab, false, &[LINK.0, LINK.1])?);
         wait_until_whole(lab)?;
     }
-    Ok((median(cut), median(healed)))
+    Ok((median(&cut), median(&healed)))
 }
 
 /// Cuts the link or heals it while pings go over it, until traffic goes the way that then is the best one.
@@ -99,11 +100,6 @@ fn wait_for_way(lab: &Lab, wanted: &[&str]) -> Result<(), LabError> {
         let way = lab.way(LINK.0, LINK.1).map_err(|error| error.with_causes())?;
         if way == wanted { Ok(()) } else { Err(format!("it is {}", way.join(" - "))) }
     })
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn memory_level(stage: &mut Stage) -> Result<(), LabError> {
