@@ -43,7 +43,10 @@ pub struct Assigned {
     pub groups: Vec<(RouteKey, NextHopId)>,
 }
 
-/// A group with at most so many routes gives them to a larger one of the same ways, so that groups do not pile up.
+/// So many groups may have the same ways: routes that come to lead alike by a loss part again when the link returns, and need not
+/// leave their groups then either.
+const KEPT_MAX: usize = 4;
+/// Beyond them, one with at most so many routes gives them to a larger one, so that groups do not pile up.
 const MERGED_MAX: usize = 64;
 
 /// What all objects have in common.
@@ -196,9 +199,8 @@ impl Claims {
             })
             .collect();
         owned.sort_by_key(|owned| (owned.is_late, usize::MAX - owned.routes, owned.group));
-        let first = owned.first().map(|first| first.group);
-        owned.retain(|owned| Some(owned.group) == first || owned.routes > MERGED_MAX);
-        owned
+        let is_kept = |(at, owned): &(usize, Owned)| *at < KEPT_MAX || owned.routes > MERGED_MAX;
+        owned.into_iter().enumerate().filter(is_kept).map(|(_, owned)| owned).collect()
     }
 }
 
