@@ -34,6 +34,8 @@ pub struct Returns {
     held: BTreeSet<InterfaceId>,
     /// Those that flap and are left alone, up or down.
     quiet: BTreeSet<InterfaceId>,
+    /// Those that are taken down on purpose: no loss that counts in a row.
+    intended: BTreeSet<InterfaceId>,
 }
 
 /// The last loss of a link.
@@ -97,6 +99,11 @@ impl Returns {
         self.lost.get(&id).filter(|_| self.is_quiet(id)).map(|loss| loss.in_a_row)
     }
 
+    /// Takes that a link is about to be lost on purpose, as for another configuration.
+    pub fn intend(&mut self, id: InterfaceId) {
+        self.intended.insert(id);
+    }
+
     /// Returns whether what is done with any link depends on whether there is another way.
     pub fn asks_for_ways(&self) -> bool {
         !self.held.is_empty() || self.lost.values().any(Loss::flaps)
@@ -110,9 +117,11 @@ impl Returns {
                 continue;
             }
             let before = self.lost.get(id).filter(|loss| now < loss.counts_until());
-            let in_a_row = before.map_or(1, |loss| loss.in_a_row.saturating_add(1));
+            let counted = before.map_or(0, |loss| loss.in_a_row);
+            let in_a_row = counted.saturating_add(u8::from(!self.intended.contains(id)));
             self.lost.insert(*id, Loss { at: now, neighbor: *neighbor, in_a_row, is_told: false });
         }
+        self.intended.clear();
         self.lost.retain(|_, loss| now < loss.counts_until());
     }
 

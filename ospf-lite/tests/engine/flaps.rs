@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use ospf_lite::config::InterfaceKind;
 use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::InterfaceEvent;
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::returns::{CALM, FLAPS_MIN};
 
-use crate::harness::{Net, seconds};
+use crate::harness::{Net, interface, seconds};
 
 /// Both ends of the link that flaps.
 const ENDS: [(u32, u32); 2] = [(1, 2), (2, 1)];
@@ -78,6 +79,22 @@ fn losses_far_apart_are_not_in_a_row() {
         flap(&mut net, 1);
         net.run(CALM);
         assert!(is_full(&net));
+    }
+}
+
+#[test]
+fn a_link_that_is_configured_anew_again_and_again_does_not_flap() {
+    let mut net = flapped(0);
+    for seconds in 1..=2 * u64::from(FLAPS_MIN) {
+        for end in ENDS {
+            let mut config = interface(end, Family::Ipv6);
+            if let InterfaceKind::PointToPoint(link) = &mut config.kind {
+                link.hello_interval = Duration::from_secs(seconds);
+            }
+            net.configure(end.0, config);
+        }
+        net.run(FLAP);
+        assert!(is_full(&net), "HelloInterval {seconds} s");
     }
 }
 

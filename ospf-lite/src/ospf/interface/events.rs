@@ -16,6 +16,7 @@ pub fn handle_event(area: &mut Area, event: InterfaceEvent, cx: &mut Cx<'_>) {
     match event {
         InterfaceEvent::Configured(config) => handle_configured(area, config, cx),
         InterfaceEvent::Removed(id) => {
+            area.originations.returns.intend(id);
             handle_input(area, id, InterfaceInput::InterfaceDown, cx);
             area.interfaces.remove(&id);
         }
@@ -59,6 +60,7 @@ fn handle_configured(area: &mut Area, config: InterfaceConfig, cx: &mut Cx<'_>) 
         interface.config = config;
         return;
     }
+    area.originations.returns.intend(id);
     handle_input(area, id, InterfaceInput::InterfaceDown, cx);
     if let Some(interface) = area.interfaces.get_mut(&id) {
         interface.config = config;
