@@ -26,8 +26,8 @@ const NEIGHBOR: &str = "r2";
 const PLAYER: &str = "player";
 /// What every prefix of a played area begins with, as the kernel writes it.
 const PREFIXES: &str = "fd00:0:2:";
-/// How long anything may take: FRR takes in ten thousand routers more slowly than the others.
-const LIMIT: Duration = Duration::from_secs(240);
+/// How long anything may take: BIRD and FRR take in ten thousand routers slowly.
+const LIMIT: Duration = Duration::from_secs(1200);
 /// How long a daemon is left alone before its memory counts.
 const QUIET: Duration = Duration::from_secs(10);
 
