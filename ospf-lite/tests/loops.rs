@@ -1,4 +1,5 @@
-//! What is on its way while a link comes back: no router's back-off makes the routes of several lead in a circle.
+//! What is on its way while a link comes back, fails or costs more, or a router is drained: no router's back-off makes the routes of
+//! several lead in a circle.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ospf_lite::ids::{Family, RouterId};
-use ospf_lite::sim::{Fault, LinkIndex, NodeIndex, Topology, World, WorldConfig, check};
+use ospf_lite::ids::{Cost, Family, RouterId};
+use ospf_lite::sim::{Fault, LinkIndex, NodeIndex, Side, Topology, World, WorldConfig, check};
 
 const LIMIT: Duration = Duration::from_secs(1200);
 const STEP: Duration = Duration::from_millis(2);
@@ -135,4 +136,37 @@ fn a_link_that_waits_comes_back_when_the_other_way_is_lost() {
     world.apply(&Fault::CarrierDown(LinkIndex(2)));
     world.run_for(ms(2_200));
     check(&world).unwrap();
+}
+
+/// How long packets go round after each of these, from a settled world, where that is longer than news may take.
+fn circling_after(
+    topology: &Topology,
+    changes: &[(&'static str, Vec<Fault>)],
+) -> BTreeMap<&'static str, Duration> {
+    let circling = changes.iter().map(|(what, faults)| {
+        let mut world = settled(topology.clone());
+        faults.iter().for_each(|fault| world.apply(fault));
+        if faults.iter().any(|fault| matches!(fault, Fault::Cut(_))) {
+            // Nobody notices before RouterDeadInterval is over for the Hello before the last.
+            world.run_for(ms(28_000));
+            return (*what, time_in_circles(&mut world, ms(14_000)));
+        }
+        (*what, time_in_circles(&mut world, ms(2_500)))
+    });
+    circling.filter(|(_, circling)| *circling > NEWS).collect()
+}
+
+#[test]
+fn nothing_goes_round_when_a_link_fails_costs_more_or_a_router_is_drained() {
+    let cost = |side| Fault::SetCost(LINK, side, Cost::new(100).unwrap());
+    let changes = [
+        ("a link fails, and both ends are told", vec![Fault::CarrierDown(LINK)]),
+        ("a link fails, and nobody is told", vec![Fault::Cut(LINK)]),
+        ("one end of a link costs more", vec![cost(Side::A)]),
+        ("both ends of a link cost more", vec![cost(Side::A), cost(Side::B)]),
+        ("a router is drained", vec![Fault::Drain(NodeIndex(1), true)]),
+    ];
+    for topology in [Topology::ring(9), Topology::grid(3, 4)] {
+        assert_eq!(circling_after(&topology, &changes), BTreeMap::new(), "{} routers", topology.routers);
+    }
 }

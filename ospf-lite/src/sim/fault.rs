@@ -21,6 +21,8 @@ pub enum Fault {
     Degrade(LinkIndex, LinkQuality),
     /// One end sets another cost.
     SetCost(LinkIndex, Side, Cost),
+    /// The router asks others to go around it (RFC 6987), or does no longer.
+    Drain(NodeIndex, bool),
     /// The router stops without a word.
     Crash(NodeIndex),
     /// The router, if it is off, starts without any memory but its number of starts.

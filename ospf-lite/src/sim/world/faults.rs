@@ -27,6 +27,7 @@ impl World {
                 self.change_link(*link, |link| *link.costs.at_mut(*side) = *cost);
                 self.reconfigure(*link, *side);
             }
+            Fault::Drain(node, is_drained) => self.drain(*node, *is_drained),
             Fault::Crash(node) => self.crash(*node),
             Fault::Boot(node) => self.boot(*node, false),
             Fault::Restart(node) => {
@@ -86,6 +87,14 @@ impl World {
         let now = self.now;
         if let Some(engine) = self.nodes.get_mut(node.0).and_then(|node| node.engine.as_mut()) {
             engine.handle_interface(now, event);
+        }
+        self.attend(node);
+    }
+
+    fn drain(&mut self, node: NodeIndex, is_drained: bool) {
+        let now = self.now;
+        if let Some(engine) = self.nodes.get_mut(node.0).and_then(|node| node.engine.as_mut()) {
+            engine.handle_stub_router(now, is_drained);
         }
         self.attend(node);
     }
