@@ -163,9 +163,7 @@ impl Maker {
         if ended.is_err() {
             // Of FRR's daemons one now and then waits for the other for good.
             self.kill(node);
-            for family in ["-4", "-6"] {
-                node.run("ip", &[family, "route", "flush", "proto", "ospf"])?;
-            }
+            self.flush_routes(node)?;
         }
         Ok(())
     }
@@ -175,6 +173,18 @@ impl Maker {
         for pid in self.processes(node) {
             crate::node::end_process(pid);
         }
+    }
+
+    /// Takes the routes that a killed daemon has left out of the kernel.
+    pub fn flush_routes(self, node: &Node) -> Result<(), LabError> {
+        let protocol = match self {
+            Self::Bird => "bird",
+            Self::Frr => "ospf",
+        };
+        for family in ["-4", "-6"] {
+            node.run("ip", &[family, "route", "flush", "proto", protocol])?;
+        }
+        Ok(())
     }
 }
 

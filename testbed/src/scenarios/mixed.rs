@@ -156,20 +156,30 @@ fn foreign_lsas(stage: &mut Stage) -> Result<(), LabError> {
 
 fn restarts(stage: &mut Stage) -> Result<(), LabError> {
     type Act = fn(&Lab) -> Result<(), LabError>;
-    let rounds: [(&str, Act); 3] = [
-        ("r6, ours, killed", |lab| {
+    let rounds: [(&str, Act); 4] = [
+        ("r6, ours, beside BIRD and FRR, killed", |lab| {
             lab.kill_agent("r6")?;
+            lab.start_agent("r6")
+        }),
+        ("r6, ours, stopped in order", |lab| {
+            lab.stop_agent("r6")?;
             lab.start_agent("r6")
         }),
         ("r7, BIRD, and r5, FRR, stopped in order", |lab| {
             for (router, maker) in [("r7", Maker::Bird), ("r5", Maker::Frr)] {
-                restart_foreign(lab, router, maker)?;
+                maker.stop(lab.node(router)?)?;
+                wait_until_missed(lab, router)?;
+                lab.start_foreign(router, maker)?;
             }
             Ok(())
         }),
         ("r2, BIRD, and r4, FRR, killed", |lab| {
             for (router, maker) in [("r2", Maker::Bird), ("r4", Maker::Frr)] {
-                maker.kill(lab.node(router)?);
+                let node = lab.node(router)?;
+                maker.kill(node);
+                // What a killed one leaves would pass for what the next one has learned.
+                maker.flush_routes(node)?;
+                wait_until_missed(lab, router)?;
                 lab.start_foreign(router, maker)?;
             }
             Ok(())
@@ -182,6 +192,21 @@ fn restarts(stage: &mut Stage) -> Result<(), LabError> {
         stage.saw(format!("{what}: whole again after {:.1} s", begun.elapsed().as_secs_f64()));
     }
     everyone_talks(stage, "after all")
+}
+
+/// Waits until no neighbor of ours is Full with a router: before that nothing shows that its daemon has ended.
+fn wait_until_missed(lab: &Lab, router: &str) -> Result<(), LabError> {
+    let ours = |name: &&str| lab.topology.router(name).is_some_and(|near| near.kind == RouterKind::Dlan);
+    let neighbors = lab.topology.links.iter().filter_map(|link| link.other_end(router)).filter(ours);
+    for near in neighbors {
+        for is_ipv6 in [true, false] {
+            wait::until(LIMIT, &format!("{near} to miss {router}, {}", family(is_ipv6)), || {
+                let state = state_of(lab, near, router, is_ipv6)?;
+                if state == "full" { Err(state) } else { Ok(()) }
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn loss(stage: &mut Stage) -> Result<(), LabError> {
