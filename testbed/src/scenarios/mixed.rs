@@ -9,6 +9,7 @@ use crate::agent_config::OSPF_SECRET_FILE;
 use crate::error::LabError;
 use crate::foreign::{Algorithm, Authentication, Maker};
 use crate::lab::{Lab, read_file};
+use crate::layout::LAN;
 use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel};
 use crate::topology::RouterKind;
 use crate::wait;
@@ -34,7 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "mixed-loss",
-        claim: "With 30 % of all packets lost, adjacencies with BIRD and FRR come up from nothing, and a changed cost crosses them.",
+        claim: "With 30 % of all packets lost on the only link, to BIRD or to FRR, the adjacency comes up from nothing, and news crosses it both ways.",
         topology: "mixed",
         run: loss,
     },
@@ -210,36 +211,71 @@ fn wait_until_missed(lab: &Lab, router: &str) -> Result<(), LabError> {
 }
 
 fn loss(stage: &mut Stage) -> Result<(), LabError> {
-    // All of r1's links, to BIRD and to FRR.
-    let lossy = [("r1", "r2"), ("r1", "r5")];
-    for (a, b) in lossy {
-        stage.lab.set_loss(a, b, 30.0)?;
+    for (far, maker, other) in [("r2", Maker::Bird, "r5"), ("r5", Maker::Frr, "r2")] {
+        // Without the other link, what r1 tells and hears has one way alone.
+        stage.lab.set_cut("r1", other, true)?;
+        wait_until_parted(&stage.lab, "r1", other)?;
+        stage.lab.set_loss("r1", far, 30.0)?;
+        comes_up_through_loss(stage, far, maker)?;
+        news_crosses_loss(stage, far, maker)?;
+        stage.lab.set_loss("r1", far, 0.0)?;
+        stage.lab.set_cut("r1", other, false)?;
+        whole(stage)?;
     }
-    // Away for longer than RouterDeadInterval: the exchanges begin with nothing.
+    Ok(())
+}
+
+/// Has r1 away for longer than RouterDeadInterval, so that the exchange begins with nothing.
+fn comes_up_through_loss(stage: &mut Stage, far: &str, maker: Maker) -> Result<(), LabError> {
     stage.lab.kill_agent("r1")?;
     wait_for_devices(&stage.lab, "r6", &lans(&stage.lab, "r1")?[0], &[])?;
     let begun = Instant::now();
     stage.lab.start_agent("r1")?;
-    for (far, is_ipv6) in [("r2", true), ("r2", false), ("r5", true)] {
-        wait_for_family(&stage.lab, "r1", far, is_ipv6)?;
+    for is_ipv6 in families_of(maker) {
+        wait_for_family(&stage.lab, "r1", far, *is_ipv6)?;
     }
-    stage.saw(format!(
-        "30 % lost: r1 was Full with BIRD and FRR after {:.1} s",
-        begun.elapsed().as_secs_f64()
-    ));
-    // The cost of the last step is another's to hear: r3 sees r1's news through r2, which is BIRD.
+    let (maker, elapsed) = (maker.name(), begun.elapsed().as_secs_f64());
+    stage.saw(format!("30 % lost: r1 was Full with {maker} after {elapsed:.1} s"));
+    Ok(())
+}
+
+/// Has r1 tell a cost that r3 hears, and the far end a network of which r1 hears, which then goes.
+fn news_crosses_loss(stage: &mut Stage, far: &str, maker: Maker) -> Result<(), LabError> {
     let begun = Instant::now();
-    stage.lab.set_cost("r1", "r2", 7777)?;
+    stage.lab.set_cost("r1", far, 7777)?;
     wait::until(LOSS_LIMIT, "r3 to hear of r1's cost through the loss", || {
         let topology = stage.lab.dlan_json("r3", &["topology"]).map_err(|error| error.with_causes())?;
         if topology.to_string().contains("7777") { Ok(()) } else { Err("it knows another".to_owned()) }
     })?;
-    stage.saw(format!("a changed cost reached r3 through BIRD after {:.1} s", begun.elapsed().as_secs_f64()));
-    for (a, b) in lossy {
-        stage.lab.set_loss(a, b, 0.0)?;
+    stage.lab.set_cost("r1", far, 10)?;
+    let told = begun.elapsed().as_secs_f64();
+    let device = stage.lab.topology.router(far).map(|router| format!("dlan-vx{}", router.host_id));
+    let device = device.unwrap_or_default();
+    let begun = Instant::now();
+    for (act, devices) in [("add", vec![device.as_str()]), ("del", Vec::new())] {
+        let news = [(true, "2001:db8:99::/64", "2001:db8:99::1/64"), (false, "10.99.0.0/24", "10.99.0.1/24")];
+        let node = stage.lab.node(far)?.clone();
+        for (_, _, address) in news {
+            node.ip(&[format!("addr {act} {address} dev {LAN}")])?;
+        }
+        for (_, prefix, _) in news.iter().filter(|(is_ipv6, ..)| families_of(maker).contains(is_ipv6)) {
+            wait_for_devices_within(LOSS_LIMIT, &stage.lab, "r1", (prefix, &devices))?;
+        }
     }
-    stage.lab.set_cost("r1", "r2", 10)?;
-    whole(stage)
+    stage.saw(format!(
+        "r1's changed cost crossed the link to {} in {told:.1} s; a network that came and went there was known in {:.1} s",
+        maker.name(),
+        begun.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
+/// The families that a daemon has beside ours.
+const fn families_of(maker: Maker) -> &'static [bool] {
+    match maker {
+        Maker::Bird => &[true, false],
+        Maker::Frr => &[true],
+    }
 }
 
 fn causes(stage: &mut Stage) -> Result<(), LabError> {
@@ -360,8 +396,17 @@ fn lans(lab: &Lab, router: &str) -> Result<[String; 2], LabError> {
 
 /// Waits until a router's usable routes to a prefix leave by exactly these devices.
 fn wait_for_devices(lab: &Lab, router: &str, prefix: &str, devices: &[&str]) -> Result<(), LabError> {
+    wait_for_devices_within(LIMIT, lab, router, (prefix, devices))
+}
+
+fn wait_for_devices_within(
+    limit: Duration,
+    lab: &Lab,
+    router: &str,
+    (prefix, devices): (&str, &[&str]),
+) -> Result<(), LabError> {
     let wanted: BTreeSet<&str> = devices.iter().copied().collect();
-    wait::until(LIMIT, &format!("{router}'s route to {prefix} by {}", devices.join(" and ")), || {
+    wait::until(limit, &format!("{router}'s route to {prefix} by {}", devices.join(" and ")), || {
         let seen = lab.route_devices(router, prefix).map_err(|error| error.with_causes())?;
         let seen: BTreeSet<&str> = seen.iter().map(String::as_str).collect();
         if seen == wanted { Ok(()) } else { Err(format!("it leaves by {seen:?}")) }
