@@ -56,7 +56,9 @@ fn costs(stage: &mut Stage) -> Result<(), LabError> {
         wait_for_way(stage, devices)?;
         stage.saw(format!("r1-r4 at {cost}: r1 sends to r2 by {}", devices.join(" and ")));
         if devices.len() > 1 {
-            both_ways_carry(stage)?;
+            let fork = Fork { router: "r1", devices: ["dlan-vx4", "dlan-vx5"], from: "s1", to: "s3" };
+            both_ways_carry(stage, &fork, true)?;
+            both_ways_carry(stage, &fork, false)?;
         }
     }
     for (is_ipv6, ping) in pings {
@@ -195,31 +197,43 @@ fn wait_for_way(stage: &Stage, devices: &[&str]) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Sends many flows and counts packets on both ways.
-fn both_ways_carry(stage: &mut Stage) -> Result<(), LabError> {
-    for is_ipv6 in [true, false] {
-        let before = counts(stage)?;
-        let lab = &stage.lab;
-        // Many and small, so that no queue runs over and takes a ping with it.
-        let flows: Vec<u32> = (0..FLOWS).collect();
-        let failures = in_parallel(flows, 2, |_| {
-            let done = Transfer::start(lab, "s1", "s3", is_ipv6, 30_000).and_then(Transfer::wait);
-            done.map(drop).map_err(|error| error.with_causes())
-        });
-        claim(failures.is_empty(), || failures.join("; "))?;
-        let after = counts(stage)?;
-        let sent = [after.0.saturating_sub(before.0), after.1.saturating_sub(before.1)];
-        let name = family(is_ipv6);
-        stage
-            .saw(format!("{name}, equal costs, {FLOWS} flows: {} packets by r4, {} by r5", sent[0], sent[1]));
-        let least = (sent[0] + sent[1]) / 10;
-        claim(sent.iter().all(|way| *way > least), || {
-            format!("{name}: one way carries less than a tenth: {sent:?}")
-        })?;
-    }
-    Ok(())
+/// A router before two ways of equal cost, and the hosts whose traffic meets it.
+pub(super) struct Fork {
+    /// The router.
+    pub router: &'static str,
+    /// The devices by which the ways leave it.
+    pub devices: [&'static str; 2],
+    /// Who sends.
+    pub from: &'static str,
+    /// Who receives.
+    pub to: &'static str,
 }
 
-fn counts(stage: &Stage) -> Result<(u64, u64), LabError> {
-    Ok((stage.lab.sent_packets("r1", "dlan-vx4")?, stage.lab.sent_packets("r1", "dlan-vx5")?))
+/// Sends many flows and counts packets on both ways: each carries a tenth at least.
+pub(super) fn both_ways_carry(stage: &mut Stage, fork: &Fork, is_ipv6: bool) -> Result<(), LabError> {
+    let before = counts(stage, fork)?;
+    let lab = &stage.lab;
+    // Many and small, so that no queue runs over and takes a ping with it.
+    let flows: Vec<u32> = (0..FLOWS).collect();
+    let failures = in_parallel(flows, 2, |_| {
+        let done = Transfer::start(lab, fork.from, fork.to, is_ipv6, 30_000).and_then(Transfer::wait);
+        done.map(drop).map_err(|error| error.with_causes())
+    });
+    claim(failures.is_empty(), || failures.join("; "))?;
+    let after = counts(stage, fork)?;
+    let sent = [after[0].saturating_sub(before[0]), after[1].saturating_sub(before[1])];
+    let (name, devices) = (family(is_ipv6), fork.devices);
+    stage.saw(format!(
+        "{name}, equal costs, {FLOWS} flows from {}: {} packets by {}, {} by {}",
+        fork.from, sent[0], devices[0], sent[1], devices[1]
+    ));
+    let least = (sent[0] + sent[1]) / 10;
+    claim(sent.iter().all(|way| *way > least), || {
+        format!("{name}: one way carries less than a tenth: {sent:?}")
+    })
+}
+
+fn counts(stage: &Stage, fork: &Fork) -> Result<[u64; 2], LabError> {
+    let [one, other] = fork.devices;
+    Ok([stage.lab.sent_packets(fork.router, one)?, stage.lab.sent_packets(fork.router, other)?])
 }

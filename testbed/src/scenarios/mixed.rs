@@ -10,6 +10,7 @@ use crate::error::LabError;
 use crate::foreign::{Algorithm, Authentication, Maker};
 use crate::lab::{Lab, read_file};
 use crate::layout::LAN;
+use crate::scenarios::costs::{Fork, both_ways_carry};
 use crate::scenarios::{Scenario, Stage, claim, connected_pairs, family, in_parallel};
 use crate::topology::RouterKind;
 use crate::wait;
@@ -17,7 +18,7 @@ use crate::wait;
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "mixed-mesh",
-        claim: "In a grid and in a ring of twelve routers, ours, BIRD and FRR, everyone talks; equal costs use ways through BIRD and FRR.",
+        claim: "In a grid and in a ring of twelve routers, ours, BIRD and FRR, everyone talks; traffic is spread over ways through BIRD and through FRR of equal cost.",
         topology: "mixed",
         run: mesh,
     },
@@ -65,6 +66,10 @@ fn mesh(stage: &mut Stage) -> Result<(), LabError> {
         wait_for_devices(&stage.lab, from, &lan4, &[ipv4])?;
         stage.saw(format!("{from} to {to}: IPv6 by {}, IPv4 by {ipv4}", ipv6.join(" and ")));
     }
+    let [lan6, _] = lans(&stage.lab, "r11")?;
+    let devices = ["dlan-vx2", "dlan-vx5"];
+    wait_for_devices(&stage.lab, "r1", &lan6, &devices)?;
+    both_ways_carry(stage, &Fork { router: "r1", devices, from: "s1", to: "s11" }, true)?;
     for (a, b) in CHORDS {
         stage.lab.set_cut(a, b, true)?;
     }
