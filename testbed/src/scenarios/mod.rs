@@ -7,6 +7,7 @@ mod bird;
 mod carrier;
 mod confirm;
 mod costs;
+mod defaults;
 mod documents;
 mod drift;
 mod failures;
@@ -121,6 +122,7 @@ pub fn all() -> Vec<Scenario> {
         many::SCENARIOS,
         migration::SCENARIOS,
         mixed::SCENARIOS,
+        defaults::SCENARIOS,
         names::SCENARIOS,
         nat64::SCENARIOS,
         plain::SCENARIOS,

@@ -40,6 +40,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "bfd-frr",
             "bird",
             "mixed-causes",
+            "mixed-defaults",
             "mixed-foreign-lsas",
             "mixed-loss",
             "mixed-mesh",
