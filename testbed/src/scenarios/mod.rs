@@ -24,6 +24,7 @@ mod maintenance;
 mod many;
 mod migration;
 mod mixed;
+mod mixed_causes;
 mod names;
 mod nat64;
 mod peering;
@@ -122,6 +123,7 @@ pub fn all() -> Vec<Scenario> {
         many::SCENARIOS,
         migration::SCENARIOS,
         mixed::SCENARIOS,
+        mixed_causes::SCENARIOS,
         defaults::SCENARIOS,
         names::SCENARIOS,
         nat64::SCENARIOS,
