@@ -8,7 +8,7 @@ use ospf_lite::ospf::lsa::{GraceLsa, LsType, LsaBody, RestartReason, SequenceNum
 use ospf_lite::ospf::neighbor::{HelpReason, NeighborState};
 use ospf_lite::ospf::packet::{Packet, PacketBody};
 use ospf_lite::time::Instant;
-use ospf_testnet::{End, Net, key, prefix, seconds, stub};
+use ospf_testnet::{End, Net, Sent, key, prefix, seconds, stub};
 
 use crate::{FAMILIES, PERIOD, help, is_helped, is_undisturbed, said, sequences, start_again, stop};
 
@@ -107,6 +107,7 @@ fn s2_2_exit_when_every_adjacency_of_the_time_before_is_full() {
     assert!(net.is_full((2, 1)) && net.is_full((2, 3)));
 }
 
+/// Router 3 cannot say so itself: its Router-LSA comes by router 1.
 #[test]
 fn s2_2_exit_when_a_neighbor_does_not_list_this_router() {
     let mut net = Net::ring(Family::Ipv6, &[1, 3]);
@@ -114,9 +115,12 @@ fn s2_2_exit_when_a_neighbor_does_not_list_this_router() {
     // Nobody was asked for grace: routers 1 and 3 give the links up.
     net.run(seconds(60));
     assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
+    net.loses = is_description_between_2_and_3;
     start_again(&mut net);
     let elapsed = net.run_until(seconds(20), |net| net.engines[&2].restart_left().is_none());
     assert!(elapsed < seconds(3), "{elapsed:?}");
+    assert!(net.is_full((2, 1)) && !net.is_full((2, 3)));
+    net.loses = |_, _| false;
     net.run_until(seconds(20), |net| net.is_equal() && is_undisturbed(net));
 }
 
@@ -124,16 +128,29 @@ fn s2_2_exit_when_a_neighbor_does_not_list_this_router() {
 fn s2_2_exit_when_the_grace_period_is_over() {
     let mut net = Net::ring(Family::Ipv6, &[1, 3]);
     stop(&mut net);
-    // Router 3 hears router 2, and is heard, but its Database Descriptions are lost.
-    net.loses = |_, sent| (sent.from == (3, 2) || sent.from == (2, 3)) && sent.octets[1] == 2;
+    // Router 3 hears router 2, and is heard.
+    net.loses = is_description_between_2_and_3;
+    let start = net.now;
     start_again(&mut net);
-    net.run(seconds(u64::from(PERIOD) - 1));
+    net.run_until(seconds(20), |net| net.is_full((2, 1)));
+    net.run(seconds(10));
+    // Nor does router 2 learn that router 3 has given it up, which would end the restart as well.
+    net.loses = |count, sent| {
+        is_description_between_2_and_3(count, sent) || sent.from == (1, 2) && sent.octets[1] == 4
+    };
+    let period = seconds(u64::from(PERIOD));
+    net.run(period - net.now.since(start) - Duration::from_millis(1));
     assert!(net.engines[&2].restart_left().is_some());
-    assert!(is_undisturbed(&net));
-    net.run(seconds(12));
+    net.run(Duration::from_millis(1));
     assert!(net.engines[&2].restart_left().is_none());
+    net.loses = is_description_between_2_and_3;
+    net.run(seconds(11));
     assert!(net.engines[&2].is_settled());
     assert_eq!((net.hops(1, 3), net.hops(3, 1)), (vec![4], vec![4]));
+}
+
+fn is_description_between_2_and_3(_: u64, sent: &Sent) -> bool {
+    (sent.from == (3, 2) || sent.from == (2, 3)) && sent.octets[1] == 2
 }
 
 #[test]
