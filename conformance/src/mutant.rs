@@ -14,7 +14,7 @@ const COPY: &str = "mutants";
 /// How many seconds a mutant's build and tests may take: one that never ends counts as found.
 const PATIENCE: &str = "300";
 
-/// A line to break, and the clause whose tests must notice.
+/// A line to break, and the clause, or the claim, whose tests must notice.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {
@@ -24,8 +24,8 @@ pub struct Mutant {
     pub line: String,
     /// What is put there instead.
     pub becomes: String,
-    /// The RFC whose tests are run.
-    pub rfc: u16,
+    /// Which tests are run: `rfc2328`, or another name of tests of the engine's.
+    pub tests: String,
     /// How the names of the tests begin that guard the line.
     pub guard: String,
 }
@@ -87,13 +87,13 @@ pub fn run(root: &Path, step: usize, mut tell: impl FnMut(String)) -> Result<Vec
         };
         let (guards, others): (Vec<_>, Vec<_>) =
             failed.into_iter().partition(|name| name.starts_with(&mutant.guard));
-        tell(format!("rfc{} {what}", mutant.rfc));
+        tell(format!("{} {what}", mutant.tests));
         guards.iter().for_each(|name| tell(format!("    fails: {name}")));
         if !others.is_empty() {
             tell(format!("    and {} more", others.len()));
         }
         if guards.is_empty() {
-            survivors.push(format!("{what}: no test {}* of RFC {} fails", mutant.guard, mutant.rfc));
+            survivors.push(format!("{what}: no test {}* of {} fails", mutant.guard, mutant.tests));
         }
     }
     Ok(survivors)
@@ -145,7 +145,7 @@ fn test(copy: &Path, mutant: &Mutant) -> Result<Output, Error> {
             "sim",
             "--test",
         ])
-        .args([format!("rfc{}", mutant.rfc).as_str(), "--", "--format", "pretty"])
+        .args([mutant.tests.as_str(), "--", "--format", "pretty"])
         .current_dir(copy)
         .output()
         .map_err(|source| Error::Run { program: "timeout", source })
