@@ -39,6 +39,8 @@ pub struct Aim {
     pub to: Ipv6Addr,
     /// What it is.
     pub kind: Kind,
+    /// Whom it claims to come from; none for an address of the sender's own. OSPF's only.
+    pub from: Option<Ipv6Addr>,
 }
 
 /// How fast, and how long.
@@ -50,7 +52,7 @@ pub struct Pace {
     pub time: Duration,
 }
 
-/// Sends the packets in turn; returns how many were sent.
+/// Sends the packets in turn; returns how many have left, which those are not that a full queue has dropped at once.
 pub fn send(node: &Node, aim: &Aim, packets: &[Vec<u8>], pace: Pace) -> Result<u64, LabError> {
     let sent = node.inside(|| flood(aim, packets, pace))?;
     sent.map_err(|source| LabError::Node {
@@ -60,9 +62,43 @@ pub fn send(node: &Node, aim: &Aim, packets: &[Vec<u8>], pace: Pace) -> Result<u
 }
 
 fn flood(aim: &Aim, packets: &[Vec<u8>], pace: Pace) -> io::Result<u64> {
-    let socket = match aim.kind {
-        Kind::Ospf => Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(OSPF)))?,
-        Kind::Bfd => Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?,
+    let (socket, to) = open(aim)?;
+    let headed: Vec<Vec<u8>>;
+    let packets = match aim.from {
+        Some(from) => {
+            headed = packets.iter().map(|packet| with_header(packet, from, aim.to)).collect();
+            &headed
+        }
+        None => packets,
+    };
+    let (begin, mut sent, mut tried, mut turn) = (Instant::now(), 0, 0_u64, packets.iter().cycle());
+    while begin.elapsed() < pace.time {
+        let due =
+            u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) * u64::from(pace.rate) / 1_000_000;
+        while tried < due
+            && begin.elapsed() < pace.time
+            && let Some(packet) = turn.next()
+        {
+            match socket.send_to(packet, &to) {
+                Ok(_) => sent += 1,
+                // A queue that is full drops: that is the most this machine can.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {}
+                Err(error) => return Err(error),
+            }
+            tried += 1;
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(sent)
+}
+
+/// Opens the socket of a flood.
+fn open(aim: &Aim) -> io::Result<(Socket, SockAddr)> {
+    let raw = |protocol| Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(protocol)));
+    let socket = match (aim.kind, aim.from) {
+        (Kind::Ospf, None) => raw(OSPF)?,
+        (Kind::Ospf, Some(_)) => raw(nix::libc::IPPROTO_RAW)?,
+        (Kind::Bfd, _) => Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?,
     };
     let mut scope = 0;
     if let Some(device) = aim.device {
@@ -78,26 +114,14 @@ fn flood(aim: &Aim, packets: &[Vec<u8>], pace: Pace) -> io::Result<u64> {
         socket.set_unicast_hops_v6(1)?;
     }
     let port = if aim.kind == Kind::Bfd { BFD_PORT } else { 0 };
-    let to = SockAddr::from(SocketAddr::V6(SocketAddrV6::new(aim.to, port, 0, scope)));
-    let (begin, mut sent, mut turn) = (Instant::now(), 0_u64, packets.iter().cycle());
-    while begin.elapsed() < pace.time {
-        let due =
-            u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) * u64::from(pace.rate) / 1_000_000;
-        while sent < due
-            && begin.elapsed() < pace.time
-            && let Some(packet) = turn.next()
-        {
-            match socket.send_to(packet, &to) {
-                // A queue that is full drops: that is the most this machine can.
-                Ok(_) => {}
-                Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {}
-                Err(error) => return Err(error),
-            }
-            sent += 1;
-        }
-        std::thread::sleep(TICK);
-    }
-    Ok(sent)
+    Ok((socket, SockAddr::from(SocketAddr::V6(SocketAddrV6::new(aim.to, port, 0, scope)))))
+}
+
+/// Puts the IPv6 header of an OSPF packet before it, with any source, as OSPF sends it: hop limit 1, traffic class CS6.
+fn with_header(packet: &[u8], from: Ipv6Addr, to: Ipv6Addr) -> Vec<u8> {
+    let [high, low] = u16::try_from(packet.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let protocol = u8::try_from(OSPF).unwrap_or_default();
+    [&[0x6c, 0, 0, 0, high, low, protocol, 1][..], &from.octets(), &to.octets(), packet].concat()
 }
 
 /// Records the OSPF packets from one address that arrive on a device, for some time.
@@ -126,4 +150,18 @@ fn listen(device: &str, from: Ipv6Addr, time: Duration) -> io::Result<Vec<Vec<u8
         }
     }
     Ok(heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_packet_has_the_header_of_an_ospf_packet() {
+        let (from, to) = ("fe80::1".parse().unwrap(), "ff02::5".parse().unwrap());
+        let packet = with_header(&[3, 1, 0, 4], from, to);
+        assert_eq!(packet.len(), 44);
+        assert_eq!(packet[..8], [0x6c, 0, 0, 0, 0, 4, 89, 1]);
+        assert_eq!((packet[8], packet[9], packet[24], packet[25]), (0xfe, 0x80, 0xff, 0x02));
+    }
 }
