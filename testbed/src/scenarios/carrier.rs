@@ -1,4 +1,4 @@
-//! A link loses its carrier at both ends, and has it back at one before the other.
+//! A link loses its carrier at both ends: it has it back at one before the other, and it loses it again and again.
 
 use std::time::Duration;
 
@@ -9,12 +9,20 @@ use crate::probe::Probe;
 use crate::scenarios::{Scenario, Stage, claim, family};
 use crate::wait;
 
-pub const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "carrier",
-    claim: "A link whose carrier comes back is used as soon as both ends have it: no Hello is waited for, and no probe is lost, though one end has it first and asks for the other in vain.",
-    topology: "triangle",
-    run: carrier,
-}];
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "carrier",
+        claim: "A link whose carrier comes back is used as soon as both ends have it: no Hello is waited for, and no probe is lost, though one end has it first and asks for the other in vain.",
+        topology: "triangle",
+        run: carrier,
+    },
+    Scenario {
+        name: "flapping",
+        claim: "A link that loses its carrier again and again is left alone, which `dlan status` says at both ends, until it stays: then it is used again. At most one probe is lost at each loss.",
+        topology: "triangle",
+        run: flapping,
+    },
+];
 
 /// One end of the link that fails, and what leads from there over it.
 struct End {
@@ -57,15 +65,76 @@ const PACE: Duration = Duration::from_millis(20);
 /// it asks for a neighbor again.
 const ENOUGH: u64 = 75;
 
+/// What is said of a link that is left alone.
+const LEFT_ALONE: &str = "times in a row, and left alone";
+/// How many losses may be needed before it is: one that follows late does not count.
+const LOSSES_MAX: usize = 10;
+
 fn carrier(stage: &mut Stage) -> Result<(), LabError> {
     stage.lab.wait_for_adjacencies(LIMIT)?;
     stage.lab.wait_for_routes(LIMIT)?;
-    for round in 0..4 {
-        let (first, second) = if round % 2 == 0 { (&ENDS[0], &ENDS[1]) } else { (&ENDS[1], &ENDS[0]) };
+    // A third loss might come so soon that the link is left alone.
+    for (first, second) in [(&ENDS[0], &ENDS[1]), (&ENDS[1], &ENDS[0])] {
         let seen = lose_and_return(stage, first, second)?;
         stage.saw(seen);
     }
     Ok(())
+}
+
+fn flapping(stage: &mut Stage) -> Result<(), LabError> {
+    stage.lab.wait_for_adjacencies(LIMIT)?;
+    stage.lab.wait_for_routes(LIMIT)?;
+    let probes = start_probes(stage)?;
+    wait_for_probes(&probes)?;
+    let mut losses = 0;
+    while !is_left_alone(stage, &ENDS[0])? {
+        claim(losses < LOSSES_MAX, || format!("after {losses} losses it is not left alone"))?;
+        losses += 1;
+        for end in &ENDS {
+            set_carrier(stage, end, false)?;
+        }
+        for end in &ENDS {
+            wait_for_carrier(stage, end, false)?;
+            wait_for_way(stage, end, end.around, LIMIT)?;
+        }
+        for end in &ENDS {
+            set_carrier(stage, end, true)?;
+        }
+        wait::until(LIMIT, "both ends to be adjacent, or to leave the link alone", || {
+            let mut is_settled = true;
+            for end in &ENDS {
+                let is_left_alone = is_left_alone(stage, end).map_err(|error| error.with_causes())?;
+                is_settled &= is_left_alone || states(stage, end)? == ["Full", "Full"];
+            }
+            if is_settled { Ok(()) } else { Err("neither".to_owned()) }
+        })?;
+    }
+    claim(is_left_alone(stage, &ENDS[1])?, || format!("{} does not leave it alone", ENDS[1].router))?;
+    stage.saw(format!("left alone at both ends after {losses} losses"));
+    for end in &ENDS {
+        wait_for_way(stage, end, end.device, LIMIT)?;
+        wait::until(LIMIT, &format!("{} to say no more of it", end.router), || {
+            let is_left_alone = is_left_alone(stage, end).map_err(|error| error.with_causes())?;
+            if is_left_alone { Err("it is left alone".to_owned()) } else { Ok(()) }
+        })?;
+    }
+    wait_for_probes(&probes)?;
+    let mut worst = 0;
+    for (what, probe) in probes {
+        let gaps = probe.stop()?;
+        claim(gaps.lost <= losses, || format!("{what}: {} probes lost at {losses} losses", gaps.lost))?;
+        worst = worst.max(gaps.lost);
+    }
+    stage.saw(format!("used again when it stayed; {worst} probes lost at most, one each 20 ms"));
+    Ok(())
+}
+
+/// Returns whether a router says that it leaves the link alone.
+fn is_left_alone(stage: &Stage, end: &End) -> Result<bool, LabError> {
+    let status = stage.lab.dlan_json(end.router, &["status"])?;
+    let problems = status.get("problems").and_then(Value::as_array).into_iter().flatten();
+    let mut said = problems.filter_map(|problem| problem.get("what")?.as_str());
+    Ok(said.any(|what| what.contains(LEFT_ALONE)))
 }
 
 fn lose_and_return(stage: &Stage, first: &End, second: &End) -> Result<String, LabError> {
@@ -131,17 +200,17 @@ fn ask_in_vain(stage: &Stage, end: &End) -> Result<(), LabError> {
 
 fn wait_for_adjacency(stage: &Stage, end: &End) -> Result<(), LabError> {
     wait::until(ADJACENT_LIMIT, &format!("{} to be adjacent again", end.router), || {
-        let said = stage.lab.dlan_json(end.router, &["neighbors"]).map_err(|error| error.with_causes())?;
-        let states: Vec<_> = said
-            .get("neighbors")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter(|one| one.get("device").is_some_and(|device| device == end.device))
-            .filter_map(|one| one.get("state")?.as_str())
-            .collect();
+        let states = states(stage, end)?;
         if states == ["Full", "Full"] { Ok(()) } else { Err(format!("{states:?}")) }
     })
+}
+
+/// Returns the states of the neighbor at the link's other end, one for each family.
+fn states(stage: &Stage, end: &End) -> Result<Vec<String>, String> {
+    let said = stage.lab.dlan_json(end.router, &["neighbors"]).map_err(|error| error.with_causes())?;
+    let neighbors = said.get("neighbors").and_then(Value::as_array).into_iter().flatten();
+    let on_link = neighbors.filter(|one| one.get("device").is_some_and(|device| device == end.device));
+    Ok(on_link.filter_map(|one| Some(one.get("state")?.as_str()?.to_owned())).collect())
 }
 
 fn wait_for_way(stage: &Stage, end: &End, device: &str, limit: Duration) -> Result<(), LabError> {

@@ -78,7 +78,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
     (
         "its intervals are shorter than the pauses of a processor that is translated",
-        &["bfd-agent-killed", "bfd-silent-loss", "bfd-under-load", "carrier"],
+        &["bfd-agent-killed", "bfd-silent-loss", "bfd-under-load", "carrier", "flapping"],
     ),
     (
         "it claims that nothing is lost where a router whose processor is translated may take the news too late",
