@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ospf_lite::config::Config as EngineConfig;
-use ospf_lite::driver::{Clock, DriverEnded, DriverEvent, DriverHandle};
+use ospf_lite::driver::{Alarm, Clock, DriverEnded, DriverEvent, DriverHandle};
 use ospf_lite::io::{Leaving, PrivateContent};
 use ospf_lite::ospf::lsa::RestartReason;
 use ospf_lite::time::Instant;
@@ -157,6 +157,7 @@ struct Engine {
 struct Daemon {
     paths: AgentPaths,
     clock: Clock,
+    alarm: Alarm,
     system: Arc<System>,
     done_in: mpsc::Sender<Done>,
     done: mpsc::Receiver<Done>,
@@ -214,7 +215,7 @@ struct Daemon {
     next_tick: Instant,
     /// When the engines are to be looked at for signs of trouble, if before the next tick.
     signs_at: Option<Instant>,
-    /// When the database is to be read for what changed in it.
+    /// When it is to be read what routers tell of themselves.
     read_at: Option<Instant>,
 }
 
@@ -265,6 +266,7 @@ impl Daemon {
             system: start.system,
             paths,
             clock,
+            alarm: Alarm::new(clock),
             done_in,
             done,
             reconciler: Reconciler::new(),
@@ -310,7 +312,7 @@ impl Daemon {
         calls: &mut mpsc::Receiver<Call>,
         signals: &mut Signals,
     ) -> Result<Option<Box<Idle>>, AgentError> {
-        work::watch(&self.system, &self.done_in);
+        work::watch(self.clock, &self.system, &self.done_in);
         self.is_asking_peers = true;
         work::peers(&self.system, &self.done_in, self.config.mesh.wg_device.clone());
         while self.ground != Ground::GivenUp {
@@ -343,7 +345,6 @@ impl Daemon {
     }
 
     async fn wait(&mut self, calls: &mut mpsc::Receiver<Call>, signals: &mut Signals) -> Wake {
-        let now = self.clock.now();
         let window = self.window.as_ref().map(OpenWindow::poll_timeout);
         let deadlines = [
             self.reconciler.poll_timeout(),
@@ -356,7 +357,7 @@ impl Daemon {
             self.names.poll_timeout(),
             window,
         ];
-        let rest = deadlines.into_iter().flatten().min().map_or(TICK, |at| at.since(now));
+        let deadline = deadlines.into_iter().flatten().min();
         let event = async {
             match &mut self.engine {
                 Some(engine) => engine.events.recv().await.map_or(Wake::DriverEnded, Wake::Driver),
@@ -372,7 +373,7 @@ impl Daemon {
             event = event => event,
             Some(done) = self.done.recv() => Wake::Done(done),
             Some(call) = calls.recv() => Wake::Call(call),
-            () = tokio::time::sleep(rest) => Wake::Timeout,
+            () = self.alarm.wait_until(deadline) => Wake::Timeout,
         }
     }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
-use ospf_lite::driver::DriverHandle;
+use ospf_lite::driver::{Alarm, Clock, DriverHandle};
 use ospf_lite::ids::{Family, RouterId};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::time::timeout;
 use vxlan::link::LinkName;
 use vxlan::wireguard::{PeerStatus, PublicKey};
 
@@ -144,13 +144,13 @@ pub(super) fn reroute(system: &System, done: &mpsc::Sender<Done>, plan: Plan) {
 }
 
 /// Passes the kernel's notifications on as hints, for as long as the agent runs.
-pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
+pub(super) fn watch(clock: Clock, system: &Arc<System>, done: &mpsc::Sender<Done>) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
         let mut hints = system.watch();
         let mut ends = system.program_ends();
-        let mut silent = tokio::time::interval(SILENT_INTERVAL);
-        silent.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut alarm = Alarm::new(clock);
+        let mut silent_at = clock.now();
         loop {
             let told = tokio::select! {
                 hint = hints.next() => match hint {
@@ -160,7 +160,8 @@ pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
                     Hint::Up(device) => Done::DeviceUp(device),
                 },
                 () = ends.next() => Done::Hint,
-                _ = silent.tick() => {
+                () = alarm.wait_until(Some(silent_at)) => {
+                    silent_at = clock.now() + SILENT_INTERVAL;
                     if !system.has_drifted_in_silence().await {
                         continue;
                     }

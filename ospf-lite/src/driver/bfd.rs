@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep_until;
 
+use super::alarm::Alarm;
 use super::bfd_socket::{BfdSocket, EchoSocket};
 use super::clock::Clock;
 use super::ospf_socket::OpenError;
@@ -62,6 +62,7 @@ pub(super) fn spawn(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let shell = Shell {
         clock,
+        alarm: Alarm::new(clock),
         bfd: Bfd::new(seed),
         wanted,
         sessions,
@@ -126,6 +127,7 @@ fn noted<T>(opened: Result<T, OpenError>) -> Option<T> {
 
 struct Shell {
     clock: Clock,
+    alarm: Alarm,
     bfd: Bfd,
     wanted: watch::Receiver<WantedSessions>,
     sessions: watch::Sender<Sessions>,
@@ -160,17 +162,11 @@ impl Shell {
     async fn wait(&mut self) -> Wake {
         let reopen = self.ends.values().filter_map(|end| end.reopen_at).min();
         let deadline = [self.bfd.poll_timeout(), reopen].into_iter().flatten().min();
-        let deadline = deadline.map(|at| self.clock.deadline(at));
         let (ends, served) = (&self.ends, self.served);
         tokio::select! {
             changed = self.wanted.changed() => if changed.is_ok() { Wake::Wanted } else { Wake::NothingWanted },
             id = readable(ends, served) => Wake::Readable(id),
-            () = async {
-                match deadline {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            } => Wake::Timeout,
+            () = self.alarm.wait_until(deadline) => Wake::Timeout,
         }
     }
 

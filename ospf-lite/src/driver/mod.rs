@@ -1,5 +1,6 @@
 //! The tokio shell: one task that owns an engine per family and a raw socket per device, and a thread for BFD.
 
+mod alarm;
 mod bfd;
 mod bfd_socket;
 mod budget;
@@ -16,8 +17,8 @@ use std::ops::Bound;
 use std::task::Poll;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep_until;
 
+pub use alarm::Alarm;
 pub use clock::Clock;
 pub use device::{BfdConfig, DeviceInterface, SocketCounters};
 pub use handle::{DriverEnded, DriverEvent, DriverHandle, Engines};
@@ -66,6 +67,7 @@ pub fn spawn(config: DriverConfig) -> (DriverHandle, mpsc::Receiver<DriverEvent>
     let sessions = bfd.as_ref().map(|(_, sessions)| sessions.clone());
     let driver = Driver {
         clock,
+        alarm: Alarm::new(clock),
         engines: Engines {
             ipv6: Engine::new(config.ipv6, now, config.seed),
             ipv4: Engine::new(config.ipv4, now, !config.seed),
@@ -95,6 +97,7 @@ fn family_of_instance(instance_id: u8) -> Option<Family> {
 
 struct Driver {
     clock: Clock,
+    alarm: Alarm,
     engines: Engines,
     /// Whether other BFD sessions may be wanted.
     sessions_due: bool,
@@ -134,7 +137,7 @@ impl Driver {
     }
 
     async fn wait(&mut self) -> Wake {
-        let deadline = self.next_deadline().map(|at| self.clock.deadline(at));
+        let deadline = self.next_deadline();
         let Engines { devices, bfd, now, .. } = &mut self.engines;
         let (devices, served, now) = (&*devices, self.served, *now);
         let has_pending = !self.pending.is_empty();
@@ -142,7 +145,7 @@ impl Driver {
             () = changed(bfd.as_mut()) => Wake::Sessions,
             command = self.commands.recv() => Wake::Command(command),
             id = readable(devices, served, now) => Wake::Readable(id),
-            () = until(deadline) => Wake::Timeout,
+            () = self.alarm.wait_until(deadline) => Wake::Timeout,
             () = room(self.events.as_ref()), if has_pending => Wake::RoomForEvents,
         }
     }
@@ -392,13 +395,6 @@ async fn readable(devices: &BTreeMap<InterfaceId, Device>, served: InterfaceId, 
 async fn changed(bfd: Option<&mut SessionFeed>) {
     match bfd {
         Some(bfd) => bfd.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

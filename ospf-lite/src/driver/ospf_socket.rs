@@ -126,14 +126,14 @@ impl OspfSocket {
     }
 }
 
-/// Has the runtime watch a socket for what arrives, and for nothing else: room to send again would wake the task after each
+/// Has the runtime watch a descriptor for what arrives, and for nothing else: room to send again would wake the task after each
 /// packet that it has sent.
 #[expect(
     deprecated,
     reason = "the other way is `unsafe`, for the sake of types that lie about their descriptor"
 )]
-pub(super) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    AsyncFd::with_interest(socket, Interest::READABLE)
+pub(super) fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 fn receive(socket: &Socket, buffer: &mut [u8]) -> io::Result<Arrival> {
