@@ -28,6 +28,33 @@ const LASTING: [u16; 7] = [
     libc::IFLA_IFALIAS,
 ];
 
+/// An instruction of the kernel's packet filter: what to do, how many to leave out if it is so and if not, a number.
+type Instruction = (u16, u8, u8, u32);
+/// Leaves in the kernel what would be read for nothing: what it finds out of neighbors as traffic comes and goes. Only entries
+/// of forwarding databases are let through of these, see [`is_made_by_hand`].
+pub const FILTER: [Instruction; 7] = [
+    (LOAD_16, 0, 0, NLMSG_TYPE),
+    (IS_EQUAL, 1, 0, as_loaded(libc::RTM_NEWNEIGH)),
+    (IS_EQUAL, 0, 2, as_loaded(libc::RTM_DELNEIGH)),
+    (LOAD_8, 0, 0, NDM_FAMILY),
+    (IS_EQUAL, 0, 1, libc::AF_BRIDGE.cast_unsigned()),
+    (RETURN, 0, 0, u32::MAX),
+    (RETURN, 0, 0, 0),
+];
+/// The filter's words (classic BPF, `linux/filter.h`).
+const LOAD_16: u16 = 0x28;
+const LOAD_8: u16 = 0x30;
+const IS_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+/// Where a message has its type, and what is told of a neighbor its family (`struct nlmsghdr`, `struct ndmsg`).
+const NLMSG_TYPE: u32 = 4;
+const NDM_FAMILY: u32 = 16;
+
+/// Returns a type as the filter loads it, which takes numbers for those of a network.
+const fn as_loaded(message_type: u16) -> u32 {
+    u16::from_be_bytes(message_type.to_ne_bytes()) as u32
+}
+
 /// What was told so far.
 #[derive(Debug)]
 pub struct Told {
@@ -180,6 +207,7 @@ mod tests {
     use netlink_packet_route::neighbour::NeighbourMessage;
     use netlink_packet_route::route::{RouteMessage, RouteProtocol};
     use proptest::prelude::*;
+    use socket2::{Domain, SockFilter, Socket, Type};
 
     use super::*;
 
@@ -276,6 +304,25 @@ mod tests {
         assert_eq!(neighbor(AddressFamily::Bridge, NeighbourState::Permanent), News::Soon);
         assert_eq!(neighbor(AddressFamily::Bridge, NeighbourState::Reachable), News::Nothing);
         assert_eq!(neighbor(AddressFamily::Inet6, NeighbourState::Permanent), News::Nothing);
+    }
+
+    #[test]
+    fn the_kernel_passes_on_whatever_may_say_something() {
+        let (kernel, socket) = Socket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
+        let filter = FILTER.map(|(code, yes, no, value)| SockFilter::new(code, yes, no, value));
+        socket.attach_filter(&filter).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        for kind in 0..130 {
+            for family in 0..=u8::MAX {
+                let octets = framed((kind, 0, 9), &[family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+                kernel.send(&octets).unwrap();
+                let is_neighbor = [libc::RTM_NEWNEIGH, libc::RTM_DELNEIGH].contains(&kind);
+                let is_bridge = i32::from(family) == libc::AF_BRIDGE;
+                let mut buffer = Vec::with_capacity(octets.len());
+                let received = socket.recv(buffer.spare_capacity_mut());
+                assert_eq!(received.is_ok(), is_bridge || !is_neighbor, "{kind} {family}: {received:?}");
+            }
+        }
     }
 
     #[test]

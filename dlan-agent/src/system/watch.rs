@@ -7,12 +7,13 @@ use std::time::Duration;
 use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket, protocols};
 use nix::libc;
+use socket2::{SockFilter, SockRef};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use vxlan::link::LinkName;
 
-use super::told::{News, Told};
+use super::told::{self, News, Told};
 use crate::state::ruleset::TABLE_NAME;
 
 /// How long until a socket that failed is opened again.
@@ -124,6 +125,10 @@ async fn keep<F: Future<Output = io::Result<()>>>(sender: Sender, listen: impl F
 
 async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     let mut socket = TokioSocket::new(protocols::NETLINK_ROUTE)?;
+    let filter = told::FILTER.map(|(code, yes, no, value)| SockFilter::new(code, yes, no, value));
+    if let Err(error) = SockRef::from(socket.socket_ref()).attach_filter(&filter) {
+        debug!(%error, "the kernel tells more than is read");
+    }
     socket.socket_mut().bind(&SocketAddr::new(0, 0))?;
     for group in GROUPS {
         socket.socket_mut().add_membership(group)?;
