@@ -132,11 +132,20 @@ impl Learned {
         })
     }
 
+    /// Returns every prefix with its bundle, whether that leads anywhere or not, in order.
+    pub fn places(&self) -> impl Iterator<Item = (&IpNet, Bundle)> {
+        let families = self.families().into_iter();
+        families.flat_map(|(family, of)| of.places.iter().map(move |(prefix, id)| (prefix, (family, *id))))
+    }
+
+    /// Returns the bundle of a prefix, whether that leads anywhere or not.
+    pub fn place(&self, family: Family, prefix: &IpNet) -> Option<Bundle> {
+        self.of(family).places.get(prefix).map(|id| (family, *id))
+    }
+
     /// Returns the bundle of a prefix that leads anywhere.
     pub fn bundle(&self, family: Family, prefix: &IpNet) -> Option<Bundle> {
-        let of = self.of(family);
-        let id = of.places.get(prefix)?;
-        of.ways.get(id).filter(|ways| !ways.hops.is_empty()).map(|_| (family, *id))
+        self.place(family, prefix).filter(|bundle| self.ways_of(*bundle).is_some())
     }
 
     /// Returns the ways of a bundle that leads anywhere.

@@ -29,6 +29,7 @@ use dlan_agent::system::fake::FakeSystem;
 use fixture::{config, device, facts};
 use ipnet::IpNet;
 use ospf_lite::ids::Family;
+use ospf_lite::ospf::route::RouteId;
 use ospf_lite::time::Instant;
 use proptest::prelude::*;
 use vxlan::link::LinkName;
@@ -272,6 +273,42 @@ fn a_prefix_that_comes_or_goes_within_a_pool_is_looked_at_alone() {
     assert_eq!(steps(router.take(with)), 2, "its route, and the unreachable one below");
     assert!(router.neighbors()[&link].iter().eq(ways.hops.iter().map(|hop| hop.device.as_str())));
     assert_eq!(steps(router.take(before)), 1, "what was once learned stays off the WAN");
+    assert_eq!(router.reconciler.targets(), targets);
+}
+
+/// Prefixes of links, in bundles; each leads by a neighbor, or nowhere. A prefix without a bundle is not there.
+fn bundled(ways_of: &[Option<u8>], bundle_of: &[Option<u32>]) -> RoutingInput {
+    let mut routing = RoutingInput { complete: true, settled: true, ..RoutingInput::default() };
+    let of = routing.routes.of_mut(Family::Ipv4);
+    for (id, neighbor) in (0..).zip(ways_of) {
+        // One that leads nowhere may be told of, or not.
+        if neighbor.is_some() || id % 2 == 0 {
+            of.ways.insert(RouteId(id), ways(neighbor.as_slice(), None).into());
+        }
+    }
+    for (number, bundle) in bundle_of.iter().enumerate() {
+        let prefix: IpNet = format!("10.0.4.{}/30", 4 * number).parse().unwrap();
+        bundle.map(|bundle| Arc::make_mut(&mut of.places).insert(prefix, RouteId(bundle)));
+    }
+    routing
+}
+
+#[test]
+fn routes_of_which_some_lead_nowhere_for_a_while_need_no_look_at_the_others() {
+    let places = [0, 0, 0, 1, 1, 2].map(Some);
+    let mut router = Router::settled(bundled(&[Some(4), Some(2), Some(2)], &places));
+    let targets = router.reconciler.targets();
+    let stages = [
+        ([None, Some(2), Some(2)], 3),
+        ([None, None, Some(3)], 1),
+        ([None, None, None], 0),
+        ([Some(3), None, None], 3),
+        ([Some(3), Some(3), Some(4)], 6),
+    ];
+    for (ways_of, leading) in stages {
+        router.take(bundled(&ways_of, &places));
+        assert_eq!(router.neighbors().len(), leading, "{ways_of:?}");
+    }
     assert_eq!(router.reconciler.targets(), targets);
 }
 
@@ -630,6 +667,43 @@ proptest! {
                 prop_assert_eq!(&found[prefix], &wanted);
             }
         }
+    }
+
+    #[test]
+    fn whatever_comes_goes_and_is_lost_routes_lead_as_wanted_and_no_object_is_left_over(
+        history in proptest::collection::vec(
+            (
+                proptest::collection::vec(proptest::option::weighted(0.7, 2..=4_u8), 6),
+                proptest::collection::vec(proptest::option::weighted(0.9, 0..6_u32), 30),
+                proptest::option::of((2..=4_u8, prop_oneof![Just(Loss::Neighbor), Just(Loss::Device)])),
+            ),
+            2..12,
+        )
+    ) {
+        let mut router = Router::settled(bundled(&history[0].0, &history[0].1));
+        let targets = router.reconciler.targets();
+        for (ways_of, bundle_of, lost) in &history {
+            // Where nothing is announced anew the ways alone are others.
+            for places in [&history[0].1, bundle_of] {
+                let routing = bundled(ways_of, places);
+                router.take(routing.clone());
+                let wanted: BTreeMap<IpNet, BTreeSet<String>> = routing
+                    .routes
+                    .iter()
+                    .map(|(prefix, ways)| (*prefix, ways.hops.iter().map(|hop| hop.device.to_string()).collect()))
+                    .filter(|(_, hops): &(_, BTreeSet<_>)| !hops.is_empty())
+                    .collect();
+                prop_assert_eq!(router.neighbors(), wanted);
+                let state = &router.system.state;
+                let used: BTreeSet<_> = state.routes.values().filter_map(|route| route.action.group()).collect();
+                let groups = state.next_hops.iter().filter(|(_, object)| object.group().is_some());
+                prop_assert_eq!(groups.map(|(id, _)| *id).collect::<BTreeSet<_>>(), used);
+            }
+            if let Some((neighbor, loss)) = lost {
+                router.lose(*neighbor, *loss);
+            }
+        }
+        prop_assert_eq!(router.reconciler.targets(), targets);
     }
 
     #[test]

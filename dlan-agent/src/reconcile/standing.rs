@@ -24,7 +24,8 @@ pub(super) struct Standing {
     table: u32,
 }
 
-/// How many prefixes of each bundle stand by which group; by none where the kernel has dropped it with their routes.
+/// How many prefixes of each bundle stand by which group; by none where they lead nowhere, and where the kernel has dropped it
+/// with their routes.
 type Groups = BTreeMap<(Bundle, Option<NextHopId>), usize>;
 
 /// Other ways for all groups.
@@ -44,7 +45,10 @@ pub(super) struct Moved {
 #[derive(Debug)]
 struct Changed {
     key: RouteKey,
+    /// The bundle that it is in now.
     bundle: Option<Bundle>,
+    /// The one that it was in.
+    before: Option<Bundle>,
     /// The group that it stands by.
     group: Option<NextHopId>,
 }
@@ -53,7 +57,7 @@ struct Changed {
 #[derive(Debug)]
 struct Assigned {
     objects: BTreeMap<NextHopId, NextHop>,
-    bundles: Vec<NextHopId>,
+    bundles: Vec<Option<NextHopId>>,
     changed: Vec<Option<NextHopId>>,
 }
 
@@ -61,10 +65,10 @@ impl Standing {
     /// Notes how the routes of a state lead these ways; nothing where one of them does not stand.
     pub fn of(routes: &Learned, zones: &FarZones, state: &State, table: u32) -> Option<Self> {
         let mut groups = Groups::new();
-        for (prefix, bundle, ways) in routes.placed() {
-            let group = match ways.hops.is_empty() {
-                true => None,
-                false => Some(state.routes.get(&key(table, prefix))?.action.group()?),
+        for (prefix, bundle) in routes.places() {
+            let group = match routes.ways_of(bundle) {
+                Some(_) => Some(state.routes.get(&key(table, prefix))?.action.group()?),
+                None => None,
             };
             *groups.entry((bundle, group)).or_default() += 1;
         }
@@ -87,21 +91,22 @@ impl Standing {
     /// have to stand by others: only these are looked at. Nothing where many prefixes came or went.
     pub fn moved(&self, routes: &Learned, zones: &FarZones, make: Make, known: &State) -> Option<Moved> {
         let apart = Some(routes.apart(&self.routes)).filter(|apart| apart.len() <= CHANGED_MAX)?;
-        if *zones != self.zones || !self.has_whole_bundles(routes, &apart) {
+        if *zones != self.zones {
             return None;
         }
         let group = |key: &RouteKey| known.routes.get(key).and_then(|route| route.action.group());
         let changed = |(family, prefix): (Family, &IpNet)| {
             let key = key(self.table, prefix);
-            Changed { key, bundle: routes.bundle(family, prefix), group: group(&key) }
+            let (bundle, before) = (routes.place(family, prefix), self.routes.place(family, prefix));
+            Changed { key, bundle, before, group: group(&key) }
         };
         let changed: Vec<Changed> = apart.into_iter().map(changed).collect();
         let before = self.without(&changed)?;
         let assigned = Self::assign((routes, make), (&before, &changed), &known.next_hops)?;
         let (mut groups, mut leaving) = (Groups::new(), BTreeMap::new());
         for (((bundle, from), count), to) in before.iter().zip(&assigned.bundles) {
-            *groups.entry((*bundle, Some(*to))).or_default() += count;
-            if *from != Some(*to) {
+            *groups.entry((*bundle, *to)).or_default() += count;
+            if from != to {
                 leaving.insert((*bundle, *from), *to);
             }
         }
@@ -111,7 +116,7 @@ impl Standing {
         for (prefix, bundle) in routes.prefixes_of(&bundles) {
             let key = key(self.table, prefix);
             if let Some(to) = leaving.get(&(bundle, group(&key))).filter(|_| !told_apart.contains(&key)) {
-                moved.push((key, Some(*to)));
+                moved.push((key, *to));
             }
         }
         for (one, to) in changed.into_iter().zip(assigned.changed) {
@@ -136,8 +141,7 @@ impl Standing {
     fn without(&self, changed: &[Changed]) -> Option<Groups> {
         let mut groups = self.groups.clone();
         for one in changed {
-            let family = if one.key.prefix.addr().is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
-            let Some(before) = self.routes.bundle(family, &one.key.prefix) else { continue };
+            let Some(before) = one.before else { continue };
             let count = groups.get_mut(&(before, one.group))?;
             *count -= 1;
             if *count == 0 {
@@ -147,17 +151,7 @@ impl Standing {
         Some(groups)
     }
 
-    /// Returns whether each bundle that leads somewhere did before, but for the prefixes that are told apart anyway.
-    fn has_whole_bundles(&self, routes: &Learned, apart: &[(Family, &IpNet)]) -> bool {
-        let before: BTreeSet<Bundle> = self.routes.ways().map(|(bundle, _)| bundle).collect();
-        let is_new = |bundle: &Bundle| routes.ways_of(*bundle).is_some() && !before.contains(bundle);
-        let new: BTreeSet<Bundle> = routes.ways().map(|(bundle, _)| bundle).filter(is_new).collect();
-        let apart: BTreeSet<&IpNet> = apart.iter().map(|(_, prefix)| *prefix).collect();
-        // Of what is there, and led nowhere before, every prefix has to be among them.
-        routes.prefixes_of(&new).all(|(prefix, _)| apart.contains(prefix))
-    }
-
-    /// Assigns objects to bundles and to changed prefixes; nothing where a bundle leads nowhere any more.
+    /// Assigns objects to bundles and to changed prefixes, none to those that lead nowhere; nothing where that cannot be done.
     fn assign(
         (routes, make): (&Learned, Make),
         (groups, changed): (&Groups, &[Changed]),
@@ -167,23 +161,23 @@ impl Standing {
             let object = standing.get(group).filter(|object| object.protocol == make.protocol);
             object.and_then(NextHop::group).is_some_and(|group| group.buckets == make.buckets())
         };
-        let mut wanted = Vec::with_capacity(groups.len() + changed.len());
-        for ((bundle, group), count) in groups {
-            let ways = routes.ways_of(*bundle)?;
-            wanted.push(Alike { ways, stands: group.filter(can_move), routes: *count });
-        }
-        let of_changed = |one: &Changed| {
-            let ways = routes.ways_of(one.bundle?)?;
-            Some(Alike { ways, stands: one.group.filter(can_move), routes: 1 })
+        let alike = |bundle: Bundle, group: Option<NextHopId>, count: usize| {
+            let ways = routes.ways_of(bundle)?;
+            Some(Alike { ways, stands: group.filter(can_move), routes: count })
         };
-        wanted.extend(changed.iter().filter_map(of_changed));
-        let (objects, mut assigned) = next_hops::assign_alike(make, &wanted, standing);
+        let of_bundles = groups.iter().map(|((bundle, group), count)| alike(*bundle, *group, *count));
+        let of_changed = changed.iter().map(|one| alike(one.bundle?, one.group, 1));
+        let leading: Vec<Option<Alike<'_>>> = of_bundles.chain(of_changed).collect();
+        let wanted: Vec<Alike<'_>> = leading.iter().flatten().copied().collect();
+        let (objects, assigned) = next_hops::assign_alike(make, &wanted, standing);
         if assigned.len() != wanted.len() {
             return None;
         }
-        let mut rest = assigned.split_off(groups.len()).into_iter();
-        let changed = changed.iter().map(|one| one.bundle.and_then(|_| rest.next())).collect();
-        Some(Assigned { objects, bundles: assigned, changed })
+        let mut assigned = assigned.into_iter();
+        let mut bundles: Vec<Option<NextHopId>> =
+            leading.iter().map(|alike| alike.as_ref().and_then(|_| assigned.next())).collect();
+        let changed = bundles.split_off(groups.len());
+        Some(Assigned { objects, bundles, changed })
     }
 }
 
