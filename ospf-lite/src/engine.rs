@@ -140,8 +140,10 @@ impl Engine {
             if std::mem::take(&mut area.due.news) {
                 grace::handle_topology_change(area, cx);
             }
-            if area.due.origination {
+            if area.due.links || area.due.origination {
                 returns::handle_links(area, routing, cx);
+            }
+            if area.due.origination {
                 originate::update(area, cx);
             }
         }
@@ -300,7 +302,8 @@ fn handle_timer(area: &mut Area, routing: &mut Routing, key: TimerKey, cx: &mut 
         TimerKey::Acknowledge(id) => flood::handle_acknowledge_timeout(area, id, cx),
         TimerKey::Aging => aging::handle_timeout(area, cx),
         TimerKey::Sweep => aging::handle_sweep_timeout(area, cx),
-        TimerKey::Originate | TimerKey::Return => area.due.origination = true,
+        TimerKey::Originate => area.due.origination = true,
+        TimerKey::Return => area.due.links = true,
         TimerKey::Transit => originate::handle_installed(area),
         TimerKey::Flood(id) => _ = area.due.sending.insert(id),
         // Looked at after every input; the deadline only makes sure that there is one.

@@ -95,8 +95,8 @@ pub struct PrivateContent {
 pub enum Event {
     /// `Engine::routes` gives another answer than before, or `Engine::is_settled` does.
     RoutesChanged,
-    /// The content of the database changed.
-    DatabaseChanged,
+    /// LSAs say something else that are only kept and handed on here: what they say is known to others.
+    OtherLsasChanged,
     /// The link to a neighbor counts no longer: what leads by it has to go another way. Not raised for one that is helped.
     NeighborLost {
         /// The interface it was heard on.

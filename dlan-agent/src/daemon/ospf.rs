@@ -21,9 +21,8 @@ const LOOK_AFTER: Duration = Duration::from_millis(500);
 /// How soon ends whose MTUs differ are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How soon after the database changed it is looked for what routers tell of themselves, if no route changes before: one
-/// event brings many.
-const READ_DATABASE_AFTER: Duration = Duration::from_millis(100);
+/// How soon after what routers tell of themselves changed it is read, if no route changes before: one event brings many.
+const READ_TOLD_AFTER: Duration = Duration::from_millis(100);
 
 impl Daemon {
     pub(super) async fn handle_driver(&mut self, event: DriverEvent) -> Result<(), AgentError> {
@@ -56,8 +55,8 @@ impl Daemon {
                 false
             }
             DriverEvent::Engine(_, Event::RoutesChanged) => true,
-            DriverEvent::Engine(_, Event::DatabaseChanged) => {
-                self.read_at.get_or_insert(self.clock.now() + READ_DATABASE_AFTER);
+            DriverEvent::Engine(_, Event::OtherLsasChanged) => {
+                self.read_at.get_or_insert(self.clock.now() + READ_TOLD_AFTER);
                 false
             }
             DriverEvent::SocketNotOpened(interface, error) => {

@@ -45,13 +45,13 @@ impl Pending {
 #[derive(Debug, PartialEq, Eq)]
 enum LookAgain {
     Routes,
-    Database,
+    OtherLsas,
 }
 
 fn look_again(event: &DriverEvent) -> Option<(Family, LookAgain)> {
     match event {
         DriverEvent::Engine(family, Event::RoutesChanged) => Some((*family, LookAgain::Routes)),
-        DriverEvent::Engine(family, Event::DatabaseChanged) => Some((*family, LookAgain::Database)),
+        DriverEvent::Engine(family, Event::OtherLsasChanged) => Some((*family, LookAgain::OtherLsas)),
         DriverEvent::Engine(_, Event::NeighborChanged { .. } | Event::NeighborLost { .. })
         | DriverEvent::SocketNotOpened(..)
         | DriverEvent::SocketFailed(..) => None,

@@ -56,6 +56,8 @@ struct Patience {
 /// What must be done before an input is over.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Due {
+    /// Links changed: they may have to wait, or to be taken up.
+    pub links: bool,
     /// Facts changed that own LSAs are derived from.
     pub origination: bool,
     /// Which of this router's links count may have changed.
@@ -138,14 +140,13 @@ impl Area {
 
     /// Notes that the content of this LSA changed in the database.
     pub fn note_change(&mut self, key: &LsaKey, cx: &mut Cx<'_>) {
-        cx.outbox.raise(Event::DatabaseChanged);
         self.due.news |= key.ls_type.is_topology();
         match key.ls_type {
             LsType::GRACE => {}
             // IPv6 next hops are the sources of packets; only IPv4 ones are in Link-LSAs.
             LsType::LINK => self.due.prefixes |= cx.config.family == Family::Ipv4,
             known if known.is_known() => _ = self.due.lsas.insert(*key),
-            _ => {}
+            _ => cx.outbox.raise(Event::OtherLsasChanged),
         }
         if matches!(key.ls_type, LsType::ROUTER | LsType::NETWORK) {
             self.due.origination |= !self.is_settled();

@@ -43,7 +43,7 @@ impl Outbox {
     /// Adds an event. A hint without particulars that is already waiting is not repeated.
     pub fn raise(&mut self, event: Event) {
         let is_repeated = match event {
-            Event::RoutesChanged | Event::DatabaseChanged => self.events.contains(&event),
+            Event::RoutesChanged | Event::OtherLsasChanged => self.events.contains(&event),
             Event::NeighborChanged { .. } | Event::NeighborLost { .. } => false,
         };
         if is_repeated {
@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn a_hint_is_not_repeated_while_it_waits() {
         let mut outbox = Outbox::new(0);
-        for event in [Event::RoutesChanged, Event::DatabaseChanged, Event::RoutesChanged] {
+        for event in [Event::RoutesChanged, Event::OtherLsasChanged, Event::RoutesChanged] {
             outbox.raise(event);
         }
         assert_eq!(outbox.poll_event(), Some(Event::RoutesChanged));
-        assert_eq!(outbox.poll_event(), Some(Event::DatabaseChanged));
+        assert_eq!(outbox.poll_event(), Some(Event::OtherLsasChanged));
         assert_eq!(outbox.poll_event(), None);
     }
 

@@ -1,6 +1,6 @@
 //! Links that come back soon after they were lost: where there is another way to the neighbor, they wait until the routers
 //! around are through with the loss, and take the good news all alike. Those that are lost again and again are left alone
-//! until they stay.
+//! until they stay, or are the only way; of several that are, one alone is taken up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::ids::{InterfaceId, RouterId};
 use crate::ospf::area::Area;
 use crate::ospf::interface::{Interface, InterfaceState, hello};
-use crate::ospf::neighbor::{NeighborInput, NeighborState, events};
+use crate::ospf::neighbor::{Neighbor, NeighborInput, NeighborState, events};
 use crate::ospf::outbox::Cx;
 use crate::ospf::routing::Routing;
 use crate::time::Instant;
@@ -22,20 +22,33 @@ pub const FLAPS_MIN: u8 = 3;
 /// For how long a link that flaps is left alone after a loss; and how soon after the last loss, or after it was taken up again,
 /// the next one follows in a row.
 pub const CALM: Duration = Duration::from_secs(10);
+/// How long an adjacency that has begun counts as a way that is about to be there.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which links are on their way back.
 #[derive(Debug, Default)]
 pub struct Returns {
-    /// Those that were in use when it was last looked, with the neighbor: adjacent, or up and left alone.
-    in_use: BTreeMap<InterfaceId, RouterId>,
+    /// Those that may be lost, as they were when it was last looked.
+    in_use: BTreeMap<InterfaceId, Use>,
     /// How those were lost that may be lost again in a row.
     lost: BTreeMap<InterfaceId, Loss>,
     /// Those that are back and not told of.
     held: BTreeSet<InterfaceId>,
     /// Those that flap and are left alone, up or down.
     quiet: BTreeSet<InterfaceId>,
+    /// Those whose adjacency has begun and is not there yet, with the neighbor, and since when.
+    coming: BTreeMap<InterfaceId, (RouterId, Instant)>,
     /// Those that are taken down on purpose: no loss that counts in a row.
     intended: BTreeSet<InterfaceId>,
+}
+
+/// A link that may be lost.
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    /// Who is at the far end.
+    neighbor: RouterId,
+    /// Whether there is an adjacency; else it flaps, and is up.
+    is_adjacent: bool,
 }
 
 /// The last loss of a link.
@@ -67,18 +80,19 @@ struct Link {
     is_up: bool,
     /// The neighbor with which there is an adjacency.
     adjacent: Option<RouterId>,
-    /// Whether an adjacency has begun.
-    is_begun: bool,
+    /// The neighbor with which an adjacency has begun.
+    begun: Option<RouterId>,
 }
 
 impl Link {
     fn of(interface: &Interface) -> Self {
         let is_up = interface.state == InterfaceState::PointToPoint;
         let neighbor = interface.neighbor.as_ref().filter(|_| is_up);
+        let who = |neighbor: &Neighbor| neighbor.router_id;
         Self {
             is_up,
-            adjacent: neighbor.filter(|neighbor| neighbor.is_adjacent()).map(|neighbor| neighbor.router_id),
-            is_begun: neighbor.is_some_and(|neighbor| neighbor.state > NeighborState::TwoWay),
+            adjacent: neighbor.filter(|neighbor| neighbor.is_adjacent()).map(who),
+            begun: neighbor.filter(|neighbor| neighbor.state > NeighborState::TwoWay).map(who),
         }
     }
 }
@@ -109,11 +123,16 @@ impl Returns {
         !self.held.is_empty() || self.lost.values().any(Loss::flaps)
     }
 
+    /// Returns the link that was lost last: where links flap alike it stays for longest.
+    fn latest(&self, links: &BTreeSet<InterfaceId>) -> Option<InterfaceId> {
+        links.iter().copied().max_by_key(|id| self.lost.get(id).map(|loss| loss.at))
+    }
+
     /// Takes in which links are in use no longer.
     fn handle_lost(&mut self, links: &BTreeMap<InterfaceId, Link>, now: Instant) {
-        for (id, neighbor) in &self.in_use {
-            let is_in_use = |link: &Link| link.adjacent.is_some() || (link.is_up && self.quiet.contains(id));
-            if links.get(id).is_some_and(is_in_use) {
+        for (id, Use { neighbor, is_adjacent }) in &self.in_use {
+            let stands = |link: &Link| if *is_adjacent { link.adjacent.is_some() } else { link.is_up };
+            if links.get(id).is_some_and(stands) {
                 continue;
             }
             let before = self.lost.get(id).filter(|loss| now < loss.counts_until());
@@ -125,11 +144,25 @@ impl Returns {
         self.lost.retain(|_, loss| now < loss.counts_until());
     }
 
-    /// Finds out which links wait, and for how long at most; returns those that are left alone no longer.
+    /// Takes in by which links there is about to be a way, for as long as one that flaps may wait for that.
+    fn handle_begun(&mut self, links: &BTreeMap<InterfaceId, Link>, cx: &mut Cx<'_>) {
+        let begun = links.iter().filter(|(_, link)| link.adjacent.is_none());
+        let begun = begun.filter_map(|(id, link)| Some((*id, link.begun?)));
+        let before = std::mem::take(&mut self.coming);
+        self.coming = begun.map(|(id, who)| (id, *before.get(&id).unwrap_or(&(who, cx.now)))).collect();
+        if self.lost.values().any(Loss::flaps) {
+            let over = self.coming.values().map(|(_, since)| *since + PATIENCE);
+            over.filter(|over| cx.now < *over)
+                .for_each(|over| cx.timers.arm_no_later(TimerKey::Return, over));
+        }
+    }
+
+    /// Finds out which links wait, and for how long at most; returns those that are left alone no longer. `is_reached` says
+    /// whether there is a way to a router by any of others.
     fn decide(
         &mut self,
         links: &BTreeMap<InterfaceId, Link>,
-        has_other_way: impl Fn(InterfaceId, RouterId) -> bool,
+        is_reached: impl Fn(RouterId, &BTreeSet<RouterId>) -> bool,
         cx: &mut Cx<'_>,
     ) -> BTreeSet<InterfaceId> {
         let before = std::mem::take(&mut self.quiet);
@@ -137,24 +170,31 @@ impl Returns {
         for (id, loss) in &mut self.lost {
             let link = links.get(id);
             let is_adjacent = link.is_some_and(|link| link.adjacent.is_some());
-            let is_begun = link.is_some_and(|link| link.is_begun);
+            let is_begun = link.is_some_and(|link| link.begun.is_some());
+            let others = links.iter().filter(|(by, _)| *by != id);
+            let mut others: BTreeSet<RouterId> = others.filter_map(|(_, link)| link.adjacent).collect();
             let (waiting, until) = match is_adjacent {
                 true if !loss.is_told => (&mut self.held, loss.at + hold(cx.config)),
-                false if loss.flaps() && !is_begun => (&mut self.quiet, loss.at + CALM),
+                false if loss.flaps() && !is_begun => {
+                    let coming = self.coming.values().filter(|(_, since)| cx.now < *since + PATIENCE);
+                    others.extend(coming.map(|(who, _)| *who));
+                    (&mut self.quiet, loss.at + CALM)
+                }
                 _ => continue,
             };
-            if cx.now < until && has_other_way(*id, loss.neighbor) {
+            if cx.now < until && is_reached(loss.neighbor, &others) {
                 waiting.insert(*id);
                 cx.timers.arm_no_later(TimerKey::Return, until);
             } else {
                 loss.is_told |= is_adjacent;
             }
         }
-        let adjacent = links.iter().filter_map(|(id, link)| Some((*id, link.adjacent?)));
         let is_up = |id: &InterfaceId| links.get(id).is_some_and(|link| link.is_up);
-        let left_alone = self.quiet.iter().filter(|id| is_up(id));
-        let left_alone = left_alone.filter_map(|id| Some((*id, self.lost.get(id)?.neighbor)));
-        self.in_use = adjacent.chain(left_alone).collect();
+        let flapping = self.lost.iter().filter(|(id, loss)| loss.flaps() && is_up(id));
+        let flapping = flapping.map(|(id, loss)| (*id, Use { neighbor: loss.neighbor, is_adjacent: false }));
+        let adjacent = links.iter().filter_map(|(id, link)| Some((*id, link.adjacent?)));
+        let adjacent = adjacent.map(|(id, neighbor)| (id, Use { neighbor, is_adjacent: true }));
+        self.in_use = flapping.chain(adjacent).collect();
         before.into_iter().filter(|id| !self.quiet.contains(id) && is_up(id)).collect()
     }
 }
@@ -171,18 +211,34 @@ pub fn hold(config: &Config) -> Duration {
 /// which a Full neighbor's link is in the Router-LSA at once, and from section 9.5, by which an interface that is up sends
 /// Hellos.
 pub fn handle_links(area: &mut Area, routing: &Routing, cx: &mut Cx<'_>) {
+    area.due.links = false;
+    let mut taken_up = look(area, routing, cx);
+    while let Some(id) = area.originations.returns.latest(&taken_up) {
+        taken_up.remove(&id);
+        hello::start(area, id, cx);
+        events::handle_input(area, id, NeighborInput::AdjOk, cx);
+        let is_begun = area.interfaces.get(&id).is_some_and(|interface| Link::of(interface).begun.is_some());
+        if is_begun && !taken_up.is_empty() {
+            // It may be the way for which the others were to be taken up.
+            taken_up.extend(look(area, routing, cx));
+            taken_up.retain(|id| !area.originations.returns.is_quiet(*id));
+        }
+    }
+}
+
+/// Looks at all links, and returns those that are left alone no longer.
+fn look(area: &mut Area, routing: &Routing, cx: &mut Cx<'_>) -> BTreeSet<InterfaceId> {
     let links: BTreeMap<InterfaceId, Link> =
         area.interfaces.iter().map(|(id, interface)| (*id, Link::of(interface))).collect();
     let is_settled = area.is_settled();
-    let returns = &mut area.originations.returns;
-    returns.handle_lost(&links, cx.now);
-    let has_other_way = |id: InterfaceId, neighbor: RouterId| {
-        let others = links.iter().filter(|(by, _)| **by != id);
-        let others: BTreeSet<RouterId> = others.filter_map(|(_, link)| link.adjacent).collect();
+    let is_reached = |neighbor: RouterId, others: &BTreeSet<RouterId>| {
         is_settled && routing.is_reached(neighbor, |router| others.contains(&router))
     };
-    for id in returns.decide(&links, has_other_way, cx) {
-        hello::start(area, id, cx);
-        events::handle_input(area, id, NeighborInput::AdjOk, cx);
-    }
+    let returns = &mut area.originations.returns;
+    let before = (returns.held.clone(), returns.quiet.clone());
+    returns.handle_lost(&links, cx.now);
+    returns.handle_begun(&links, cx);
+    let taken_up = returns.decide(&links, is_reached, cx);
+    area.due.origination |= before.0 != returns.held || before.1 != returns.quiet;
+    taken_up
 }

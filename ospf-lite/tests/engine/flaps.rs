@@ -6,9 +6,10 @@ use ospf_lite::config::InterfaceKind;
 use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::InterfaceEvent;
 use ospf_lite::ospf::neighbor::NeighborState;
-use ospf_lite::ospf::returns::{CALM, FLAPS_MIN};
+use ospf_lite::ospf::packet::{Packet, PacketBody};
+use ospf_lite::ospf::returns::{CALM, FLAPS_MIN, PATIENCE};
 
-use crate::harness::{Net, interface, seconds};
+use crate::harness::{Net, Sent, interface, seconds};
 
 /// Both ends of the link that flaps.
 const ENDS: [(u32, u32); 2] = [(1, 2), (2, 1)];
@@ -156,4 +157,119 @@ fn a_neighbor_that_does_not_leave_it_alone_is_not_answered_before_it_stays() {
     assert_eq!(net.count_sent(begun, |sent, _| sent.from == near), 0);
     assert!(net.state(near).is_none_or(|state| state <= NeighborState::TwoWay));
     net.run_until(seconds(30), is_full);
+}
+
+/// Router 1 in the middle of others that are linked in these pairs; interfaces are numbered by the router they lead to. Its links
+/// to the routers that are not among `stays` have flapped and are up.
+fn hub(pairs: &[(u32, u32)], stays: &[u32]) -> Net {
+    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3, 4, 5]);
+    for (one, other) in pairs {
+        net = net.link((*one, *other), (*other, *one));
+    }
+    for spoke in 2..=5 {
+        net = net.link((1, spoke), (spoke, 1));
+    }
+    net.run(seconds(30));
+    assert!(net.is_equal());
+    for _ in 0..FLAPS_MIN {
+        for is_up in [false, true] {
+            for spoke in (2..=5).filter(|spoke| !stays.contains(spoke)) {
+                set_spoke(&mut net, spoke, is_up);
+            }
+            net.run(FLAP / 2);
+        }
+    }
+    // Until nobody is in a back-off.
+    net.run(2 * FLAP);
+    assert_eq!(full_spokes(&net), stays);
+    net
+}
+
+fn set_spoke(net: &mut Net, spoke: u32, is_up: bool) {
+    for (router, interface) in [(1, spoke), (spoke, 1)] {
+        let id = InterfaceId(interface);
+        net.interface(router, if is_up { InterfaceEvent::Up(id) } else { InterfaceEvent::Down(id) });
+    }
+}
+
+/// The routers with which router 1 has an adjacency.
+fn full_spokes(net: &Net) -> Vec<u32> {
+    (2..=5).filter(|spoke| net.is_full((1, *spoke))).collect()
+}
+
+const RIM: [(u32, u32); 4] = [(2, 3), (3, 4), (4, 5), (5, 2)];
+
+#[test]
+fn of_many_one_alone_is_taken_up() {
+    let mut net = hub(&RIM, &[2]);
+    set_spoke(&mut net, 2, false);
+    let begun = net.now;
+    let time = net.run_until(seconds(5), |net| full_spokes(net).len() == 1);
+    assert!(time < Duration::from_millis(100), "{time:?}");
+    net.run(seconds(1));
+    let taken_up = full_spokes(&net);
+    assert_eq!(taken_up.len(), 1);
+    let by_another = |sent: &Sent| sent.from.0 == 1 && sent.from.1 != taken_up[0];
+    let is_hello = |packet: &Packet| matches!(packet.body, PacketBody::Hello(_));
+    assert_eq!(net.count_sent(begun, |sent, packet| by_another(sent) && !is_hello(packet)), 0);
+    assert_eq!(net.count_sent(begun + seconds(1), |sent, _| by_another(sent)), 0);
+    // When it is lost too the next has its turn; the far ends may still be in their back-off.
+    set_spoke(&mut net, taken_up[0], false);
+    net.run_until(seconds(2), |net| full_spokes(net).len() == 1);
+    // Those that stay come back.
+    net.run(CALM);
+    assert_eq!(full_spokes(&net).len(), 2);
+}
+
+#[test]
+fn where_the_one_that_is_taken_up_comes_to_nothing_another_one_is() {
+    // Nothing but Hellos comes through.
+    fn is_longer(_: u64, sent: &Sent) -> bool {
+        [(1, 3), (3, 1)].contains(&sent.from)
+            && !matches!(sent.packet(Family::Ipv6).body, PacketBody::Hello(_))
+    }
+    let mut net = hub(&RIM, &[2]);
+    net.loses = |_, sent| [(1, 4), (4, 1), (1, 5), (5, 1)].contains(&sent.from) || is_longer(0, sent);
+    set_spoke(&mut net, 2, false);
+    net.run_until(seconds(1), |net| net.state((1, 3)) == Some(NeighborState::ExStart));
+    net.loses = is_longer;
+    assert!(net.run_until(seconds(5), |net| full_spokes(net).len() == 1) < PATIENCE + seconds(1));
+}
+
+#[test]
+fn routers_that_do_not_reach_each_other_have_a_way_each() {
+    let mut net = hub(&[(2, 3), (4, 5)], &[2, 4]);
+    set_spoke(&mut net, 2, false);
+    set_spoke(&mut net, 4, false);
+    let time = net.run_until(seconds(5), |net| full_spokes(net) == [3, 5]);
+    assert!(time < Duration::from_millis(100), "{time:?}");
+}
+
+#[test]
+fn where_every_link_flaps_one_at_a_time_is_used() {
+    let mut net = Net::new(Family::Ipv6).routers(&[1, 2, 3, 4, 5]);
+    for (spoke, next) in RIM {
+        net = net.link((spoke, next), (next, spoke)).link((1, spoke), (spoke, 1));
+    }
+    net.run(seconds(30));
+    // In turns: each is down for 2 s, and up for 2 s.
+    let turn = |net: &mut Net, turn: u32, of: &mut Vec<usize>| {
+        set_spoke(net, turn % 4 + 2, turn / 4 % 2 == 1);
+        for _ in 0..10 {
+            net.run(FLAP / 40);
+            of.push(full_spokes(net).len());
+        }
+    };
+    for number in 0..32 {
+        turn(&mut net, number, &mut Vec::new());
+    }
+    let (begun, mut used) = (net.now, Vec::new());
+    for number in 0..80 {
+        turn(&mut net, number, &mut used);
+    }
+    let share = |of: fn(usize) -> bool| 100 * used.iter().filter(|links| of(**links)).count() / used.len();
+    assert!(share(|links| links > 0) > 50, "a way for {} % of the time", share(|links| links > 0));
+    assert!(share(|links| links > 1) < 5, "more than one for {} % of the time", share(|links| links > 1));
+    let sent = net.count_sent(begun, |sent, _| sent.from.0 == 1);
+    assert!(sent < 40 * 8, "{sent} packets in 40 s");
 }

@@ -2,7 +2,7 @@
 
 use crate::config::{InterfaceConfig, InterfaceKind};
 use crate::ids::InterfaceId;
-use crate::io::{Event, InterfaceEvent, Reachability};
+use crate::io::{InterfaceEvent, Reachability};
 use crate::ospf::area::Area;
 use crate::ospf::grace;
 use crate::ospf::interface::{Interface, InterfaceInput, InterfaceState};
@@ -93,7 +93,9 @@ fn handle_input(area: &mut Area, id: InterfaceId, input: InterfaceInput, cx: &mu
         return;
     }
     tracing::debug!(interface = %interface.config.name, %from, %to, "interface state");
-    area.due.origination = true;
+    area.due.links = true;
+    // Nothing is said of a link that is left alone.
+    area.due.origination |= !area.originations.returns.is_quiet(id);
     match to {
         InterfaceState::Down => stop(area, id, cx),
         InterfaceState::Stub => interface.state = to,
@@ -118,9 +120,7 @@ fn stop(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
         TimerKey::Announce(id),
     ];
     keys.into_iter().for_each(|key| cx.timers.disarm(key));
-    if area.lsdb.remove_link(id) > 0 {
-        cx.outbox.raise(Event::DatabaseChanged);
-    }
+    area.lsdb.remove_link(id);
     if let Some(interface) = area.interfaces.get_mut(&id) {
         interface.state = InterfaceState::Down;
         interface.reachability = Reachability::Reachable;

@@ -51,6 +51,9 @@ pub fn handle_input(area: &mut Area, id: InterfaceId, input: NeighborInput, cx: 
     } else {
         area.synchronizing.remove(&id);
     }
+    // What has begun may be the way that others wait for.
+    let is_begun = from <= NeighborState::TwoWay && to > NeighborState::TwoWay;
+    area.due.links |= is_begun && area.originations.returns.asks_for_ways();
     note_adjacency(area, id, was_adjacent, cx);
     handle_edge(area, id, (from, to), cx);
 }
