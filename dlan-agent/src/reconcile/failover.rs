@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ospf_lite::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use vxlan::link::LinkName;
 
 use super::{Busy, Reconciler};
@@ -116,7 +116,9 @@ impl Failover {
                 Loss::Neighbor | Loss::Device => None,
             };
             let around = without.unwrap_or_else(|| reroute::around(known, &self.alternates, &device, loss));
-            if loss == Loss::Device || !around.is_empty() {
+            if around.is_empty() {
+                debug!(%device, ?loss, "a link is lost, and nothing to be done about it");
+            } else {
                 info!(%device, ?loss, changes = around.len(), "a link is lost");
             }
             steps.extend(around);

@@ -8,8 +8,9 @@ use ospf_lite::time::Instant;
 const HINT_DELAY: Duration = Duration::from_millis(200);
 /// How long a hint waits that does not hurry: what the kernel does with a device that goes comes with others.
 const LATE_HINT_DELAY: Duration = Duration::from_millis(1500);
-/// How often that doubles while such hints go on and on, as where links flap: what they come to is known without a look.
-const LATE_DOUBLINGS_MAX: u32 = 3;
+/// How often that doubles while such hints go on and on, as where links flap: what they come to is known without a look, which
+/// costs more than all else there.
+const LATE_DOUBLINGS_MAX: u32 = 4;
 /// After so long without a look the next hint that does not hurry waits no longer than the first.
 const LATE_FORGOTTEN: Duration = Duration::from_secs(30);
 /// The least time between two looks for the sake of hints.
