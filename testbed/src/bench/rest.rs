@@ -48,6 +48,8 @@ pub enum Situation {
     Bfd,
     /// Every link of the measured router loses its carrier for 2 s and has it for 2 s, in turns; HelloInterval 1 s, no BFD.
     Flaps,
+    /// The same with HelloInterval 10 s, BFD 300 ms x 3.
+    FlapsBfd,
 }
 
 impl Situation {
@@ -56,6 +58,7 @@ impl Situation {
             Self::Hello => "at rest, hello 1 s",
             Self::Bfd => "at rest, BFD 3 x 300 ms",
             Self::Flaps => "every link flaps, hello 1 s",
+            Self::FlapsBfd => "every link flaps, BFD",
         }
     }
 
@@ -63,7 +66,7 @@ impl Situation {
     const fn timers(self) -> Case {
         match self {
             Self::Hello | Self::Flaps => Case::Hello,
-            Self::Bfd => Case::Bfd300,
+            Self::Bfd | Self::FlapsBfd => Case::Bfd300,
         }
     }
 }
@@ -151,7 +154,7 @@ fn watch(
     let (before, begun) = (used()?, Instant::now());
     match situation {
         Situation::Hello | Situation::Bfd => sleep(orders.window),
-        Situation::Flaps => flap(lab, orders, begun)?,
+        Situation::Flaps | Situation::FlapsBfd => flap(lab, orders, begun)?,
     }
     Ok((used()?.since(before), begun.elapsed()))
 }
