@@ -79,11 +79,7 @@ fn create() -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Sets the timer; what it has to say of a moment before is forgotten.
 fn set(timer: &AsyncFd<OwnedFd>, now: Instant, at: Instant) -> io::Result<()> {
-    let wait = at.since(now);
-    let value = Timespec {
-        tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: wait.subsec_nanos().into(),
-    };
+    let value = Timespec::try_from(at.since(now)).map_err(io::Error::other)?;
     let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
     timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)?;
     Ok(())
