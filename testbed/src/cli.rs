@@ -312,7 +312,7 @@ pub enum Bench {
         #[arg(long, value_delimiter = ',', default_value = "dlan,bird,frr")]
         subjects: Vec<Subject>,
         /// What happens meanwhile, with which timers.
-        #[arg(long, value_delimiter = ',', default_value = "hello,bfd,flaps")]
+        #[arg(long, value_delimiter = ',', default_value = "hello,bfd,flaps,flaps-bfd")]
         situations: Vec<Situation>,
     },
     /// How long traffic is away when a link fails, beside BIRD and FRR.
