@@ -7,6 +7,7 @@ use netlink_packet_core::{NLM_F_REPLACE, NLMSG_DONE, NLMSG_NOOP, NetlinkBuffer, 
 use netlink_packet_route::link::LinkFlags;
 use netlink_packet_route::neighbour::NeighbourState;
 use nix::libc;
+use socket2::SockFilter;
 use vxlan::link::LinkName;
 
 use super::rtnl_next_hop::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
@@ -32,7 +33,7 @@ const LASTING: [u16; 7] = [
 type Instruction = (u16, u8, u8, u32);
 /// Leaves in the kernel what would be read for nothing: what it finds out of neighbors as traffic comes and goes. Only entries
 /// of forwarding databases are let through of these, see [`is_made_by_hand`].
-pub const FILTER: [Instruction; 7] = [
+const FILTER: [Instruction; 7] = [
     (LOAD_16, 0, 0, NLMSG_TYPE),
     (IS_EQUAL, 1, 0, as_loaded(libc::RTM_NEWNEIGH)),
     (IS_EQUAL, 0, 2, as_loaded(libc::RTM_DELNEIGH)),
@@ -49,6 +50,11 @@ const RETURN: u16 = 0x06;
 /// Where a message has its type, and what is told of a neighbor its family (`struct nlmsghdr`, `struct ndmsg`).
 const NLMSG_TYPE: u32 = 4;
 const NDM_FAMILY: u32 = 16;
+
+/// Returns the filter as a socket takes it.
+pub fn filter() -> [SockFilter; 7] {
+    FILTER.map(|(code, yes, no, value)| SockFilter::new(code, yes, no, value))
+}
 
 /// Returns a type as the filter loads it, which takes numbers for those of a network.
 const fn as_loaded(message_type: u16) -> u32 {
@@ -207,7 +213,7 @@ mod tests {
     use netlink_packet_route::neighbour::NeighbourMessage;
     use netlink_packet_route::route::{RouteMessage, RouteProtocol};
     use proptest::prelude::*;
-    use socket2::{Domain, SockFilter, Socket, Type};
+    use socket2::{Domain, Socket, Type};
 
     use super::*;
 
@@ -309,8 +315,7 @@ mod tests {
     #[test]
     fn the_kernel_passes_on_whatever_may_say_something() {
         let (kernel, socket) = Socket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
-        let filter = FILTER.map(|(code, yes, no, value)| SockFilter::new(code, yes, no, value));
-        socket.attach_filter(&filter).unwrap();
+        socket.attach_filter(&filter()).unwrap();
         socket.set_nonblocking(true).unwrap();
         for kind in 0..130 {
             for family in 0..=u8::MAX {

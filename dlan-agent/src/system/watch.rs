@@ -7,7 +7,7 @@ use std::time::Duration;
 use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket, protocols};
 use nix::libc;
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -125,8 +125,7 @@ async fn keep<F: Future<Output = io::Result<()>>>(sender: Sender, listen: impl F
 
 async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     let mut socket = TokioSocket::new(protocols::NETLINK_ROUTE)?;
-    let filter = told::FILTER.map(|(code, yes, no, value)| SockFilter::new(code, yes, no, value));
-    if let Err(error) = SockRef::from(socket.socket_ref()).attach_filter(&filter) {
+    if let Err(error) = SockRef::from(socket.socket_ref()).attach_filter(&told::filter()) {
         debug!(%error, "the kernel tells more than is read");
     }
     socket.socket_mut().bind(&SocketAddr::new(0, 0))?;
