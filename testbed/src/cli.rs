@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::bench::failover::{Case, Shape, Subject};
@@ -300,10 +301,10 @@ pub enum Bench {
     /// What routing uses while nothing happens, and while links flap, beside BIRD and FRR.
     Rest {
         /// How long a window is in which each is watched; a multiple of 4, in which every link flaps once.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = whole_turns)]
         seconds: u64,
         /// How many windows; the median counts.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
         runs: usize,
         /// How many links the measured router has.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=40))]
@@ -363,9 +364,25 @@ pub enum Bench {
     },
 }
 
+/// Takes how long links flap: whole turns, after which each of them is there again.
+fn whole_turns(seconds: &str) -> Result<u64, String> {
+    let taken = seconds.parse().ok().filter(|seconds: &u64| *seconds > 0 && seconds.is_multiple_of(4));
+    taken.ok_or_else(|| "seconds in which every link flaps: 4, or a multiple of it".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_in_which_links_flap_is_whole_turns() {
+        let of = |seconds| Cli::try_parse_from(["dlan-lab", "bench", "rest", "--seconds", seconds]);
+        assert!(["4", "20", "60"].into_iter().all(|seconds| of(seconds).is_ok()));
+        for wrong in ["0", "5", "-4", "soon"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+        assert!(of("5").unwrap_err().to_string().contains("4, or a multiple of it"));
+    }
 
     #[test]
     fn every_command_of_the_lab_that_the_documents_show_is_understood() {
