@@ -330,13 +330,13 @@ fn what_somebody_changes_in_silence_is_noticed() {
         let wanted = router.wanted(&[]);
         router.reach(&wanted).await;
         router.system.remember(&wanted).await;
-        assert!(!router.system.has_drifted_in_silence().await);
+        assert!(!router.system.find_out(None).await.has_drifted);
         std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "0").unwrap();
-        assert!(router.system.has_drifted_in_silence().await);
+        assert!(router.system.find_out(None).await.has_drifted);
         std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
-        assert!(!router.system.has_drifted_in_silence().await);
+        assert!(!router.system.find_out(None).await.has_drifted);
         std::fs::write("/etc/iproute2/rt_tables.d/dlan.conf", "7 seven\n").unwrap();
-        assert!(router.system.has_drifted_in_silence().await);
+        assert!(router.system.find_out(None).await.has_drifted);
     });
 }
 

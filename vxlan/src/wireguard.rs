@@ -50,6 +50,15 @@ pub struct PeerStatus {
     pub tx_bytes: u64,
 }
 
+/// A device at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireGuardSeen {
+    /// How it is configured.
+    pub link: WireGuardLink,
+    /// What it knows of its peers.
+    pub peers: BTreeMap<PublicKey, PeerStatus>,
+}
+
 /// One step from the peers a device has to those it shall have. Peers that stay as they are need none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerStep<'a> {

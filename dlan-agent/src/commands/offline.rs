@@ -58,7 +58,8 @@ pub(super) async fn status(output: &Output, file: &Path) -> Result<Status, u8> {
     let known = observe(output, &system, &config).await?;
     // The key is only looked for, not made: nothing changes by asking.
     let facts = if config.mesh.private_key_file.exists() { system.gather(&config).await.ok() } else { None };
-    let seen = system.links().peers(&config.mesh.wg_device).await.unwrap_or_default();
+    let seen = system.links().wireguard(&config.mesh.wg_device).await.map(|seen| seen.peers);
+    let seen = seen.unwrap_or_default();
     let links = config.links.iter();
     let peers = links.filter_map(|link| Some((link.host_id, *seen.get(&link.public_key)?))).collect();
     let view = AgentView {

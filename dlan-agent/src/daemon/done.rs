@@ -2,19 +2,25 @@
 
 use ospf_lite::time::Instant;
 use tracing::warn;
+use vxlan::link::LinkName;
+use vxlan::netlink::LinksError;
 
 use super::work::{self, Done};
 use super::{Daemon, measured};
+use crate::causes::with_causes;
 use crate::config;
 use crate::plan::reroute::Loss;
 use crate::round_trips::Echoes;
+use crate::system::{Peers, Untold};
 
 impl Daemon {
-    pub(super) fn ask_peers(&mut self) {
-        let device = &self.config.mesh.wg_device;
-        let is_there = self.reconciler.known().is_some_and(|known| known.links.contains_key(device));
-        if is_there && !std::mem::replace(&mut self.is_asking_peers, true) {
-            work::peers(&self.system, &self.done_in, device.clone());
+    pub(super) fn find_out(&mut self) {
+        let is_there = |device: &&LinkName| {
+            self.reconciler.known().is_some_and(|known| known.links.contains_key(*device))
+        };
+        let device = Some(&self.config.mesh.wg_device).filter(is_there).cloned();
+        if !std::mem::replace(&mut self.is_finding_out, true) {
+            work::find_out(&self.system, &self.done_in, device);
         }
     }
 
@@ -55,7 +61,7 @@ impl Daemon {
             }
             Done::Name(name, answer) => self.services.handle_name(now, &name, answer),
             Done::Health(subject, answer) => self.services.handle_health(now, &subject, answer),
-            Done::Peers(answer) => self.handle_peers(now, answer),
+            Done::Untold(untold) => self.handle_untold(now, untold),
             Done::Echoes(echoes) => self.handle_echoes(now, echoes),
             Done::Previewed(checked, answer) => self.handle_previewed(*checked, answer),
             Done::Checked(checked) => self.handle_checked(checked.map(|checked| *checked)),
@@ -78,8 +84,17 @@ impl Daemon {
         }
     }
 
-    fn handle_peers(&mut self, now: Instant, answer: Result<work::Peers, String>) {
-        self.is_asking_peers = false;
+    fn handle_untold(&mut self, now: Instant, untold: Untold) {
+        self.is_finding_out = false;
+        if untold.has_drifted {
+            self.reconciler.handle_hint(now);
+        }
+        if let Some(answer) = untold.peers {
+            self.handle_peers(now, answer);
+        }
+    }
+
+    fn handle_peers(&mut self, now: Instant, answer: Result<Peers, LinksError>) {
         match answer {
             Ok(peers) => {
                 self.endpoints.handle_peers(now, &peers);
@@ -89,7 +104,7 @@ impl Daemon {
             }
             // At the start there may be no device yet.
             Err(_) if !self.has_asked_peers => {}
-            Err(error) => warn!(%error, "WireGuard does not say how its peers are"),
+            Err(error) => warn!(error = %with_causes(&error), "WireGuard does not say how its peers are"),
         }
         if !std::mem::replace(&mut self.has_asked_peers, true) {
             self.endpoints.handle_config(now, &self.config);

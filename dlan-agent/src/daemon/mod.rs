@@ -62,8 +62,9 @@ use crate::window::OpenWindow;
 pub use self::measured::forget as forget_round_trips;
 pub use self::startup::{AgentPaths, CHECKPOINT_FILE, StartError, last_good, recover, system_config};
 
-/// How often WireGuard and the engines are asked how things stand.
-const TICK: Duration = Duration::from_secs(5);
+/// How often WireGuard and the engines are asked how things stand, and it is looked for changes of which nobody tells: drift is
+/// repaired within 5 s.
+const TICK: Duration = Duration::from_secs(4);
 /// Results of tasks that wait for the main loop.
 const DONE_MAX: usize = 64;
 /// Calls of the control socket that wait for the main loop.
@@ -195,7 +196,7 @@ struct Daemon {
     window: Option<OpenWindow>,
     /// Files that could not be put back: it is tried again until it can be done.
     unreturned: Option<Unreturned>,
-    is_asking_peers: bool,
+    is_finding_out: bool,
     /// Whether WireGuard was asked at all: before that nobody is called, for an adopted device may have its peers.
     has_asked_peers: bool,
     /// The number of the engines' start, see [`System::advance_epoch`].
@@ -291,7 +292,7 @@ impl Daemon {
             applying: None,
             window: None,
             unreturned: start.unreturned,
-            is_asking_peers: false,
+            is_finding_out: false,
             has_asked_peers: false,
             epoch: start.epoch,
             is_drained: start.is_drained,
@@ -312,9 +313,9 @@ impl Daemon {
         calls: &mut mpsc::Receiver<Call>,
         signals: &mut Signals,
     ) -> Result<Option<Box<Idle>>, AgentError> {
-        work::watch(self.clock, &self.system, &self.done_in);
-        self.is_asking_peers = true;
-        work::peers(&self.system, &self.done_in, self.config.mesh.wg_device.clone());
+        work::watch(&self.system, &self.done_in);
+        self.is_finding_out = true;
+        work::find_out(&self.system, &self.done_in, Some(self.config.mesh.wg_device.clone()));
         while self.ground != Ground::GivenUp {
             self.pump().await?;
             match self.wait(calls, signals).await {
@@ -422,7 +423,7 @@ impl Daemon {
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.give_back_again();
-            self.ask_peers();
+            self.find_out();
             self.bound_replaced_workers();
             self.read_routes().await?;
             self.signs_at = Some(now);

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
-use ospf_lite::driver::{Alarm, Clock, DriverHandle};
+use ospf_lite::driver::DriverHandle;
 use ospf_lite::ids::{Family, RouterId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use vxlan::link::LinkName;
-use vxlan::wireguard::{PeerStatus, PublicKey};
+use vxlan::wireguard::PublicKey;
 
 use super::engine_view;
 use super::requests::refused;
@@ -34,7 +34,7 @@ use crate::services::names::Answer;
 use crate::state::facts::Facts;
 use crate::state::marks::Marks;
 use crate::state::{LOOPBACK_DEVICE, State};
-use crate::system::{Hint, System, command};
+use crate::system::{Hint, System, Untold, command};
 
 /// How long a name server may take.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
@@ -43,9 +43,6 @@ const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
 const ECHO_DEADLINE: Duration = Duration::from_secs(2);
 /// How long something that a window requires may take to answer.
 const REQUIRED_DEADLINE: Duration = Duration::from_millis(900);
-
-/// What WireGuard says of its peers.
-pub(super) type Peers = BTreeMap<PublicKey, PeerStatus>;
 
 /// A result of a task.
 #[derive(Debug)]
@@ -72,8 +69,8 @@ pub(super) enum Done {
     Name(String, Answer),
     /// What came of asking an upstream whether it works.
     Health(Subject, Result<(), String>),
-    /// What WireGuard says of its peers.
-    Peers(Result<Peers, String>),
+    /// What nobody tells of.
+    Untold(Untold),
     /// What came of asking every neighbor for an echo.
     Echoes(Result<Echoes, String>),
     /// What was found for a configuration whose plan a client asked for.
@@ -132,9 +129,6 @@ async fn observe(system: &System, marks: &Marks) -> Result<Box<State>, String> {
     Ok(Box::new(state))
 }
 
-/// How often it is looked for changes of which nobody tells: drift is repaired within 5 s.
-const SILENT_INTERVAL: Duration = Duration::from_secs(3);
-
 /// Moves routes away from what is lost: sent here and now, only the answer is waited for.
 pub(super) fn reroute(system: &System, done: &mpsc::Sender<Done>, plan: Plan) {
     let (answer, done) = (system.reroute(plan), done.clone());
@@ -144,13 +138,11 @@ pub(super) fn reroute(system: &System, done: &mpsc::Sender<Done>, plan: Plan) {
 }
 
 /// Passes the kernel's notifications on as hints, for as long as the agent runs.
-pub(super) fn watch(clock: Clock, system: &Arc<System>, done: &mpsc::Sender<Done>) {
+pub(super) fn watch(system: &Arc<System>, done: &mpsc::Sender<Done>) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
         let mut hints = system.watch();
         let mut ends = system.program_ends();
-        let mut alarm = Alarm::new(clock);
-        let mut silent_at = clock.now();
         loop {
             let told = tokio::select! {
                 hint = hints.next() => match hint {
@@ -160,13 +152,6 @@ pub(super) fn watch(clock: Clock, system: &Arc<System>, done: &mpsc::Sender<Done
                     Hint::Up(device) => Done::DeviceUp(device),
                 },
                 () = ends.next() => Done::Hint,
-                () = alarm.wait_until(Some(silent_at)) => {
-                    silent_at = clock.now() + SILENT_INTERVAL;
-                    if !system.has_drifted_in_silence().await {
-                        continue;
-                    }
-                    Done::Hint
-                }
             };
             if done.send(told).await.is_err() {
                 return;
@@ -175,12 +160,12 @@ pub(super) fn watch(clock: Clock, system: &Arc<System>, done: &mpsc::Sender<Done
     });
 }
 
-/// Asks WireGuard how its peers are.
-pub(super) fn peers(system: &Arc<System>, done: &mpsc::Sender<Done>, device: LinkName) {
+/// Finds out what nobody tells of.
+pub(super) fn find_out(system: &Arc<System>, done: &mpsc::Sender<Done>, wireguard: Option<LinkName>) {
     let (system, done) = (Arc::clone(system), done.clone());
     tokio::task::spawn_local(async move {
-        let answer = system.links().peers(&device).await.map_err(|error| with_causes(&error));
-        let _ = done.send(Done::Peers(answer)).await;
+        let untold = system.find_out(wireguard.as_ref()).await;
+        let _ = done.send(Done::Untold(untold)).await;
     });
 }
 

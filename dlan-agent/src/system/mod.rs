@@ -38,7 +38,8 @@ use std::path::PathBuf;
 
 use tokio::sync::{Mutex, MutexGuard, watch as watched};
 use vxlan::link::LinkName;
-use vxlan::netlink::{Links, LinksConfig};
+use vxlan::netlink::{Links, LinksConfig, LinksError};
+use vxlan::wireguard::WireGuardSeen;
 
 pub use self::epoch::EpochError;
 pub use self::error::SystemError;
@@ -50,6 +51,7 @@ pub use self::program_ends::ProgramEnds;
 use self::record::Record;
 use self::rtnl::{Devices, Rtnl};
 use self::silent::Left;
+pub use self::silent::{Peers, Untold};
 pub use self::uci::openwrt_networks;
 pub use self::watch::{Hint, Hints};
 use crate::plan::Plan;
@@ -198,11 +200,21 @@ impl System {
         self.left.lock().await.handle_observed(found);
     }
 
-    /// Returns whether something of ours is not as it was left, of which nobody tells: settings, files, WireGuard's peers.
-    pub async fn has_drifted_in_silence(&self) -> bool {
-        let record = self.record.lock().await;
-        settings::have_drifted(&self.config.root, &record)
-            || self.left.lock().await.is_other(&self.config.root, &record, &self.links).await
+    /// Finds out what nobody tells of; without a WireGuard device nothing is to be found of that.
+    pub async fn find_out(&self, wireguard: Option<&LinkName>) -> Untold {
+        let asked = match wireguard {
+            Some(name) => Some((name, self.links.wireguard(name).await)),
+            None => None,
+        };
+        let (record, left) = (self.record.lock().await, self.left.lock().await);
+        // A device that does not answer is another matter: the kernel tells of those that go.
+        let is_other_device = |(name, answer): &(&LinkName, Result<WireGuardSeen, LinksError>)| {
+            answer.as_ref().is_ok_and(|seen| left.is_other_device(name, &seen.link))
+        };
+        let has_drifted = settings::have_drifted(&self.config.root, &record)
+            || left.is_other(&self.config.root, &record)
+            || asked.as_ref().is_some_and(is_other_device);
+        Untold { has_drifted, peers: asked.map(|(_, answer)| answer.map(|seen| seen.peers)) }
     }
 
     /// Tells of changes in the kernel, made by whomever.

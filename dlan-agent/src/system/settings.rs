@@ -1,12 +1,15 @@
 //! Kernel settings: read, set, and given back as they were.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::record::{Record, Remembered};
 use crate::plan::change::Edit;
 use crate::state::setting::{Setting, SettingValue};
+
+/// Longer than any value, in octets.
+const VALUE_MAX: usize = 32;
 
 /// Why a setting could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +74,10 @@ pub fn apply(
 
 /// Reads a setting.
 pub fn read(root: &Path, setting: &Setting) -> io::Result<SettingValue> {
-    let text = std::fs::read_to_string(path(root, setting))?;
+    let mut text = [0; VALUE_MAX];
+    // In one piece: the kernel gives it all at once, and there are many that are read every few seconds.
+    let length = std::fs::File::open(path(root, setting))?.read(&mut text)?;
+    let text = std::str::from_utf8(text.get(..length).unwrap_or_default()).map_err(io::Error::other)?;
     text.trim().parse().map(SettingValue).map_err(io::Error::other)
 }
 

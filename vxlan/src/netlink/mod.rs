@@ -23,9 +23,8 @@ pub use self::config::{Backend, DEVICE_PREFIX, LinksConfig, Program, SOCKET_DIRE
 pub use self::error::{LinksError, NetlinkError};
 use self::session::Session;
 use crate::change::LinkChange;
-use crate::key::PublicKey;
 use crate::link::{Link, LinkName};
-use crate::wireguard::{PeerStatus, WireGuardLink};
+use crate::wireguard::WireGuardSeen;
 
 /// The links of this network namespace. One request is in flight at a time: calls wait for each other.
 #[derive(Debug)]
@@ -70,15 +69,8 @@ impl Links {
         closing_if_failed(&mut slot, outcome)
     }
 
-    /// Returns what a WireGuard device of ours knows of its peers at this moment.
-    pub async fn peers(&self, device: &LinkName) -> Result<BTreeMap<PublicKey, PeerStatus>, LinksError> {
-        let mut slot = self.session.lock().await;
-        let outcome = open(&mut slot).await?.peers(&self.config, device).await;
-        closing_if_failed(&mut slot, outcome)
-    }
-
-    /// Returns a WireGuard device of ours as it is configured at this moment.
-    pub async fn wireguard(&self, device: &LinkName) -> Result<WireGuardLink, LinksError> {
+    /// Returns a WireGuard device of ours as it is at this moment.
+    pub async fn wireguard(&self, device: &LinkName) -> Result<WireGuardSeen, LinksError> {
         let mut slot = self.session.lock().await;
         let outcome = open(&mut slot).await?.wireguard(&self.config, device).await;
         closing_if_failed(&mut slot, outcome)

@@ -16,7 +16,7 @@ use crate::link::{Link, LinkKind, LinkName};
 use crate::mtu::{EMBEDDED_MTU_MAX, OuterFamily, vxlan_mtu};
 use crate::uapi::{DeviceReport, client};
 use crate::vtep::VxlanLink;
-use crate::wireguard::{Peer, PeerStatus, WireGuardLink};
+use crate::wireguard::{Peer, WireGuardLink, WireGuardSeen};
 
 /// Returns the kernel's WireGuard, if it has any.
 async fn look_for_wireguard() -> Result<Option<KernelWireGuard>, LinksError> {
@@ -101,32 +101,16 @@ impl Session {
         Ok(links)
     }
 
-    pub(super) async fn peers(
-        &mut self,
-        config: &LinksConfig,
-        name: &LinkName,
-    ) -> Result<BTreeMap<PublicKey, PeerStatus>, LinksError> {
-        let report = self.device_report(config, name).await?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(report.statuses(now))
-    }
-
     pub(super) async fn wireguard(
         &mut self,
         config: &LinksConfig,
         name: &LinkName,
-    ) -> Result<WireGuardLink, LinksError> {
-        Ok(self.device_report(config, name).await?.to_link())
-    }
-
-    async fn device_report(
-        &mut self,
-        config: &LinksConfig,
-        name: &LinkName,
-    ) -> Result<DeviceReport, LinksError> {
+    ) -> Result<WireGuardSeen, LinksError> {
         let device = self.ours(config, name).await?.ok_or_else(|| LinksError::Absent(name.clone()))?;
         let report = self.report(config, name, &device.kind).await?;
-        report.ok_or_else(|| LinksError::Absent(name.clone()))
+        let report = report.ok_or_else(|| LinksError::Absent(name.clone()))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(WireGuardSeen { link: report.to_link(), peers: report.statuses(now) })
     }
 
     pub(super) async fn apply(
@@ -153,7 +137,7 @@ impl Session {
         (key, peer): (&PublicKey, &Peer),
         endpoint: SocketAddr,
     ) -> Result<(), LinksError> {
-        let seen = self.peers(config, name).await?;
+        let seen = self.wireguard(config, name).await?.peers;
         if seen.get(key).is_some_and(|seen| seen.endpoint == Some(endpoint)) {
             return Ok(());
         }

@@ -185,8 +185,9 @@ fn change_of_one_peer_leaves_the_session_of_another() {
 
     let peer = key_two.public_key();
     let device = LinkName::new(DEVICE).unwrap();
-    let status =
-        |namespace: &Namespace| namespace.block(async |links| links.peers(&device).await.unwrap()[&peer]);
+    let status = |namespace: &Namespace| {
+        namespace.block(async |links| links.wireguard(&device).await.unwrap().peers[&peer])
+    };
     let earlier = status(&one);
     assert!(earlier.rx_bytes > 0 && earlier.tx_bytes > 0 && earlier.handshake_age.is_some(), "{earlier:?}");
 
@@ -379,7 +380,7 @@ fn failed_creation_leaves_nothing_and_says_why() {
 
 fn endpoint_seen(namespace: &Namespace) -> Option<SocketAddr> {
     namespace.block(async |links| {
-        let peers = links.peers(&LinkName::new(DEVICE).unwrap()).await.unwrap();
+        let peers = links.wireguard(&LinkName::new(DEVICE).unwrap()).await.unwrap().peers;
         peers.values().next().unwrap().endpoint
     })
 }
