@@ -125,7 +125,7 @@ async fn keep<F: Future<Output = io::Result<()>>>(sender: Sender, listen: impl F
 
 async fn listen_rtnl(sender: Sender) -> io::Result<()> {
     let mut socket = TokioSocket::new(protocols::NETLINK_ROUTE)?;
-    if let Err(error) = SockRef::from(socket.socket_ref()).attach_filter(&told::filter()) {
+    if let Err(error) = SockRef::from(socket.socket_ref()).attach_filter(&told::filter(sender.own_port)) {
         debug!(%error, "the kernel tells more than is read");
     }
     socket.socket_mut().bind(&SocketAddr::new(0, 0))?;
