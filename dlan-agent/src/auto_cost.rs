@@ -83,6 +83,10 @@ impl Meter {
     /// It does when the smoothed one differs by more than a quarter, by more than [`LEAST`], and by more than four times
     /// what answers differ from each other; and when the last change was [`STEADY`] answers ago.
     pub fn handle_echo(&mut self, answer: Option<Duration>) -> bool {
+        if answer.is_some() && self.latest.is_empty() {
+            // What was asked before there was a neighbor, or another path to it, is no loss of this one.
+            self.outcomes.clear();
+        }
         push(&mut self.outcomes, answer.is_some(), COUNTED);
         let Some(answer) = answer else {
             self.silence += 1;

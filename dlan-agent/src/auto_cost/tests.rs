@@ -26,6 +26,23 @@ fn a_cost_is_the_least_and_one_for_each_millisecond_within_its_bounds() {
 }
 
 #[test]
+fn only_echoes_since_the_first_answer_over_a_path_count_as_lost() {
+    let mut meter = Meter::default();
+    let answer = Some(micros(20_000));
+    feed(&mut meter, [None; 9]);
+    assert_eq!(meter.loss(), (9, 9), "nobody is there");
+    feed(&mut meter, [answer, None, answer]);
+    assert_eq!(meter.loss(), (3, 1), "what was lost before says nothing of the link");
+    feed(&mut meter, [None; 11]);
+    feed(&mut meter, [answer]);
+    assert_eq!(meter.loss(), (15, 12), "an outage that the path may have outlived");
+    feed(&mut meter, [None; 12]);
+    assert_eq!(meter.loss(), (27, 24));
+    feed(&mut meter, [answer]);
+    assert_eq!(meter.loss(), (1, 0), "perhaps another path");
+}
+
+#[test]
 fn a_link_has_a_round_trip_time_after_its_fourth_answer() {
     let mut meter = Meter::default();
     assert!(feed(&mut meter, [Some(micros(90_000)), None, Some(micros(21_000))]).is_empty());
