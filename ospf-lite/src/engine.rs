@@ -236,6 +236,11 @@ impl Engine {
         self.area.interfaces.values().filter(is_adjacent).map(|interface| interface.config.id)
     }
 
+    /// Returns whether an interface's link flaps and is left alone.
+    pub fn is_left_alone(&self, interface: InterfaceId) -> bool {
+        self.area.originations.returns.is_quiet(interface)
+    }
+
     /// Returns the neighbors in the order of their interfaces' ids.
     pub fn neighbors(&self) -> impl Iterator<Item = NeighborView<'_>> {
         self.area.interfaces.values().filter_map(|interface| {

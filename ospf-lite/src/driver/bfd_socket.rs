@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::ospf_socket::{OpenError, watch};
+use super::ospf_socket::{OpenError, none_waits, watch};
 use crate::bfd::HOP_LIMIT;
 use crate::bfd::is_forwarding::Echo;
 
@@ -173,14 +173,6 @@ fn receive_control(socket: &Socket, buffer: &mut [u8]) -> io::Result<ControlArri
         _ => None,
     });
     Ok(ControlArrival { length: message.bytes, hop_limit: hop_limit.unwrap_or_default() })
-}
-
-fn none_waits<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
-    match outcome {
-        Ok(arrival) => Ok(Some(arrival)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -93,6 +93,8 @@ pub(super) struct Device {
     pub counters: SocketCounters,
     /// What refused packets have taken.
     pub budget: Budget,
+    /// Whether its link flaps and is left alone by both engines.
+    pub is_left_alone: bool,
     up: bool,
     reopen_at: Option<Instant>,
 }
@@ -104,6 +106,7 @@ impl Device {
             socket: None,
             counters: SocketCounters::default(),
             budget: Budget::default(),
+            is_left_alone: false,
             up: false,
             reopen_at: None,
         }
@@ -115,6 +118,20 @@ impl Device {
             self.socket = None;
         }
         self.interface = interface;
+    }
+
+    /// Takes whether the link is left alone, and returns whether that is another answer. What arrives wakes nobody up then.
+    pub fn leave_alone(&mut self, is_left_alone: bool) -> io::Result<bool> {
+        if is_left_alone == self.is_left_alone {
+            return Ok(false);
+        }
+        self.is_left_alone = is_left_alone;
+        match &mut self.socket {
+            Some(socket) if is_left_alone => socket.unwatch(),
+            Some(socket) => socket.watch()?,
+            None => {}
+        }
+        Ok(true)
     }
 
     pub fn set_up(&mut self, up: bool) {
@@ -150,7 +167,10 @@ impl Device {
             return Ok(());
         }
         match OspfSocket::open(&self.interface.name, self.interface.ifindex) {
-            Ok(socket) => {
+            Ok(mut socket) => {
+                if self.is_left_alone {
+                    socket.unwatch();
+                }
                 self.socket = Some(socket);
                 self.reopen_at = None;
                 self.counters.opened += 1;

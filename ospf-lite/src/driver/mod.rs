@@ -11,8 +11,9 @@ mod ospf_socket;
 mod pending;
 mod sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
+use std::io;
 use std::ops::Bound;
 use std::task::Poll;
 
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::ids::{Family, InterfaceId};
 use crate::io::{Event, InterfaceEvent, Received};
+use crate::ospf::neighbor::NeighborState;
 use crate::time::Instant;
 use device::Device;
 use handle::Command;
@@ -110,6 +112,9 @@ struct Driver {
     served: InterfaceId,
 }
 
+/// How a packet is taken out of a socket into a buffer.
+type Receive = fn(&OspfSocket, &mut [u8]) -> io::Result<Option<Arrival>>;
+
 enum Wake {
     Command(Option<Command>),
     Readable(InterfaceId),
@@ -125,11 +130,15 @@ impl Driver {
             self.handle_timeouts();
             self.transmit();
             self.raise_events();
+            self.leave_alone();
             self.want_sessions();
             match self.wait().await {
                 Wake::Command(None) => return,
                 Wake::Command(Some(command)) => self.handle_command(command),
-                Wake::Readable(id) => self.receive(id),
+                Wake::Readable(id) => {
+                    self.served = id;
+                    self.receive(id, OspfSocket::receive);
+                }
                 Wake::Sessions => self.handle_sessions(),
                 Wake::Timeout | Wake::RoomForEvents => {}
             }
@@ -162,6 +171,11 @@ impl Driver {
         let families = [Family::Ipv6, Family::Ipv4];
         let is_due = |family| self.engines.of(family).poll_timeout().is_some_and(|at| at <= now);
         if families.into_iter().any(is_due) {
+            // Awake anyway: whoever is there is known when the link is taken up.
+            let unheard = self.engines.devices.iter().filter(|(_, device)| device.is_left_alone);
+            let unheard: Vec<_> = unheard.map(|(id, _)| *id).collect();
+            unheard.into_iter().for_each(|id| self.receive(id, OspfSocket::receive_directly));
+            let now = self.engines.now;
             // Both: what one may send early spares a wake-up.
             families.into_iter().for_each(|family| self.engines.of_mut(family).handle_timeout(now));
         }
@@ -183,6 +197,7 @@ impl Driver {
                 self.handle_interface(&InterfaceEvent::Removed(id));
             }
             Command::Up(id) => {
+                self.discard_unheard(id);
                 self.set_up(id, true);
                 self.forget_verdict(id);
                 self.handle_interface(&InterfaceEvent::Up(id));
@@ -265,6 +280,20 @@ impl Driver {
         }
     }
 
+    /// Listens no more to devices whose links flap and are left alone than it takes to know who is there: what they say has to wait,
+    /// and nobody wakes up for it.
+    fn leave_alone(&mut self) {
+        let Engines { ipv6, ipv4, devices, .. } = &mut self.engines;
+        let mut failed = Vec::new();
+        for (id, device) in devices {
+            match device.leave_alone(ipv6.is_left_alone(*id) && ipv4.is_left_alone(*id)) {
+                Ok(is_changed) => self.sessions_due |= is_changed,
+                Err(error) => failed.push((*id, error)),
+            }
+        }
+        failed.into_iter().for_each(|(id, error)| self.abandon_socket(id, error));
+    }
+
     /// Wants the BFD sessions that follow from devices and neighbors, if these may have changed.
     fn want_sessions(&mut self) {
         if !std::mem::take(&mut self.sessions_due) {
@@ -275,13 +304,29 @@ impl Driver {
         if bfd.wants_none() && devices.values().all(|device| device.interface.bfd.is_none()) {
             return;
         }
-        let neighbors: BTreeMap<_, _> =
-            ipv4.neighbors().chain(ipv6.neighbors()).map(|one| (one.interface, one.link_local)).collect();
+        let neighbors = || ipv4.neighbors().chain(ipv6.neighbors());
+        let heard: BTreeMap<_, _> = neighbors().map(|one| (one.interface, one.link_local)).collect();
+        let begun = neighbors().filter(|one| one.state > NeighborState::TwoWay);
+        let begun: BTreeSet<_> = begun.map(|one| one.interface).collect();
         bfd.want(devices.iter().map(|(id, device)| DeviceFacts {
             interface: &device.interface,
             is_up: device.is_up(),
-            neighbor: neighbors.get(id).copied(),
+            neighbor: heard.get(id).copied(),
+            is_begun: begun.contains(id),
+            is_left_alone: device.is_left_alone,
         }));
+    }
+
+    /// Drops what was not listened to before the link was lost: it says nothing of who is there now.
+    fn discard_unheard(&mut self, id: InterfaceId) {
+        let device = self.engines.devices.get(&id).filter(|device| device.is_left_alone);
+        if let Some(socket) = device.and_then(|device| device.socket.as_ref()) {
+            for _ in 0..RECEIVE_BURST_MAX {
+                if !matches!(socket.receive_directly(&mut self.buffer), Ok(Some(_))) {
+                    return;
+                }
+            }
+        }
     }
 
     fn ensure_socket(&mut self, id: InterfaceId) {
@@ -291,8 +336,7 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, id: InterfaceId) {
-        self.served = id;
+    fn receive(&mut self, id: InterfaceId, receive: Receive) {
         self.engines.now = self.clock.now();
         for _ in 0..RECEIVE_BURST_MAX {
             let began = self.engines.now;
@@ -302,7 +346,7 @@ impl Driver {
                 return;
             }
             let Some(socket) = &device.socket else { return };
-            let arrival = match socket.receive(&mut self.buffer) {
+            let arrival = match receive(socket, &mut self.buffer) {
                 Ok(Some(arrival)) => arrival,
                 Ok(None) => return,
                 Err(error) => return self.abandon_socket(id, error),
@@ -352,7 +396,7 @@ impl Driver {
         }
     }
 
-    fn abandon_socket(&mut self, id: InterfaceId, error: std::io::Error) {
+    fn abandon_socket(&mut self, id: InterfaceId, error: io::Error) {
         if let Some(device) = self.engines.devices.get_mut(&id) {
             device.abandon_socket(self.engines.now);
             tracing::warn!(device = %device.interface.name, %error, "socket failed");

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nix::libc::in6_pktinfo;
@@ -72,7 +73,9 @@ impl Arrival {
 /// The socket of one device.
 #[derive(Debug)]
 pub struct OspfSocket {
-    fd: AsyncFd<Socket>,
+    socket: Arc<Socket>,
+    /// Nothing while nobody wakes up for what arrives.
+    watched: Option<AsyncFd<Arc<Socket>>>,
     ifindex: u32,
 }
 
@@ -95,22 +98,38 @@ impl OspfSocket {
         socket.set_recv_buffer_size(RECEIVE_BUFFER).map_err(at("set the receive buffer"))?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
             .map_err(|errno| at("ask for packet information")(errno.into()))?;
-        let fd = watch(socket).map_err(at("register with the runtime"))?;
-        Ok(Self { fd, ifindex })
+        let mut this = Self { socket: Arc::new(socket), watched: None, ifindex };
+        this.watch().map_err(at("register with the runtime"))?;
+        Ok(this)
     }
 
-    /// Returns whether [`OspfSocket::receive`] may find something; registers the task to be woken when it will.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.fd.poll_read_ready(cx).map(|_| ())
-    }
-
-    /// Takes one packet into the buffer; nothing when none waits.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
-        match self.fd.try_io(Interest::READABLE, |socket| receive(socket, buffer)) {
-            Ok(arrival) => Ok(Some(arrival)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
+    /// Lets what arrives, and what waits, wake the task up.
+    pub fn watch(&mut self) -> io::Result<()> {
+        if self.watched.is_none() {
+            self.watched = Some(watch(Arc::clone(&self.socket))?);
         }
+        Ok(())
+    }
+
+    /// Lets what arrives wait in the socket until it is received, and wake nobody up.
+    pub fn unwatch(&mut self) {
+        self.watched = None;
+    }
+
+    /// Returns whether [`OspfSocket::receive`] may find something; registers the task to be woken when it will, if it is watched.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.watched.as_ref().map_or(Poll::Pending, |watched| watched.poll_read_ready(cx).map(|_| ()))
+    }
+
+    /// Takes one packet into the buffer; nothing when none waits, or the runtime has not heard of one yet.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        let Some(watched) = &self.watched else { return Ok(None) };
+        none_waits(watched.try_io(Interest::READABLE, |socket| receive(socket, buffer)))
+    }
+
+    /// As [`OspfSocket::receive`], but asks the kernel.
+    pub fn receive_directly(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        none_waits(receive(&self.socket, buffer))
     }
 
     /// Sends one packet from the source address, or says why it could not; never waits.
@@ -121,7 +140,7 @@ impl OspfSocket {
         };
         let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.ifindex));
         let control = [ControlMessage::Ipv6PacketInfo(&info)];
-        sendmsg(self.fd.as_raw_fd(), &[IoSlice::new(octets)], &control, MsgFlags::empty(), Some(&to))?;
+        sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(octets)], &control, MsgFlags::empty(), Some(&to))?;
         Ok(())
     }
 }
@@ -134,6 +153,15 @@ impl OspfSocket {
 )]
 pub(super) fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Returns what came of a call that does not wait; nothing when it would have had to.
+pub(super) fn none_waits<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(arrival) => Ok(Some(arrival)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn receive(socket: &Socket, buffer: &mut [u8]) -> io::Result<Arrival> {

@@ -13,6 +13,7 @@ mod rfc5880;
 mod rfc5881;
 mod sniffer;
 
+use std::future::poll_fn;
 use std::num::NonZeroU8;
 use std::process::Command;
 use std::sync::mpsc;
@@ -28,9 +29,11 @@ use ospf_lite::config::{
     AdvertisedPrefix, AuthenticationKey, Config, HmacAlgorithm, InterfaceConfig, InterfaceKind,
     PointToPointConfig, SecurityAssociation,
 };
-use ospf_lite::driver::{self, BfdConfig, DeviceInterface, DriverConfig, DriverHandle, Engines};
+use ospf_lite::driver::{self, BfdConfig, DeviceInterface, DriverConfig, DriverHandle, Engines, OspfSocket};
 use ospf_lite::ids::{Cost, Family, InterfaceId, RouterId};
+use ospf_lite::io::ALL_SPF_ROUTERS;
 use ospf_lite::ospf::neighbor::NeighborState;
+use tokio::time::timeout;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -244,6 +247,50 @@ fn two_drivers_become_full_and_learn_routes_in_both_families() {
             && counters.sent > 0
             && counters.implausible == 0
             && counters.foreign_instance == 0
+    });
+}
+
+#[test]
+fn a_socket_that_is_not_watched_keeps_what_arrives_and_wakes_nobody() {
+    let (left, right) = (Namespace::new(), Namespace::new());
+    join(&left, &right);
+    let (from, to) = (left.ifindex("wire0"), right.ifindex("wire0"));
+    let send = move || {
+        block_on(async move {
+            let socket = OspfSocket::open("wire0", from).unwrap();
+            socket.send("fe80::1".parse().unwrap(), ALL_SPF_ROUTERS, &[3; 36]).unwrap();
+        });
+    };
+    right.run(move || {
+        block_on(async move {
+            let mut socket = OspfSocket::open("wire0", to).unwrap();
+            let mut buffer = [0; 64];
+            let soon = Duration::from_millis(100);
+            // The devices may not carry anything yet.
+            let first = async {
+                loop {
+                    left.run(send);
+                    if timeout(soon, poll_fn(|cx| socket.poll_readable(cx))).await.is_ok() {
+                        break;
+                    }
+                }
+            };
+            timeout(PATIENCE, first).await.expect("nothing arrives");
+            while socket.receive_directly(&mut buffer).unwrap().is_some() {}
+
+            socket.unwatch();
+            left.run(send);
+            let ready = poll_fn(|cx| socket.poll_readable(cx));
+            assert!(timeout(soon, ready).await.is_err(), "it wakes somebody");
+            assert_eq!(socket.receive(&mut buffer).unwrap(), None);
+            let arrived = socket.receive_directly(&mut buffer).unwrap().expect("it is gone");
+            assert_eq!((arrived.length, arrived.source), (36, "fe80::1".parse().unwrap()));
+            assert_eq!(socket.receive_directly(&mut buffer).unwrap(), None);
+            left.run(send);
+            socket.watch().unwrap();
+            timeout(PATIENCE, poll_fn(|cx| socket.poll_readable(cx))).await.expect("nobody is woken");
+            assert!(socket.receive(&mut buffer).unwrap().is_some());
+        });
     });
 }
 

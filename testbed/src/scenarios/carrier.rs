@@ -18,7 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "flapping",
-        claim: "A link that loses its carrier again and again is left alone, which `dlan status` says at both ends, until it stays: then it is used again. At most one probe is lost at each loss.",
+        claim: "A link that loses its carrier again and again is left alone, which `dlan status` says at both ends, by BFD too, until it stays: then it is used again. At most one probe is lost at each loss.",
         topology: "triangle",
         run: flapping,
     },
@@ -67,6 +67,8 @@ const ENOUGH: u64 = 75;
 
 /// What is said of a link that is left alone.
 const LEFT_ALONE: &str = "times in a row, and left alone";
+/// How long it takes at most until that is known everywhere in the agent: less than it is left alone for.
+const LEFT_ALONE_LIMIT: Duration = Duration::from_secs(5);
 /// How many losses may be needed before it is: one that follows late does not count.
 const LOSSES_MAX: usize = 10;
 
@@ -110,7 +112,18 @@ fn flapping(stage: &mut Stage) -> Result<(), LabError> {
         })?;
     }
     claim(is_left_alone(stage, &ENDS[1])?, || format!("{} does not leave it alone", ENDS[1].router))?;
-    stage.saw(format!("left alone at both ends after {losses} losses"));
+    for end in &ENDS {
+        wait::until(LEFT_ALONE_LIMIT, &format!("{} to have no BFD session on it", end.router), || {
+            let links = stage.lab.dlan_json(end.router, &["links"]).map_err(|error| error.with_causes())?;
+            let mut links = links.as_array().into_iter().flatten();
+            let link = links.find(|link| link.get("device").is_some_and(|device| device == end.device));
+            match link.and_then(|link| link.get("bfd")) {
+                Some(Value::Null) => Ok(()),
+                said => Err(format!("it says {said:?}")),
+            }
+        })?;
+    }
+    stage.saw(format!("left alone at both ends after {losses} losses, by BFD too"));
     for end in &ENDS {
         wait_for_way(stage, end, end.device, LIMIT)?;
         wait::until(LIMIT, &format!("{} to say no more of it", end.router), || {
