@@ -6,6 +6,8 @@
 //!
 //! A keepalive interval alone does not start a session: somebody must send a packet to a peer first.
 
+mod receive_buffers;
+
 use std::fs;
 use std::io;
 use std::os::fd::IntoRawFd as _;
@@ -231,7 +233,15 @@ async fn serve(listener: UnixListener, engine: Engine) {
 async fn serve_client(mut stream: UnixStream, engine: &Mutex<Engine>) -> io::Result<()> {
     while let Some(request) = tokio::time::timeout(CLIENT_DEADLINE, read_request(&mut stream)).await?? {
         let reply = match split(&request) {
-            Some(parts) => engine.lock().await.ask_all(&parts).await,
+            Some(parts) => {
+                let reply = engine.lock().await.ask_all(&parts).await;
+                let has_moved = parts.iter().any(|part| part.contains("\nlisten_port="));
+                // With another port come other sockets.
+                if has_moved && let Err(error) = receive_buffers::widen() {
+                    tracing::debug!(%error, "sockets have the system's receive buffers");
+                }
+                reply
+            }
             None => Zeroizing::new(NOT_UNDERSTOOD.to_owned()),
         };
         stream.write_all(reply.as_bytes()).await?;

@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getsid;
 use support::{
-    DEVICE, Namespace, apply_all, desired, exchange, goes_away, ip, link_table, peer_of, process_of, settle,
-    socket_on, vxlan_to, wireguard,
+    DEVICE, Namespace, apply_all, desired, exchange, goes_away, ip, iproute, link_table, peer_of, process_of,
+    settle, socket_on, vxlan_to, wireguard,
 };
 use vxlan::change::LinkChange;
 use vxlan::diff::diff;
@@ -73,6 +73,29 @@ fn links_are_seen_as_they_were_made_changed_and_taken_back() {
     });
     assert!(goes_away(&namespace.socket()), "the process has not taken its socket with it");
     assert_eq!(namespace.run(|| ip("-o link show")).lines().count(), 1, "nothing but lo is left");
+}
+
+#[test]
+fn an_embedded_device_has_room_for_packets_that_come_while_it_has_no_turn() {
+    let namespace = Namespace::new();
+    let (here, there) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+    let first = desired(&here, &there, 1, 2, None);
+    let mut second = first.clone();
+    for link in second.values_mut() {
+        if let LinkKind::WireGuard(wireguard) = &mut link.kind {
+            wireguard.listen_port = 51821;
+        }
+    }
+    namespace.block(async |links| {
+        for (before, wanted, port) in [(&link_table([]), &first, ":51820 "), (&first, &second, ":51821 ")] {
+            apply_all(links, &diff(before, wanted)).await;
+            let sockets = iproute("ss", "-Hlnum");
+            let sockets: Vec<_> = sockets.split("UNCONN").filter(|socket| socket.contains(port)).collect();
+            assert_eq!(sockets.len(), 2, "one for each family");
+            // 1 MiB, of which the kernel allows twice as much.
+            assert!(sockets.iter().all(|socket| socket.contains(",rb2097152,")), "{sockets:?}");
+        }
+    });
 }
 
 #[test]

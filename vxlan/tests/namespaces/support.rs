@@ -134,12 +134,17 @@ pub fn process_of(namespace: &Namespace) -> Pid {
     process
 }
 
-/// Runs iproute2 in the namespace of the calling thread.
+/// Runs iproute2's `ip` in the namespace of the calling thread.
 pub fn ip(arguments: &str) -> String {
+    iproute("ip", arguments)
+}
+
+/// Runs a program of iproute2's in the namespace of the calling thread.
+pub fn iproute(program: &str, arguments: &str) -> String {
     let output =
-        Command::new("ip").args(arguments.split_whitespace()).output().expect("iproute2 is installed");
+        Command::new(program).args(arguments.split_whitespace()).output().expect("iproute2 is installed");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {arguments}: {stderr}");
+    assert!(output.status.success(), "{program} {arguments}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
 
