@@ -206,14 +206,22 @@ impl System {
             Some(name) => Some((name, self.links.wireguard(name).await)),
             None => None,
         };
-        let (record, left) = (self.record.lock().await, self.left.lock().await);
         // A device that does not answer is another matter: the kernel tells of those that go.
-        let is_other_device = |(name, answer): &(&LinkName, Result<WireGuardSeen, LinksError>)| {
-            answer.as_ref().is_ok_and(|seen| left.is_other_device(name, &seen.link))
+        let is_other_device = |left: &Left| {
+            let other = |(name, answer): &(&LinkName, Result<WireGuardSeen, LinksError>)| {
+                answer.as_ref().is_ok_and(|seen| left.is_other_device(name, &seen.link))
+            };
+            asked.as_ref().is_some_and(other)
         };
-        let has_drifted = settings::have_drifted(&self.config.root, &record)
-            || left.is_other(&self.config.root, &record)
-            || asked.as_ref().is_some_and(is_other_device);
+        let has_drifted = match (self.record.try_lock(), self.left.try_lock()) {
+            (Ok(record), Ok(left)) => {
+                settings::have_drifted(&self.config.root, &record)
+                    || left.is_other(&self.config.root, &record)
+                    || is_other_device(&left)
+            }
+            // While something is made nothing is drift, and peers are told of nevertheless.
+            _ => false,
+        };
         Untold { has_drifted, peers: asked.map(|(_, answer)| answer.map(|seen| seen.peers)) }
     }
 
