@@ -12,7 +12,7 @@ use crate::ospf::graph::Graph;
 use crate::ospf::interface::{Interface, events, hello};
 use crate::ospf::lsa::{LsType, Lsa};
 use crate::ospf::lsdb::{Domain, Lsdb};
-use crate::ospf::neighbor::{self, Neighbor, NeighborInput, loading, retransmit};
+use crate::ospf::neighbor::{self, Neighbor, NeighborInput, NeighborState, loading, retransmit};
 use crate::ospf::outbox::{Cx, Outbox};
 use crate::ospf::pool::LsaPool;
 use crate::ospf::refusal::Refusal;
@@ -234,6 +234,19 @@ impl Engine {
         let is_adjacent =
             |interface: &&Interface| interface.neighbor.as_ref().is_some_and(Neighbor::is_adjacent);
         self.area.interfaces.values().filter(is_adjacent).map(|interface| interface.config.id)
+    }
+
+    /// Returns whether another Hello like the last one over an interface would say no more than that the neighbor is alive. It may
+    /// be taken in late then, as long as that is before [`Engine::handle_timeout`] finds the neighbor overdue.
+    pub fn is_settled_with(&self, interface: InterfaceId) -> bool {
+        let neighbor = self.area.interfaces.get(&interface).and_then(|interface| interface.neighbor.as_ref());
+        neighbor.is_some_and(|neighbor| neighbor.state == NeighborState::Full)
+    }
+
+    /// Returns whether [`Engine::handle_timeout`] would take a neighbor for dead at `now`: what has arrived should be taken in
+    /// before.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.timers.due(now).any(|key| matches!(key, TimerKey::Inactivity(_)))
     }
 
     /// Returns whether an interface's link flaps and is left alone.

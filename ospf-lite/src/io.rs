@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::InterfaceConfig;
 use crate::ids::{Distance, InterfaceId, RouterId};
@@ -20,6 +21,8 @@ pub struct Received {
     pub source: Ipv6Addr,
     /// The IPv6 destination address.
     pub destination: Ipv6Addr,
+    /// How long ago: a Hello that repeats the one before may have waited. Others are taken in at once.
+    pub age: Duration,
     /// The octets from the OSPF header on, authentication trailer included.
     pub octets: Vec<u8>,
 }

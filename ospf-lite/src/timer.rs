@@ -91,6 +91,11 @@ impl Timers {
         self.queue.first().map(|(at, _)| *at)
     }
 
+    /// Returns the keys whose deadline has come.
+    pub fn due(&self, now: Instant) -> impl Iterator<Item = TimerKey> {
+        self.queue.iter().take_while(move |(at, _)| *at <= now).map(|(_, key)| *key)
+    }
+
     /// Takes out the first key whose deadline has come.
     pub fn pop_due(&mut self, now: Instant) -> Option<TimerKey> {
         let (at, key) = *self.queue.first()?;

@@ -7,7 +7,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use ospf_lite::bfd::fsm::SessionState;
-use ospf_lite::bfd::io::{Received, SessionConfig, SessionEvent};
+use ospf_lite::bfd::io::{Content, Received, SessionConfig, SessionEvent};
 use ospf_lite::bfd::is_forwarding::Echo;
 use ospf_lite::bfd::packet::{self, ControlPacket, Diagnostic, Sequence};
 use ospf_lite::bfd::{Bfd, HOP_LIMIT};
@@ -316,8 +316,154 @@ fn sessions_of_several_links_send_together_and_none_sooner_than_the_jitter_allow
     assert!(gaps.count() > 600 && wakeups < 150, "{wakeups}");
 }
 
+/// A machine, and what it does. It takes in what the far end repeats at once, or only before anything else happens.
+struct Taker {
+    bfd: Bfd,
+    is_late: bool,
+    last: Vec<u8>,
+    aside: Vec<(Instant, Vec<u8>)>,
+    log: Vec<(Instant, String)>,
+}
+
+impl Taker {
+    fn new(now: Instant, is_late: bool) -> Self {
+        let mut this =
+            Self { bfd: Bfd::new(3), is_late, last: Vec::new(), aside: Vec::new(), log: Vec::new() };
+        this.bfd.handle_session(now, SessionEvent::Configured(session_config(300, 3)));
+        this.bfd.handle_timeout(now);
+        this
+    }
+
+    fn collect(&mut self, now: Instant) {
+        while let Some(transmit) = self.bfd.poll_transmit() {
+            self.log.push((now, format!("{transmit:?}")));
+        }
+        while let Some(event) = self.bfd.poll_event() {
+            self.log.push((now, format!("{event:?}")));
+        }
+    }
+
+    fn take_in(&mut self, now: Instant) {
+        for (arrived, octets) in std::mem::take(&mut self.aside) {
+            let age = now.since(arrived);
+            self.bfd.handle_packet(
+                now,
+                &Received { interface: PIPE, hop_limit: HOP_LIMIT, age, octets: &octets },
+            );
+        }
+        self.collect(now);
+    }
+
+    fn run_to(&mut self, now: Instant) {
+        while let Some(at) = self.bfd.poll_timeout().filter(|at| *at <= now) {
+            self.take_in(at);
+            self.bfd.handle_timeout(at);
+            self.collect(at);
+        }
+    }
+
+    fn arrive(&mut self, now: Instant, packet: &ControlPacket) {
+        let discriminator = self.discriminator();
+        let your_discriminator =
+            if packet.your_discriminator == 1 { discriminator } else { packet.your_discriminator };
+        let octets = packet::encode(&ControlPacket { your_discriminator, ..*packet });
+        if self.is_late && self.last == octets && self.bfd.is_settled(PIPE) {
+            return self.aside.push((now, octets));
+        }
+        self.take_in(now);
+        let age = Duration::ZERO;
+        let received = Received { interface: PIPE, hop_limit: HOP_LIMIT, age, octets: &octets };
+        if self.bfd.handle_packet(now, &received).is_none() {
+            self.last = octets;
+        }
+        self.collect(now);
+    }
+
+    /// What it calls its session, from the first packet that it sent.
+    fn discriminator(&mut self) -> u32 {
+        let mut twin = Bfd::new(3);
+        let now = Instant::ORIGIN;
+        twin.handle_session(now, SessionEvent::Configured(session_config(300, 3)));
+        twin.handle_timeout(now);
+        let sent = twin.poll_transmit().map(|transmit| transmit.content);
+        let Some(Content::Control(octets)) = sent else { panic!("{sent:?}") };
+        packet::decode(&octets).unwrap().my_discriminator
+    }
+}
+
+#[test]
+fn what_the_far_end_repeats_waits_once_both_are_up_and_nothing_is_asked() {
+    let mut now = Instant::ORIGIN + Duration::from_secs(1);
+    let mut taker = Taker::new(now, true);
+    let mut waiting = Vec::new();
+    let usual = far_end(SessionState::Up, Sequence::None, 1);
+    let down = far_end(SessionState::Down, Sequence::None, 0);
+    let says =
+        [down, usual, usual, far_end(SessionState::Up, Sequence::Final, 1), usual, usual, usual, down, usual];
+    for packet in says {
+        now = now + millis(50);
+        taker.run_to(now);
+        taker.arrive(now, &packet);
+        waiting.push(taker.aside.len());
+    }
+    assert_eq!(waiting, [0, 0, 0, 0, 0, 1, 2, 0, 0]);
+}
+
+/// What a far end says next, and how many milliseconds later: mostly the same.
+fn any_saying() -> impl Strategy<Value = (u64, ControlPacket)> {
+    let usual = far_end(SessionState::Up, Sequence::None, 1);
+    let sayings = prop_oneof![
+        20 => Just(usual),
+        1 => Just(far_end(SessionState::Up, Sequence::Poll, 1)),
+        3 => Just(far_end(SessionState::Up, Sequence::Final, 1)),
+        1 => Just(far_end(SessionState::Down, Sequence::None, 1)),
+        1 => Just(far_end(SessionState::Init, Sequence::None, 1)),
+        1 => Just(far_end(SessionState::AdminDown, Sequence::None, 1)),
+        1 => Just(far_end(SessionState::Up, Sequence::None, 99)),
+        1 => Just(ControlPacket { desired_min_tx: millis(100), ..usual }),
+    ];
+    (prop_oneof![20 => 200_u64..400, 1 => 400_u64..1_500], sayings)
+}
+
+fn far_end(state: SessionState, sequence: Sequence, your_discriminator: u32) -> ControlPacket {
+    ControlPacket {
+        diagnostic: Diagnostic::None,
+        state,
+        sequence,
+        control_plane_independent: false,
+        authenticated: false,
+        demand: false,
+        detect_mult: mult(3),
+        my_discriminator: 77,
+        your_discriminator,
+        desired_min_tx: millis(300),
+        required_min_rx: millis(300),
+        required_min_echo_rx: Duration::ZERO,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_far_end_repeats_may_be_taken_in_late(sayings in proptest::collection::vec(any_saying(), 20..120)) {
+        let mut now = Instant::ORIGIN + Duration::from_secs(1);
+        let mut takers = [Taker::new(now, false), Taker::new(now, true)];
+        for (later, packet) in sayings {
+            now = now + millis(later);
+            for taker in &mut takers {
+                taker.run_to(now);
+                taker.arrive(now, &packet);
+            }
+        }
+        for taker in &mut takers {
+            taker.take_in(now);
+            taker.run_to(now);
+        }
+        let [at_once, late] = takers;
+        prop_assert_eq!(&at_once.log, &late.log);
+        prop_assert_eq!(at_once.bfd.session(PIPE), late.bfd.session(PIPE));
+    }
 
     #[test]
     fn a_packet_survives_encoding_and_decoding(packet in any_packet()) {
@@ -345,10 +491,10 @@ proptest! {
                 Step::Packet(mut packet, which) => {
                     packet.your_discriminator = [packet.your_discriminator, 0, discriminator][usize::from(which)];
                     let octets = packet::encode(&packet);
-                    bfd.handle_packet(now, &Received { interface: PIPE, hop_limit: HOP_LIMIT, octets: &octets });
+                    bfd.handle_packet(now, &Received { interface: PIPE, hop_limit: HOP_LIMIT, age: Duration::ZERO, octets: &octets });
                 }
                 Step::Octets(octets) => {
-                    bfd.handle_packet(now, &Received { interface: PIPE, hop_limit: HOP_LIMIT, octets: &octets });
+                    bfd.handle_packet(now, &Received { interface: PIPE, hop_limit: HOP_LIMIT, age: Duration::ZERO, octets: &octets });
                 }
                 Step::Reply(identifier, sequence) => bfd.handle_reply(now, PIPE, Echo { identifier, sequence }),
                 Step::Configure(interval, count) => {

@@ -80,7 +80,7 @@ fn s3_the_first_packet_belongs_to_the_session_over_the_link_it_came_by() {
         let octets = packet::encode(&FIRST);
         bfd.handle_packet(
             Instant::ORIGIN,
-            &Received { interface: link, hop_limit: HOP_LIMIT, octets: &octets },
+            &Received { interface: link, hop_limit: HOP_LIMIT, age: Duration::ZERO, octets: &octets },
         );
         for interface in links {
             let state = if interface == link { SessionState::Init } else { SessionState::Down };
@@ -92,7 +92,7 @@ fn s3_the_first_packet_belongs_to_the_session_over_the_link_it_came_by() {
     let octets = packet::encode(&FIRST);
     bfd.handle_packet(
         Instant::ORIGIN,
-        &Received { interface: links[1], hop_limit: HOP_LIMIT, octets: &octets },
+        &Received { interface: links[1], hop_limit: HOP_LIMIT, age: Duration::ZERO, octets: &octets },
     );
     assert_eq!(bfd.session(links[0]).unwrap().state, SessionState::Down);
     assert_eq!(bfd.strangers().of(Refusal::NoSession), 1);

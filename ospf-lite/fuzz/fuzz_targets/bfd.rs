@@ -51,6 +51,6 @@ fuzz_target!(|octets: &[u8]| {
         if wait % 2 == 0 && octets.len() >= 12 {
             octets[8..12].copy_from_slice(&discriminator.to_be_bytes());
         }
-        bfd.handle_packet(now, &Received { interface: LINK, hop_limit: HOP_LIMIT, octets: &octets });
+        bfd.handle_packet(now, &Received { interface: LINK, hop_limit: HOP_LIMIT, age: Duration::ZERO, octets: &octets });
     }
 });

@@ -156,7 +156,7 @@ impl World {
         octets.extend([0, 0, 0, 0, 0, 0, instance, 0]);
         octets.extend(body);
         octets.resize(octets.len().next_multiple_of(4), 0);
-        let mut received = Received { interface: LINK, source, destination: ALL_SPF_ROUTERS, octets };
+        let mut received = Received { interface: LINK, source, destination: ALL_SPF_ROUTERS, age: Duration::ZERO, octets };
         mend(&mut received);
         self.ends[at].arriving.push_front(received);
         behind
@@ -202,6 +202,7 @@ impl World {
                     interface: LINK,
                     source,
                     destination: transmit.destination,
+                    age: Duration::ZERO,
                     octets: transmit.octets,
                 });
             }

@@ -50,6 +50,8 @@ pub struct Received<'a> {
     pub interface: InterfaceId,
     /// The hop limit it arrived with.
     pub hop_limit: u8,
+    /// How long ago: one that repeats the packet before may have waited, see [`Bfd::is_settled`](super::Bfd::is_settled).
+    pub age: Duration,
     /// The UDP payload.
     pub octets: &'a [u8],
 }

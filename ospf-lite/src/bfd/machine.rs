@@ -38,14 +38,16 @@ impl Bfd {
         }
     }
 
-    /// Takes in a packet that arrived on UDP port 3784 (RFC 5880 section 6.8.6).
-    pub fn handle_packet(&mut self, now: Instant, received: &Received<'_>) {
-        let Err(refusal) = self.accept(now, received) else { return };
+    /// Takes in a packet that arrived on UDP port 3784 (RFC 5880 section 6.8.6); returns why it was refused, if it was. That is
+    /// counted as well.
+    pub fn handle_packet(&mut self, now: Instant, received: &Received<'_>) -> Option<Refusal> {
+        let refusal = self.accept(now, received).err()?;
         tracing::trace!(interface = %received.interface, %refusal, "BFD packet refused");
         match self.sessions.get_mut(&received.interface) {
             Some(session) => session.refusals.count(refusal),
             None => self.strangers.count(refusal),
         }
+        Some(refusal)
     }
 
     /// Takes in an answer of the kernel at the far end of a link.
@@ -106,6 +108,12 @@ impl Bfd {
         self.sessions.iter().filter(move |(_, session)| session.is_overdue(now)).map(|(id, _)| *id)
     }
 
+    /// Returns whether another packet like the last one over a link would say no more than that the far end is alive. It may be
+    /// taken in late then, as long as that is before [`Bfd::handle_timeout`].
+    pub fn is_settled(&self, interface: InterfaceId) -> bool {
+        self.sessions.get(&interface).is_some_and(Session::is_settled)
+    }
+
     /// Returns the sessions in the order of their interfaces' ids.
     pub fn sessions(&self) -> impl Iterator<Item = SessionView> + '_ {
         self.sessions.values().map(Session::view)
@@ -153,7 +161,7 @@ impl Bfd {
             return Err(Refusal::Authenticated);
         }
         let mut outcome = Ok(());
-        self.with(now, id, |session, cx| outcome = session.handle_packet(&packet, cx));
+        self.with(now, id, |session, cx| outcome = session.handle_packet(&packet, received.age, cx));
         outcome
     }
 

@@ -62,6 +62,8 @@ struct FarEnd {
     diagnostic: Diagnostic,
     /// bfd.RemoteDemandMode.
     demand: bool,
+    /// Whether its last packet was part of a Poll Sequence.
+    is_polling: bool,
     timing: Remote,
 }
 
@@ -73,6 +75,7 @@ impl FarEnd {
             last_discriminator: 0,
             diagnostic: Diagnostic::None,
             demand: false,
+            is_polling: false,
             timing: Remote::default(),
         }
     }
@@ -84,6 +87,7 @@ impl FarEnd {
         self.discriminator = packet.my_discriminator;
         self.diagnostic = packet.diagnostic;
         self.demand = packet.demand;
+        self.is_polling = packet.sequence != Sequence::None;
         self.timing = Remote::from(packet);
         before != 0 && before != packet.my_discriminator && packet.diagnostic == Diagnostic::None
     }
@@ -154,6 +158,13 @@ impl Session {
         [self.deadlines.detect, self.verdict.poll_timeout()].into_iter().flatten().any(|at| at <= now)
     }
 
+    /// Returns whether another packet like the last one would say no more than that the far end is alive.
+    pub fn is_settled(&self) -> bool {
+        let is_up = self.state == SessionState::Up && self.far.state == SessionState::Up;
+        let is_asking = self.poll != Poll::Idle || self.verdict.is_asking();
+        is_up && !is_asking && !self.far.is_polling && !self.far.demand
+    }
+
     /// Takes over a configuration for the same far end (sections 6.8.3 and 6.8.16).
     pub fn reconfigure(&mut self, config: SessionConfig, cx: &mut Cx<'_>) {
         let is_mult_changed = config.detect_mult != self.config.detect_mult;
@@ -205,8 +216,14 @@ impl Session {
         self.deadlines = Deadlines { end: self.deadlines.end.map(|_| cx.now), transmit: None, detect: None };
     }
 
-    /// Takes in a packet for this session: section 6.8.6 from "Set bfd.RemoteDiscr" on.
-    pub fn handle_packet(&mut self, packet: &ControlPacket, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    /// Takes in a packet for this session that arrived `age` ago: section 6.8.6 from "Set bfd.RemoteDiscr" on.
+    pub fn handle_packet(
+        &mut self,
+        packet: &ControlPacket,
+        age: Duration,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        let arrived = cx.now - age;
         let is_another = self.far.note(packet);
         let was_asking = self.poll.is_asking();
         let is_final = packet.sequence == Sequence::Final;
@@ -214,7 +231,7 @@ impl Session {
         if was_asking && self.poll == Poll::Idle {
             self.local.settle();
         }
-        self.deadlines.detect = Some(cx.now + timing::detection_time(&self.local, &self.far.timing));
+        self.deadlines.detect = Some(arrived + timing::detection_time(&self.local, &self.far.timing));
         if self.state == SessionState::AdminDown {
             self.reschedule(cx);
             return Err(Refusal::AdminDown);
@@ -222,7 +239,7 @@ impl Session {
         self.counters.received += 1;
         let from = self.state;
         let is_changed = self.step(SessionInput::Received(packet.state), cx);
-        self.judge(from, packet.state, is_another, cx);
+        self.judge(from, (packet.state, arrived), is_another, cx);
         if packet.sequence == Sequence::Poll {
             self.transmit(Sequence::Final, cx);
         } else if is_changed {
@@ -324,7 +341,13 @@ impl Session {
     }
 
     /// Says what a packet of a far end in state `told` means for it, after the step that it led to.
-    fn judge(&mut self, from: SessionState, told: SessionState, is_another: bool, cx: &mut Cx<'_>) {
+    fn judge(
+        &mut self,
+        from: SessionState,
+        (told, arrived): (SessionState, Instant),
+        is_another: bool,
+        cx: &mut Cx<'_>,
+    ) {
         if told == SessionState::AdminDown {
             // Taken down on purpose: no failure (RFC 5882 section 3.2).
             self.was_up = false;
@@ -332,7 +355,7 @@ impl Session {
         } else if self.state == SessionState::Up {
             let interval = timing::receive_interval(&self.local, &self.far.timing);
             let detection_time = timing::detection_time(&self.local, &self.far.timing);
-            self.verdict.handle_heard(cx.now, interval, detection_time);
+            self.verdict.handle_heard(arrived, interval, detection_time);
         } else if from == SessionState::Up {
             let failure = if is_another { Failure::Restarted } else { Failure::Signaled };
             let opinion = self.verdict.handle_failure(cx.now, failure);

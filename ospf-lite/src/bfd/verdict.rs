@@ -59,12 +59,12 @@ impl Verdict {
         [self.ask_at, self.forget_at].into_iter().flatten().min()
     }
 
-    /// Takes in a packet of the far end while the session is Up: the next is due after `interval`, and its silence is a
-    /// failure after `detection_time`.
-    pub fn handle_heard(&mut self, now: Instant, interval: Duration, detection_time: Duration) {
+    /// Takes in a packet of the far end that arrived while the session is Up: the next is due after `interval`, and its silence
+    /// is a failure after `detection_time`.
+    pub fn handle_heard(&mut self, arrived: Instant, interval: Duration, detection_time: Duration) {
         self.timing = (interval, detection_time);
         self.asking.forget();
-        self.ask_at = Some(now + ask_after(interval, detection_time));
+        self.ask_at = Some(arrived + ask_after(interval, detection_time));
     }
 
     /// Takes in a packet of the far end while the session is not Up.

@@ -28,6 +28,9 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 /// Packets taken from one session before the others and the timers get their turn.
 const RECEIVE_BURST_MAX: usize = 16;
+/// Packets that are taken at once of those that were set aside: more than the socket holds, so that none is left behind what
+/// comes after it.
+const ASIDE_MAX: usize = 1024;
 /// Longer than any Control packet.
 const PACKET_MAX: usize = 512;
 /// The thread's nice value: it needs little time, but at once.
@@ -70,6 +73,7 @@ pub(super) fn spawn(
         buffer: vec![0; PACKET_MAX],
         served: InterfaceId(0),
         published: Instant::ORIGIN,
+        looked: Instant::ORIGIN,
     };
     std::thread::Builder::new().name("dlan-bfd".to_owned()).spawn(move || {
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
@@ -136,6 +140,8 @@ struct Shell {
     /// The session that was read last: the next one has the next turn.
     served: InterfaceId,
     published: Instant,
+    /// When it was last looked at what had been set aside.
+    looked: Instant,
 }
 
 enum Wake {
@@ -175,8 +181,13 @@ impl Shell {
     fn handle_timeouts(&mut self) {
         let now = self.clock.now();
         if self.bfd.poll_timeout().is_some_and(|at| at <= now) {
+            let ids: Vec<_> = self.ends.keys().copied().collect();
+            ids.into_iter().for_each(|id| self.receive_from(id, BfdSocket::receive_aside, ASIDE_MAX));
+            self.looked = now;
             let overdue: Vec<_> = self.bfd.overdue(now).collect();
-            overdue.into_iter().for_each(|id| self.receive_from(id, BfdSocket::receive_directly));
+            overdue
+                .into_iter()
+                .for_each(|id| self.receive_from(id, BfdSocket::receive_directly, RECEIVE_BURST_MAX));
             self.bfd.handle_timeout(self.clock.now());
         }
         for end in self.ends.values_mut().filter(|end| end.reopen_at.is_some_and(|at| at <= now)) {
@@ -232,7 +243,9 @@ impl Shell {
 
     fn receive(&mut self, id: InterfaceId) {
         self.served = id;
-        self.receive_from(id, BfdSocket::receive);
+        // First what came before.
+        self.receive_from(id, BfdSocket::receive_aside, ASIDE_MAX);
+        self.receive_from(id, BfdSocket::receive, RECEIVE_BURST_MAX);
         let now = self.clock.now();
         let Some(End { wanted, echo: Some(echo), .. }) = self.ends.get(&id) else { return };
         for _ in 0..RECEIVE_BURST_MAX {
@@ -247,10 +260,11 @@ impl Shell {
         &mut self,
         id: InterfaceId,
         receive: fn(&BfdSocket, &mut [u8]) -> io::Result<Option<super::bfd_socket::ControlArrival>>,
+        count: usize,
     ) {
-        for _ in 0..RECEIVE_BURST_MAX {
+        for _ in 0..count {
             let Some(end) = self.ends.get_mut(&id) else { return };
-            let Some(socket) = &end.socket else { return };
+            let Some(socket) = &mut end.socket else { return };
             let arrival = match receive(socket, &mut self.buffer) {
                 Ok(Some(arrival)) => arrival,
                 Ok(None) => return,
@@ -262,14 +276,34 @@ impl Shell {
                 }
             };
             let octets = self.buffer.get(..arrival.length).unwrap_or_default();
-            let received = Received { interface: id, hop_limit: arrival.hop_limit, octets };
-            self.bfd.handle_packet(self.clock.now(), &received);
+            let age = self.clock.age(arrival.stamp, self.looked);
+            let received = Received { interface: id, hop_limit: arrival.hop_limit, age, octets };
+            let is_accepted = self.bfd.handle_packet(self.clock.now(), &received).is_none();
+            let noted = match arrival.stamp {
+                None if is_accepted => socket.hear(octets, self.bfd.is_settled(id)),
+                // Who sends them is not the far end alone: they are looked at as they come again.
+                Some(_) if !is_accepted => socket.forget(),
+                _ => Ok(()),
+            };
+            tell(end, noted);
+        }
+    }
+
+    /// Has all packets of the sessions wake the thread up again that wait for something else than that the far end stays alive.
+    fn forget_repetitions(&mut self) {
+        for (id, end) in &mut self.ends {
+            let socket = end.socket.as_mut().filter(|socket| socket.is_setting_aside());
+            if let Some(socket) = socket.filter(|_| !self.bfd.is_settled(*id)) {
+                let noted = socket.forget();
+                tell(end, noted);
+            }
         }
     }
 
     /// Sends what is to be sent, and publishes how the sessions stand when that has changed.
     fn pump(&mut self) {
         self.transmit();
+        self.forget_repetitions();
         let mut is_changed = false;
         while let Some(event) = self.bfd.poll_event() {
             is_changed = true;
@@ -311,6 +345,13 @@ impl Shell {
         let ids: Vec<_> = self.ends.keys().copied().collect();
         ids.into_iter().for_each(|id| self.bfd.handle_session(now, SessionEvent::Disabled(id)));
         self.transmit();
+    }
+}
+
+/// Without it packets wake the thread up as ever.
+fn tell(end: &End, outcome: io::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::debug!(device = %end.wanted.config.name, %error, "BFD packets are not set aside");
     }
 }
 

@@ -184,6 +184,25 @@ impl Device {
         }
     }
 
+    /// Takes in a Hello of a family's neighbor, see [`OspfSocket::hear`].
+    pub fn hear(&mut self, family: Family, hello: (&[u8], Ipv6Addr), is_settled: bool) {
+        let heard = self.socket.as_mut().map_or(Ok(()), |socket| socket.hear(family, hello, is_settled));
+        self.tell(heard);
+    }
+
+    /// Has all Hellos of a family wake the task up again.
+    pub fn forget_repetitions(&mut self, family: Family) {
+        let forgotten = self.socket.as_mut().map_or(Ok(()), |socket| socket.forget(family));
+        self.tell(forgotten);
+    }
+
+    /// Without it Hellos wake the task up as ever.
+    fn tell(&self, outcome: io::Result<()>) {
+        if let Err(error) = outcome {
+            tracing::debug!(device = %self.interface.name, %error, "Hellos are not set aside");
+        }
+    }
+
     /// Gives up a socket that has failed; it is opened again a while later.
     pub fn abandon_socket(&mut self, now: Instant) {
         self.socket = None;

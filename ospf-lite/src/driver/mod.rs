@@ -9,6 +9,7 @@ mod device;
 mod handle;
 mod ospf_socket;
 mod pending;
+mod repetition;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Bound;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -42,6 +44,11 @@ const COMMANDS_MAX: usize = 64;
 const EVENTS_MAX: usize = 64;
 /// Packets taken from one device before the others, the timers and the commands get their turn.
 const RECEIVE_BURST_MAX: usize = 32;
+/// Packets that are taken at once of those that were set aside: more than the sockets hold, so that none is left behind what
+/// comes after it.
+const ASIDE_MAX: usize = 1024;
+/// How long what wakes nobody up waits at least before it is looked at, unless a neighbor counts as dead without.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest OSPF packet that IPv6 carries without a jumbo payload.
 const PACKET_MAX: usize = 65_535;
 /// Where the OSPF header has the Instance ID (RFC 5340 appendix A.3.1).
@@ -83,6 +90,7 @@ pub fn spawn(config: DriverConfig) -> (DriverHandle, mpsc::Receiver<DriverEvent>
         pending: Pending::default(),
         buffer: vec![0; PACKET_MAX],
         served: InterfaceId(0),
+        looked: now,
     };
     tokio::spawn(driver.run());
     (DriverHandle::new(commands_in, sessions), events_out)
@@ -93,6 +101,14 @@ fn family_of_instance(instance_id: u8) -> Option<Family> {
     match instance_id {
         0..=31 => Some(Family::Ipv6),
         64..=95 => Some(Family::Ipv4),
+        _ => None,
+    }
+}
+
+/// Returns a Hello without what follows it: an authentication trailer is another one each time (RFC 5340 appendix A.3.2).
+fn hello_of(packet: &[u8]) -> Option<&[u8]> {
+    match packet {
+        [_, 1, high, low, ..] => packet.get(..u16::from_be_bytes([*high, *low]).into()),
         _ => None,
     }
 }
@@ -110,6 +126,8 @@ struct Driver {
     buffer: Vec<u8>,
     /// The device that was read last: the next one has the next turn.
     served: InterfaceId,
+    /// When it was last looked at what wakes nobody up.
+    looked: Instant,
 }
 
 /// How a packet is taken out of a socket into a buffer.
@@ -127,6 +145,8 @@ impl Driver {
     async fn run(mut self) {
         loop {
             self.engines.now = self.clock.now();
+            // What was said before a change must not be taken in after it.
+            self.collect_events();
             self.handle_timeouts();
             self.transmit();
             self.raise_events();
@@ -137,7 +157,9 @@ impl Driver {
                 Wake::Command(Some(command)) => self.handle_command(command),
                 Wake::Readable(id) => {
                     self.served = id;
-                    self.receive(id, OspfSocket::receive);
+                    // First what came before.
+                    self.receive_aside(id);
+                    self.receive(id, OspfSocket::receive, RECEIVE_BURST_MAX);
                 }
                 Wake::Sessions => self.handle_sessions(),
                 Wake::Timeout | Wake::RoomForEvents => {}
@@ -171,10 +193,7 @@ impl Driver {
         let families = [Family::Ipv6, Family::Ipv4];
         let is_due = |family| self.engines.of(family).poll_timeout().is_some_and(|at| at <= now);
         if families.into_iter().any(is_due) {
-            // Awake anyway: whoever is there is known when the link is taken up.
-            let unheard = self.engines.devices.iter().filter(|(_, device)| device.is_left_alone);
-            let unheard: Vec<_> = unheard.map(|(id, _)| *id).collect();
-            unheard.into_iter().for_each(|id| self.receive(id, OspfSocket::receive_directly));
+            self.look_aside();
             let now = self.engines.now;
             // Both: what one may send early spares a wake-up.
             families.into_iter().for_each(|family| self.engines.of_mut(family).handle_timeout(now));
@@ -184,6 +203,24 @@ impl Driver {
             self.engines.devices.iter().filter(|(_, device)| due(device)).map(|(id, _)| *id).collect();
         for id in ids {
             self.ensure_socket(id);
+        }
+    }
+
+    /// Takes in, if it is time to, what wakes nobody up: Hellos that were set aside, and what came over links left alone, so that
+    /// it is known who is there when one is taken up.
+    fn look_aside(&mut self) {
+        let Engines { ipv6, ipv4, devices, now, .. } = &self.engines;
+        let is_time = now.since(self.looked) >= LOOK_INTERVAL;
+        if is_time || ipv6.is_overdue(*now) || ipv4.is_overdue(*now) {
+            let (now, ids): (_, Vec<_>) = (*now, devices.keys().copied().collect());
+            for id in ids {
+                if self.engines.devices.get(&id).is_some_and(|device| device.is_left_alone) {
+                    self.receive(id, OspfSocket::receive_directly, RECEIVE_BURST_MAX);
+                } else {
+                    self.receive_aside(id);
+                }
+            }
+            self.looked = now;
         }
     }
 
@@ -336,28 +373,48 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, id: InterfaceId, receive: Receive) {
+    /// Takes in the Hellos of a device that were set aside.
+    fn receive_aside(&mut self, id: InterfaceId) {
+        let has_aside = |device: &Device| device.socket.as_ref().is_some_and(OspfSocket::has_aside);
+        if !self.engines.devices.get(&id).is_some_and(has_aside) {
+            return;
+        }
+        let are_taken = self.receive(id, OspfSocket::receive_aside, ASIDE_MAX);
+        if let Some(device) = self.engines.devices.get_mut(&id).filter(|_| !are_taken) {
+            // Who sends them is not the neighbor alone: they are looked at as they come again.
+            [Family::Ipv6, Family::Ipv4].into_iter().for_each(|family| device.forget_repetitions(family));
+        }
+    }
+
+    /// Takes in what waits in a device's socket, so many packets at most; returns whether none was refused.
+    fn receive(&mut self, id: InterfaceId, receive: Receive, count: usize) -> bool {
+        let mut are_taken = true;
         self.engines.now = self.clock.now();
-        for _ in 0..RECEIVE_BURST_MAX {
+        for _ in 0..count {
             let began = self.engines.now;
-            let Some(device) = self.engines.devices.get_mut(&id) else { return };
+            let Some(device) = self.engines.devices.get_mut(&id) else { break };
             if device.budget.is_paused(began) {
                 device.counters.pauses += 1;
-                return;
+                break;
             }
-            let Some(socket) = &device.socket else { return };
+            let Some(socket) = &device.socket else { break };
             let arrival = match receive(socket, &mut self.buffer) {
                 Ok(Some(arrival)) => arrival,
-                Ok(None) => return,
-                Err(error) => return self.abandon_socket(id, error),
+                Ok(None) => break,
+                Err(error) => {
+                    self.abandon_socket(id, error);
+                    break;
+                }
             };
             let is_taken = self.take(id, arrival);
+            are_taken &= is_taken;
             self.engines.now = self.clock.now();
             let now = self.engines.now;
             if let Some(device) = self.engines.devices.get_mut(&id).filter(|_| !is_taken) {
                 device.budget.charge(now, now.since(began));
             }
         }
+        are_taken
     }
 
     /// Hands what has arrived in the buffer to the engine it is for; returns whether it was taken.
@@ -378,10 +435,20 @@ impl Driver {
             interface: id,
             source: arrival.source,
             destination: arrival.destination,
+            age: self.clock.age(arrival.stamp(), self.looked),
             octets: octets.to_vec(),
         };
         let now = self.clock.now();
-        self.engines.of_mut(family).handle_packet(now, &received).is_none()
+        let engine = self.engines.of_mut(family);
+        let is_accepted = engine.handle_packet(now, &received).is_none();
+        let is_settled = engine.is_settled_with(id);
+        let is_heard = is_accepted && arrival.stamp().is_none();
+        if let (Some(device), Some(hello)) =
+            (self.engines.devices.get_mut(&id), hello_of(&received.octets).filter(|_| is_heard))
+        {
+            device.hear(family, (hello, received.source), is_settled);
+        }
+        is_accepted
     }
 
     fn transmit(&mut self) {
@@ -404,13 +471,23 @@ impl Driver {
         self.pending.push(DriverEvent::SocketFailed(id, error));
     }
 
-    fn raise_events(&mut self) {
+    /// Takes what the engines have to tell; a neighbor that has changed must be heard again before it says nothing new.
+    fn collect_events(&mut self) {
         for family in [Family::Ipv6, Family::Ipv4] {
             while let Some(event) = self.engines.of_mut(family).poll_event() {
-                self.sessions_due |= matches!(event, Event::NeighborChanged { .. });
+                if let Event::NeighborChanged { interface, .. } = &event {
+                    self.sessions_due = true;
+                    if let Some(device) = self.engines.devices.get_mut(interface) {
+                        device.forget_repetitions(family);
+                    }
+                }
                 self.pending.push(DriverEvent::Engine(family, event));
             }
         }
+    }
+
+    fn raise_events(&mut self) {
+        self.collect_events();
         while let Some(event) = self.pending.pop() {
             match self.events.as_ref().map(|events| events.try_send(event)) {
                 Some(Ok(())) => {}

@@ -1,19 +1,25 @@
 //! A raw IPv6 socket for protocol 89, bound to one device.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use nix::libc::in6_pktinfo;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::sys::time::TimeSpec;
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::clock::{OtherStamp, moment};
+use super::repetition::{Instruction, Pattern, Repetition, filter};
+use crate::ids::Family;
 use crate::io::ALL_SPF_ROUTERS;
 
 /// The IP protocol number of OSPF (RFC 5340 appendix A.1).
@@ -56,6 +62,8 @@ pub struct Arrival {
     hop_limit: i32,
     /// Whether the buffer was too small for it.
     truncated: bool,
+    /// When it arrived by the real clock, if it was set aside.
+    stamp: Option<SystemTime>,
 }
 
 impl Arrival {
@@ -68,7 +76,16 @@ impl Arrival {
             self.destination.is_unicast_link_local() || self.destination == ALL_SPF_ROUTERS && is_fresh;
         self.source.is_unicast_link_local() && is_near && !self.truncated
     }
+
+    /// Returns when it arrived by the real clock, if it was set aside.
+    pub fn stamp(&self) -> Option<SystemTime> {
+        self.stamp
+    }
 }
+
+/// What a filter answers for a packet that is let through whole, and for one that is not.
+const ALL: u32 = u32::MAX;
+const NOTHING: u32 = 0;
 
 /// The socket of one device.
 #[derive(Debug)]
@@ -76,29 +93,38 @@ pub struct OspfSocket {
     socket: Arc<Socket>,
     /// Nothing while nobody wakes up for what arrives.
     watched: Option<AsyncFd<Arc<Socket>>>,
+    device: String,
     ifindex: u32,
+    /// What each family's neighbor says again and again.
+    asides: BTreeMap<Family, Aside>,
+}
+
+/// What a family's neighbor says again and again, and where that waits once it is expected.
+#[derive(Debug, Default)]
+struct Aside {
+    repetition: Repetition,
+    socket: Option<Socket>,
 }
 
 impl OspfSocket {
     /// Opens a socket that hears AllSPFRouters on the device.
     pub fn open(device: &str, ifindex: u32) -> Result<Self, OpenError> {
         let at = |act: &'static str| move |source: io::Error| OpenError::new(device, act, source);
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(OSPF_PROTOCOL)))
-            .map_err(at("create"))?;
-        socket.set_nonblocking(true).map_err(at("set non-blocking"))?;
-        socket.bind_device(Some(device.as_bytes())).map_err(at("bind to the device"))?;
-        socket.set_multicast_all_v6(false).map_err(at("leave others' groups"))?;
-        socket.join_multicast_v6(&ALL_SPF_ROUTERS, ifindex).map_err(at("join AllSPFRouters"))?;
+        let socket = open_deaf(device, ifindex)?;
         socket.set_multicast_if_v6(ifindex).map_err(at("set the multicast device"))?;
         socket.set_multicast_loop_v6(false).map_err(at("turn multicast loop off"))?;
         socket.set_multicast_hops_v6(HOP_LIMIT).map_err(at("set the multicast hop limit"))?;
         socket.set_unicast_hops_v6(HOP_LIMIT).map_err(at("set the hop limit"))?;
         socket.set_tclass_v6(TRAFFIC_CLASS).map_err(at("set the traffic class"))?;
-        socket.set_recv_hoplimit_v6(true).map_err(at("ask for hop limits"))?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER).map_err(at("set the receive buffer"))?;
-        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
-            .map_err(|errno| at("ask for packet information")(errno.into()))?;
-        let mut this = Self { socket: Arc::new(socket), watched: None, ifindex };
+        socket.detach_filter().map_err(at("listen"))?;
+        let mut this = Self {
+            socket: Arc::new(socket),
+            watched: None,
+            device: device.to_owned(),
+            ifindex,
+            asides: BTreeMap::new(),
+        };
         this.watch().map_err(at("register with the runtime"))?;
         Ok(this)
     }
@@ -132,6 +158,64 @@ impl OspfSocket {
         none_waits(receive(&self.socket, buffer))
     }
 
+    /// Takes one of the Hellos that were set aside into the buffer; nothing when none waits.
+    pub fn receive_aside(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        for socket in self.asides.values().filter_map(|aside| aside.socket.as_ref()) {
+            if let Some(arrival) = none_waits(receive(socket, buffer))? {
+                return Ok(Some(arrival));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether Hellos may be set aside.
+    pub(super) fn has_aside(&self) -> bool {
+        self.asides.values().any(|aside| aside.socket.is_some())
+    }
+
+    /// Takes in a Hello of a family's neighbor that was accepted; `is_settled` says that another one like it would say no more than
+    /// that the neighbor is alive. Once it has said so twice, what it says again is set aside, and wakes nobody up.
+    pub fn hear(
+        &mut self,
+        family: Family,
+        (hello, source): (&[u8], Ipv6Addr),
+        is_settled: bool,
+    ) -> io::Result<()> {
+        let heard = Pattern::beginning(hello).map(|pattern| pattern.from(source));
+        let is_changed = self.asides.entry(family).or_default().repetition.hear(heard, is_settled);
+        let outcome = if is_changed { self.set_aside(family) } else { Ok(()) };
+        // What could not be set aside must not be lost.
+        outcome.or_else(|error| self.forget(family).and(Err(error)))
+    }
+
+    /// Sets nothing of a family's neighbor aside any more, and drops what waits: it was said before what is known now.
+    pub fn forget(&mut self, family: Family) -> io::Result<()> {
+        self.asides.entry(family).or_default().repetition.forget();
+        self.set_aside(family)
+    }
+
+    /// Opens the socket for what is expected of a family before the other one leaves that out, and closes it after: a Hello that
+    /// comes meanwhile comes to both, and to one at least.
+    fn set_aside(&mut self, family: Family) -> io::Result<()> {
+        let had_aside = self.has_aside();
+        let Self { asides, socket, device, ifindex, .. } = self;
+        let aside = asides.entry(family).or_default();
+        if let (Some(pattern), None) = (aside.repetition.expected(), &aside.socket) {
+            aside.socket = Some(open_aside(device, *ifindex, pattern)?);
+        }
+        let expected: Vec<_> = asides.values().filter_map(|aside| aside.repetition.expected()).collect();
+        if !expected.is_empty() {
+            attach(socket, &filter(&expected, NOTHING, ALL))?;
+        } else if had_aside {
+            socket.detach_filter()?;
+        }
+        asides
+            .values_mut()
+            .filter(|aside| aside.repetition.expected().is_none())
+            .for_each(|aside| aside.socket = None);
+        Ok(())
+    }
+
     /// Sends one packet from the source address, or says why it could not; never waits.
     pub fn send(&self, source: Ipv6Addr, destination: Ipv6Addr, octets: &[u8]) -> io::Result<()> {
         let info = in6_pktinfo {
@@ -143,6 +227,38 @@ impl OspfSocket {
         sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(octets)], &control, MsgFlags::empty(), Some(&to))?;
         Ok(())
     }
+}
+
+/// Opens a socket on the device that hears nothing yet, not even what others hear until it is bound.
+fn open_deaf(device: &str, ifindex: u32) -> Result<Socket, OpenError> {
+    let at = |act: &'static str| move |source: io::Error| OpenError::new(device, act, source);
+    let socket =
+        Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(OSPF_PROTOCOL))).map_err(at("create"))?;
+    socket.set_nonblocking(true).map_err(at("set non-blocking"))?;
+    attach(&socket, &filter(&[], ALL, NOTHING)).map_err(at("hear nothing"))?;
+    socket.bind_device(Some(device.as_bytes())).map_err(at("bind to the device"))?;
+    socket.set_multicast_all_v6(false).map_err(at("leave others' groups"))?;
+    socket.join_multicast_v6(&ALL_SPF_ROUTERS, ifindex).map_err(at("join AllSPFRouters"))?;
+    socket.set_recv_hoplimit_v6(true).map_err(at("ask for hop limits"))?;
+    setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
+        .map_err(|errno| at("ask for packet information")(errno.into()))?;
+    // What came before the filter was there, from whatever device.
+    while none_waits(receive(&socket, &mut [])).map_err(at("empty"))?.is_some() {}
+    Ok(socket)
+}
+
+/// Opens a socket on the device that hears the packets that are alike, and notes when they came.
+fn open_aside(device: &str, ifindex: u32, pattern: &Pattern) -> io::Result<Socket> {
+    let aside = open_deaf(device, ifindex).map_err(io::Error::other)?;
+    setsockopt(&aside, sockopt::ReceiveTimestampns, &true)?;
+    attach(&aside, &filter(&[pattern], ALL, NOTHING))?;
+    Ok(aside)
+}
+
+fn attach(socket: &Socket, filter: &[Instruction]) -> io::Result<()> {
+    let filter: Vec<_> =
+        filter.iter().map(|(code, yes, no, value)| SockFilter::new(*code, *yes, *no, *value)).collect();
+    socket.attach_filter(&filter)
 }
 
 /// Has the runtime watch a descriptor for what arrives, and for nothing else: room to send again would wake the task after each
@@ -165,16 +281,19 @@ pub(super) fn none_waits<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn receive(socket: &Socket, buffer: &mut [u8]) -> io::Result<Arrival> {
-    let mut control = nix::cmsg_space!(in6_pktinfo, i32);
+    let mut control = nix::cmsg_space!(in6_pktinfo, i32, TimeSpec, OtherStamp);
     let mut parts = [IoSliceMut::new(buffer)];
     let message =
         recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
     let mut destination = Ipv6Addr::UNSPECIFIED;
     let mut hop_limit = 0;
-    for item in message.cmsgs()? {
+    let mut stamp = None;
+    // Without its destination a packet is implausible, and the next one may have all.
+    for item in message.cmsgs().into_iter().flatten() {
         match item {
             ControlMessageOwned::Ipv6PacketInfo(info) => destination = Ipv6Addr::from(info.ipi6_addr.s6_addr),
             ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = limit,
+            ControlMessageOwned::ScmTimestampns(time) => stamp = moment(time),
             _ => {}
         }
     }
@@ -184,6 +303,7 @@ fn receive(socket: &Socket, buffer: &mut [u8]) -> io::Result<Arrival> {
         destination,
         hop_limit,
         truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
+        stamp,
     })
 }
 
@@ -198,6 +318,7 @@ mod tests {
             destination: ALL_SPF_ROUTERS,
             hop_limit: 1,
             truncated: false,
+            stamp: None,
         }
     }
 

@@ -61,7 +61,7 @@ fn accept(area: &mut Area, received: &Received, cx: &mut Cx<'_>) -> Result<(), R
         };
     }
     if let PacketBody::Hello(hello) = &packet.body {
-        hello::handle(area, id, (from, received.source), hello, cx)?;
+        hello::handle(area, id, (from, received.source, received.age), hello, cx)?;
         if let Some(interface) = area.interfaces.get_mut(&id) {
             if let Some(numbered) = numbered {
                 interface.sequences.note(from, numbered, true);

@@ -145,7 +145,7 @@ impl Pipe {
     pub fn inject_from_afar(&mut self, end: End, hop_limit: u8, octets: &[u8]) {
         let now = self.now;
         if let Some(machine) = self.machines.get_mut(&end) {
-            machine.handle_packet(now, &Received { interface: PIPE, hop_limit, octets });
+            machine.handle_packet(now, &Received { interface: PIPE, hop_limit, age: Duration::ZERO, octets });
         }
         self.collect(end);
     }

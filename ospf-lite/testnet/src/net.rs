@@ -51,6 +51,8 @@ pub struct Net {
     count: u64,
     /// Whether the n-th packet is lost.
     pub loses: fn(u64, &Sent) -> bool,
+    /// How long packets that are injected have waited.
+    pub age: Duration,
 }
 
 impl Net {
@@ -65,6 +67,7 @@ impl Net {
             on_the_way: BTreeMap::new(),
             count: 0,
             loses: |_, _| false,
+            age: Duration::ZERO,
         }
     }
 
@@ -181,7 +184,8 @@ impl Net {
 
     /// Hands octets to an engine as if a neighbor had sent them.
     pub fn inject(&mut self, (router, interface): End, source: Ipv6Addr, octets: Vec<u8>) {
-        let received = Received { interface: InterfaceId(interface), source, destination: ALL, octets };
+        let received =
+            Received { interface: InterfaceId(interface), source, destination: ALL, age: self.age, octets };
         let now = self.now;
         self.engine(router).handle_packet(now, &received);
         self.collect(router);
@@ -261,6 +265,7 @@ impl Net {
                     interface: InterfaceId(to.1),
                     source: link_local(from),
                     destination,
+                    age: Duration::ZERO,
                     octets: sent.octets.clone(),
                 };
                 self.on_the_way.insert((self.now + DELAY, self.count), (to.0, received));

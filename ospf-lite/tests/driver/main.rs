@@ -14,6 +14,7 @@ mod rfc5881;
 mod sniffer;
 
 use std::future::poll_fn;
+use std::net::SocketAddrV6;
 use std::num::NonZeroU8;
 use std::process::Command;
 use std::sync::mpsc;
@@ -33,6 +34,7 @@ use ospf_lite::driver::{self, BfdConfig, DeviceInterface, DriverConfig, DriverHa
 use ospf_lite::ids::{Cost, Family, InterfaceId, RouterId};
 use ospf_lite::io::ALL_SPF_ROUTERS;
 use ospf_lite::ospf::neighbor::NeighborState;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
 /// How long anything may take on a busy machine.
@@ -230,6 +232,21 @@ fn join(one: &Namespace, two: &Namespace) {
     }
 }
 
+/// Waits until the devices carry what is sent, and takes that.
+async fn carry(socket: &OspfSocket, send: impl Fn()) {
+    let mut buffer = [0; 128];
+    let first = async {
+        loop {
+            send();
+            if timeout(Duration::from_millis(100), poll_fn(|cx| socket.poll_readable(cx))).await.is_ok() {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, first).await.expect("nothing arrives");
+    while socket.receive(&mut buffer).unwrap().is_some() {}
+}
+
 #[test]
 fn two_drivers_become_full_and_learn_routes_in_both_families() {
     let (left, right) = (Namespace::new(), Namespace::new());
@@ -266,17 +283,7 @@ fn a_socket_that_is_not_watched_keeps_what_arrives_and_wakes_nobody() {
             let mut socket = OspfSocket::open("wire0", to).unwrap();
             let mut buffer = [0; 64];
             let soon = Duration::from_millis(100);
-            // The devices may not carry anything yet.
-            let first = async {
-                loop {
-                    left.run(send);
-                    if timeout(soon, poll_fn(|cx| socket.poll_readable(cx))).await.is_ok() {
-                        break;
-                    }
-                }
-            };
-            timeout(PATIENCE, first).await.expect("nothing arrives");
-            while socket.receive_directly(&mut buffer).unwrap().is_some() {}
+            carry(&socket, || left.run(send)).await;
 
             socket.unwatch();
             left.run(send);
@@ -292,6 +299,145 @@ fn a_socket_that_is_not_watched_keeps_what_arrives_and_wakes_nobody() {
             assert!(socket.receive(&mut buffer).unwrap().is_some());
         });
     });
+}
+
+#[test]
+fn hellos_that_are_said_again_and_again_wait_aside_and_wake_nobody() {
+    let (left, right) = (Namespace::new(), Namespace::new());
+    join(&left, &right);
+    left.ip("address add fe80::9/64 dev wire0 nodad");
+    let (from, to) = (left.ifindex("wire0"), right.ifindex("wire0"));
+    let send = move |source: &'static str, octets: Vec<u8>| {
+        left.run(move || {
+            block_on(async move {
+                let socket = OspfSocket::open("wire0", from).unwrap();
+                socket.send(source.parse().unwrap(), ALL_SPF_ROUTERS, &octets).unwrap();
+            });
+        });
+    };
+    right.run(move || {
+        block_on(async move {
+            let mut socket = OspfSocket::open("wire0", to).unwrap();
+            let mut buffer = [0; 128];
+            let soon = Duration::from_millis(100);
+            let hello = |family: u8| [&[3, 1, 0, 40][..], &[family; 36]].concat();
+            let signed = |trailer: u8| [hello(6), vec![trailer; 20]].concat();
+            carry(&socket, || send("fe80::1", hello(6))).await;
+
+            let source = "fe80::1".parse().unwrap();
+            for (family, number) in [(Family::Ipv6, 6), (Family::Ipv4, 4)] {
+                for _ in 0..2 {
+                    socket.hear(family, (&hello(number), source), true).unwrap();
+                }
+            }
+            // The kernel begins to stamp what arrives a moment after somebody has asked for it.
+            let stamped = async {
+                loop {
+                    send("fe80::1", hello(6));
+                    tokio::time::sleep(soon).await;
+                    let arrived = socket.receive_aside(&mut buffer).unwrap().expect("it is gone");
+                    if arrived.stamp().is_some_and(|stamp| stamp.elapsed().is_ok_and(|age| age >= soon)) {
+                        break;
+                    }
+                }
+            };
+            timeout(PATIENCE, stamped).await.expect("nothing is stamped as it arrives");
+
+            for octets in [signed(1), signed(2), hello(4)] {
+                send("fe80::1", octets.clone());
+                let ready = poll_fn(|cx| socket.poll_readable(cx));
+                assert!(timeout(soon, ready).await.is_err(), "it wakes somebody");
+                assert_eq!(socket.receive(&mut buffer).unwrap(), None);
+                let arrived = socket.receive_aside(&mut buffer).unwrap().expect("it is gone");
+                assert_eq!((&buffer[..arrived.length], arrived.source), (&octets[..], source));
+                let waited = arrived.stamp().expect("nobody knows when").elapsed().unwrap();
+                assert!(waited >= soon && waited < PATIENCE, "{waited:?}");
+                assert_eq!(socket.receive_aside(&mut buffer).unwrap(), None, "it comes once");
+            }
+            let other = [&hello(6)[..36], &[7; 4]].concat();
+            for (source, octets) in
+                [("fe80::1", other), ("fe80::9", hello(6)), ("fe80::1", hello(6)[..36].to_vec())]
+            {
+                send(source, octets.clone());
+                timeout(PATIENCE, poll_fn(|cx| socket.poll_readable(cx))).await.expect("nobody is woken");
+                let arrived = socket.receive(&mut buffer).unwrap().expect("it is gone");
+                assert_eq!((&buffer[..arrived.length], arrived.stamp()), (&octets[..], None));
+                assert_eq!(socket.receive(&mut buffer).unwrap(), None, "it comes once");
+                assert_eq!(socket.receive_aside(&mut buffer).unwrap(), None);
+            }
+
+            send("fe80::1", hello(6));
+            send("fe80::1", hello(4));
+            tokio::time::sleep(soon).await;
+            socket.forget(Family::Ipv6).unwrap();
+            let arrived = socket.receive_aside(&mut buffer).unwrap().expect("the other family's is gone");
+            assert_eq!(buffer[..arrived.length], hello(4));
+            assert_eq!(
+                socket.receive_aside(&mut buffer).unwrap(),
+                None,
+                "it says nothing of what is known now"
+            );
+            for (number, is_forgotten) in [(6, true), (4, false)] {
+                send("fe80::1", hello(number));
+                let ready = timeout(soon, poll_fn(|cx| socket.poll_readable(cx))).await;
+                assert_eq!(ready.is_ok(), is_forgotten, "{number}");
+                assert_eq!(socket.receive(&mut buffer).unwrap().is_some(), is_forgotten);
+                assert_eq!(socket.receive(&mut buffer).unwrap(), None, "it comes once");
+                assert_eq!(socket.receive_aside(&mut buffer).unwrap().is_some(), !is_forgotten);
+            }
+            socket.forget(Family::Ipv4).unwrap();
+            send("fe80::1", hello(4));
+            timeout(PATIENCE, poll_fn(|cx| socket.poll_readable(cx))).await.expect("nobody is woken");
+            assert!(socket.receive(&mut buffer).unwrap().is_some());
+        });
+    });
+}
+
+#[test]
+fn what_others_send_in_the_neighbors_words_keeps_none_of_its_hellos_away() {
+    let (left, right) = (Namespace::new(), Namespace::new());
+    join(&left, &right);
+    let (one, two) = (left.router(1), right.router(2));
+    one.wait_for_neighbor(Some(NeighborState::Full));
+    two.wait_for_neighbor(Some(NeighborState::Full));
+    let since = |router: &Router| {
+        let since = |engines: &Engines| {
+            let families = [Family::Ipv6, Family::Ipv4];
+            families.map(|family| engines.of(family).neighbors().next().map(|neighbor| neighbor.since))
+        };
+        block_on(router.driver.inspect(since)).unwrap()
+    };
+    let before = since(&two);
+
+    let (from, to) = (left.ifindex("wire0"), right.ifindex("wire0"));
+    let hello = right.run(move || {
+        block_on(async move {
+            let socket = OspfSocket::open("wire0", to).unwrap();
+            let mut buffer = [0; 256];
+            loop {
+                timeout(PATIENCE, poll_fn(|cx| socket.poll_readable(cx))).await.expect("nothing arrives");
+                if let Some(arrived) = socket.receive(&mut buffer).unwrap().filter(|_| buffer[1] == 1) {
+                    return buffer[..arrived.length].to_vec();
+                }
+            }
+        })
+    });
+    // Recorded, and from too far away: 400 a second, for twice RouterDeadInterval.
+    left.run(move || {
+        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(89))).unwrap();
+        socket.bind(&SocketAddrV6::new("fe80::1".parse().unwrap(), 0, 0, from).into()).unwrap();
+        socket.set_multicast_if_v6(from).unwrap();
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_secs(8) {
+            for hop_limit in [1, 64] {
+                socket.set_multicast_hops_v6(hop_limit).unwrap();
+                socket.send_to(&hello, &SocketAddrV6::new(ALL_SPF_ROUTERS, 0, 0, from).into()).unwrap();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    two.wait_for("packets from far away", |engines| engines.device(LINK).unwrap().1.implausible > 100);
+    assert_eq!(since(&two), before);
 }
 
 #[test]

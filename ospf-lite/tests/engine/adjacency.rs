@@ -64,6 +64,23 @@ fn a_silent_neighbor_is_dead_after_router_dead_interval() {
 }
 
 #[test]
+fn another_hello_says_nothing_new_only_of_a_neighbor_that_is_full() {
+    let mut net = pair(Family::Ipv6);
+    let is_settled = |net: &Net| net.engines[&1].is_settled_with(InterfaceId(1));
+    let mut was_full = false;
+    for _ in 0..200 {
+        assert_eq!(is_settled(&net), net.is_full((1, 1)), "{:?}", net.state((1, 1)));
+        was_full |= net.is_full((1, 1));
+        net.run(Duration::from_millis(1));
+    }
+    assert!(was_full);
+    assert!(!net.engines[&1].is_settled_with(InterfaceId(2)), "there is nobody");
+    net.cut((1, 1));
+    net.run(seconds(41));
+    assert!(!is_settled(&net));
+}
+
+#[test]
 fn an_adjacency_comes_about_in_spite_of_thirty_percent_loss() {
     for family in [Family::Ipv6, Family::Ipv4] {
         let mut net = Net::new(family).routers(&[1, 2, 3]);

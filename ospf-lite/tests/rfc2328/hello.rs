@@ -46,6 +46,7 @@ fn s8_2_designated_router_is_nobody_here_and_its_packets_are_refused() {
         interface: InterfaceId(1),
         source: link_local((2, 1)),
         destination: "ff02::6".parse().unwrap(),
+        age: Duration::ZERO,
         octets,
     };
     let now = net.now;

@@ -136,6 +136,21 @@ fn s10_3_inactivity_ends_a_neighbor_that_is_silent_for_router_dead_interval() {
 }
 
 #[test]
+fn s10_3_inactivity_counts_from_the_arrival_of_the_last_hello_however_late_it_is_taken_in() {
+    let mut net = Net::following(Family::Ipv6);
+    net.bring(AT, Full);
+    net.run(seconds(30));
+    net.age = seconds(10);
+    net.inject_body(AT, PacketBody::Hello(hello(Family::Ipv6)));
+    assert!(!net.engines[&1].is_overdue(net.now + seconds(29)));
+    assert!(net.engines[&1].is_overdue(net.now + seconds(30)));
+    net.run(seconds(29));
+    assert_eq!(net.state(AT), Some(Full));
+    net.run(seconds(1));
+    assert_eq!(net.state(AT), None);
+}
+
+#[test]
 fn s10_3_inactivity_is_not_put_off_by_anything_but_hellos() {
     let mut net = Net::following(Family::Ipv6);
     net.bring(AT, Full);

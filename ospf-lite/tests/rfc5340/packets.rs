@@ -1,6 +1,7 @@
 //! Sections 2.5, 4.2 and appendices A.2 and A.3: packets sent and received.
 
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use ospf_lite::ids::{AreaId, Family, InstanceId, InterfaceId, RouterId};
 use ospf_lite::ospf::lsa::LsType;
@@ -96,6 +97,7 @@ fn s4_2_2_destination_is_all_spf_routers_or_the_interface() {
         interface: InterfaceId(1),
         source: link_local((2, 1)),
         destination,
+        age: Duration::ZERO,
         octets: packet::encode(&packet, Protection::Checksum { source: link_local((2, 1)), destination }),
     };
     net.engine(1).handle_packet(now, &to(link_local((1, 1))));

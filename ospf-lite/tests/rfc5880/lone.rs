@@ -132,12 +132,23 @@ impl Lone {
         self.hear_octets(&packet::encode(&packet));
     }
 
+    /// The far end's usual packet, which arrived so long ago.
+    pub fn hear_late(&mut self, age: Duration) {
+        let octets = packet::encode(&self.packet(|packet| packet));
+        let received = Received { interface: LINK, hop_limit: HOP_LIMIT, age, octets: &octets };
+        assert_eq!(self.bfd.handle_packet(self.now, &received), None);
+        self.collect();
+    }
+
     pub fn hear_octets(&mut self, octets: &[u8]) {
         self.hear_over(LINK, octets);
     }
 
     pub fn hear_over(&mut self, interface: InterfaceId, octets: &[u8]) {
-        self.bfd.handle_packet(self.now, &Received { interface, hop_limit: HOP_LIMIT, octets });
+        self.bfd.handle_packet(
+            self.now,
+            &Received { interface, hop_limit: HOP_LIMIT, age: Duration::ZERO, octets },
+        );
         self.collect();
     }
 

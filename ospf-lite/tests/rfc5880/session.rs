@@ -217,6 +217,9 @@ fn s9_a_packet_that_was_routed_is_refused() {
     let mut lone = Lone::up();
     let packet = lone.packet(down);
     let octets = packet::encode(&packet);
-    lone.bfd.handle_packet(lone.now, &Received { interface: LINK, hop_limit: 254, octets: &octets });
+    lone.bfd.handle_packet(
+        lone.now,
+        &Received { interface: LINK, hop_limit: 254, age: Duration::ZERO, octets: &octets },
+    );
     assert_eq!((lone.state(), lone.refused(Refusal::HopLimit)), (Up, 1));
 }

@@ -161,6 +161,17 @@ fn s6_8_4_silence_takes_a_session_down_from_init_and_from_up_with_diagnostic_1()
 }
 
 #[test]
+fn s6_8_4_silence_counts_from_the_arrival_of_the_last_packet_however_late_it_is_taken_in() {
+    let mut lone = Lone::settled();
+    lone.run(millis(400));
+    lone.hear_late(millis(250));
+    lone.run(millis(649));
+    assert_eq!(lone.state(), Up);
+    lone.run(millis(1));
+    assert_eq!(lone.state(), Down);
+}
+
+#[test]
 fn s6_8_7_the_gaps_are_75_to_100_percent_of_the_interval() {
     let mut lone = Lone::settled();
     lone.run_hearing(Duration::from_secs(60), millis(290), |packet| packet);

@@ -249,6 +249,7 @@ impl Puppet {
             interface: self.attachment.interface,
             source: PUPPET_ADDRESS,
             destination: ALL_SPF_ROUTERS,
+            age: Duration::ZERO,
             octets: encode(&packet, protection),
         };
         engine.handle_packet(now, &received);

@@ -178,6 +178,7 @@ impl Player {
                     interface: OUTSIDE,
                     source: arrival.source,
                     destination: arrival.destination,
+                    age: Duration::ZERO,
                     octets,
                 };
                 self.engine.handle_packet(self.clock.now(), &received);

@@ -41,11 +41,11 @@ pub fn handle_answer_timeout(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) 
     send(area, id, cx);
 }
 
-/// Judges a Hello (RFC 2328 section 10.5, RFC 5340 section 4.2.2.1) and tells the neighbor's state machine.
+/// Judges a Hello that arrived `age` ago (RFC 2328 section 10.5, RFC 5340 section 4.2.2.1) and tells the neighbor's state machine.
 pub fn handle(
     area: &mut Area,
     id: InterfaceId,
-    (router_id, source): (RouterId, Ipv6Addr),
+    (router_id, source, age): (RouterId, Ipv6Addr, Duration),
     hello: &Hello,
     cx: &mut Cx<'_>,
 ) -> Result<(), Refusal> {
@@ -87,7 +87,7 @@ pub fn handle(
         area.due.prefixes = true;
     }
 
-    cx.timers.arm(TimerKey::Inactivity(id), cx.now + dead_interval);
+    cx.timers.arm(TimerKey::Inactivity(id), cx.now + dead_interval.saturating_sub(age));
     events::handle_input(area, id, NeighborInput::HelloReceived, cx);
     let is_two_way = hello.neighbors.contains(&cx.config.router_id);
     let input = if is_two_way { NeighborInput::TwoWayReceived } else { NeighborInput::OneWayReceived };

@@ -246,6 +246,7 @@ impl World {
                     interface: link_interface(link),
                     source: link_local(link, from),
                     destination,
+                    age: Duration::ZERO,
                     octets,
                 };
                 self.arrive(to, link, from, &received);
