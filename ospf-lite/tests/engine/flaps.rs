@@ -68,6 +68,26 @@ fn a_link_that_flaps_is_left_alone_until_it_stays() {
 }
 
 #[test]
+fn nobody_wakes_up_for_hellos_that_are_not_sent() {
+    let mut net = flapped(0);
+    for end in ENDS {
+        net.configure_up(end, |link| link.hello_interval = seconds(1));
+    }
+    net.run(seconds(40));
+    flap(&mut net, FLAPS_MIN);
+    assert_eq!(flaps(&net), [Some(FLAPS_MIN); 2]);
+    let mut awake = 0;
+    let until = net.now + CALM - 2 * FLAP - Duration::from_millis(10);
+    while let Some(next) = net.engines[&1].poll_timeout().filter(|next| *next < until) {
+        net.run(next.since(net.now) + Duration::from_millis(1));
+        awake += 1;
+    }
+    assert_eq!(flaps(&net), [Some(FLAPS_MIN); 2]);
+    // The other link has Hellos every 10 s.
+    assert!(awake <= 2, "{awake} times");
+}
+
+#[test]
 fn fewer_losses_do_not_make_a_link_one_that_flaps() {
     let net = flapped(FLAPS_MIN - 1);
     assert!(is_full(&net));

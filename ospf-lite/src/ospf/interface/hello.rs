@@ -102,7 +102,8 @@ pub fn handle(
 /// Sends a Hello at once, or as soon as [`ANSWER_INTERVAL`] allows. A neighbor that has just started is heard by us at
 /// its first Hello; without an answer it would hear us only at our next one, up to HelloInterval later.
 fn answer(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    let Some(interface) = area.interfaces.get(&id) else {
+    let is_quiet = area.originations.returns.is_quiet(id);
+    let Some(interface) = area.interfaces.get(&id).filter(|_| !is_quiet) else {
         return;
     };
     match interface.hello_answered.map(|answered| answered + ANSWER_INTERVAL) {
@@ -128,8 +129,10 @@ pub fn send_early(area: &mut Area, cx: &mut Cx<'_>) {
     }
 }
 
+/// Arms the next periodic Hello; none while the link is left alone, after which [`start`] begins anew.
 fn arm(area: &mut Area, id: InterfaceId, cx: &mut Cx<'_>) {
-    let Some(interface) = area.interfaces.get_mut(&id) else {
+    let is_quiet = area.originations.returns.is_quiet(id);
+    let Some(interface) = area.interfaces.get_mut(&id).filter(|_| !is_quiet) else {
         return;
     };
     let Some(interval) = interface.link().map(|link| link.hello_interval.max(Duration::from_secs(1))) else {
