@@ -9,6 +9,7 @@ mod page;
 mod test_name;
 
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,10 +23,13 @@ fn main() -> ExitCode {
         Some("write") => write(&root),
         Some("check") => check(&root),
         Some("mutants") => {
-            let step = std::env::args().nth(2).and_then(|step| step.parse().ok()).unwrap_or(1);
-            mutant::run(&root, step, |line| {
-                let _ = writeln!(std::io::stdout(), "{line}");
-            })
+            match std::env::args().nth(2).map_or(Ok(1), |step| step.parse::<NonZeroUsize>().map(usize::from))
+            {
+                Ok(step) => mutant::run(&root, step, |line| {
+                    let _ = writeln!(std::io::stdout(), "{line}");
+                }),
+                Err(_) => Ok(vec![USAGE.to_owned()]),
+            }
         }
         _ => Ok(vec![USAGE.to_owned()]),
     };
