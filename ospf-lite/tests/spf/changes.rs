@@ -247,6 +247,17 @@ fn check(root: u32, batches: &[Vec<Step>]) -> Result<usize, TestCaseError> {
     Ok(routes_seen)
 }
 
+#[test]
+fn a_router_that_a_network_names_twice_is_known_in_parts() {
+    let link = |place, ends, claims| vec![Step::Link { place, ends, claims }];
+    let batches = [
+        link(19, (1, 89), (None, Some(1))),
+        vec![Step::Network { number: 0, routers: vec![89, 89] }],
+        link(0, (89, 1), (Some(1), None)),
+    ];
+    check(1, &batches).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -134,9 +134,14 @@ fn differing(before: Option<&Lsa>, after: Option<&Lsa>) -> Vec<VertexId> {
         claims
     };
     let (before, after) = (sorted(before), sorted(after));
+    let count = |claims: &[Claim], one: &Claim| {
+        claims.partition_point(|claim| claim <= one) - claims.partition_point(|claim| claim < one)
+    };
+    // Who says the same twice, and once afterwards, may say it in another LSA now.
     let missing = |from: &[Claim], other: &[Claim]| -> Vec<VertexId> {
-        let is_missing = |claim: &&Claim| other.binary_search(claim).is_err();
-        from.iter().filter(is_missing).map(|claim| claim.to).collect()
+        let same = from.chunk_by(|one, two| one == two);
+        let same = same.filter_map(|same| same.first().map(|claim| (claim, same.len())));
+        same.filter(|(claim, times)| *times > count(other, claim)).map(|(claim, _)| claim.to).collect()
     };
     let mut ends = [missing(&before, &after), missing(&after, &before)].concat();
     ends.sort_unstable();
