@@ -24,6 +24,9 @@ pub const FLAPS_MIN: u8 = 3;
 pub const CALM: Duration = Duration::from_secs(10);
 /// How long an adjacency that has begun counts as a way that is about to be there.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the first of several links that are taken up counts so before its neighbor answers: about as long as it takes until
+/// the far end has heard that it is needed.
+pub const ANSWER: Duration = Duration::from_millis(30);
 
 /// Which links are on their way back.
 #[derive(Debug, Default)]
@@ -36,8 +39,8 @@ pub struct Returns {
     held: BTreeSet<InterfaceId>,
     /// Those that flap and are left alone, up or down.
     quiet: BTreeSet<InterfaceId>,
-    /// Those whose adjacency has begun and is not there yet, with the neighbor, and since when.
-    coming: BTreeMap<InterfaceId, (RouterId, Instant)>,
+    /// Those by which there is about to be a way.
+    coming: BTreeMap<InterfaceId, Coming>,
     /// Those that are taken down on purpose: no loss that counts in a row.
     intended: BTreeSet<InterfaceId>,
 }
@@ -49,6 +52,17 @@ struct Use {
     neighbor: RouterId,
     /// Whether there is an adjacency; else it flaps, and is up.
     is_adjacent: bool,
+}
+
+/// A link whose adjacency is not there yet.
+#[derive(Debug, Clone, Copy)]
+struct Coming {
+    /// Who is at the far end.
+    neighbor: RouterId,
+    /// Whether the adjacency has begun; else the link was taken up before others.
+    is_begun: bool,
+    /// Until when it counts as a way.
+    until: Instant,
 }
 
 /// The last loss of a link.
@@ -144,16 +158,32 @@ impl Returns {
         self.lost.retain(|_, loss| now < loss.counts_until());
     }
 
+    /// Takes that a link is taken up and the others wait for its answer. If one did so in vain, they do not wait again.
+    fn ask(&mut self, id: InterfaceId, now: Instant) {
+        let Some(Loss { neighbor, .. }) = self.lost.get(&id) else { return };
+        if self.coming.values().all(|coming| coming.is_begun) {
+            self.coming.insert(id, Coming { neighbor: *neighbor, is_begun: false, until: now + ANSWER });
+        }
+    }
+
+    /// Returns whether there is about to be a way by a link.
+    fn is_coming(&self, id: InterfaceId, now: Instant) -> bool {
+        self.coming.get(&id).is_some_and(|coming| now < coming.until)
+    }
+
     /// Takes in by which links there is about to be a way, for as long as one that flaps may wait for that.
     fn handle_begun(&mut self, links: &BTreeMap<InterfaceId, Link>, cx: &mut Cx<'_>) {
-        let begun = links.iter().filter(|(_, link)| link.adjacent.is_none());
-        let begun = begun.filter_map(|(id, link)| Some((*id, link.begun?)));
         let before = std::mem::take(&mut self.coming);
-        self.coming = begun.map(|(id, who)| (id, *before.get(&id).unwrap_or(&(who, cx.now)))).collect();
+        let still = |id: &InterfaceId, link: &Link| {
+            let before = before.get(id).filter(|before| before.is_begun == link.begun.is_some());
+            let begun = |neighbor| Coming { neighbor, is_begun: true, until: cx.now + PATIENCE };
+            before.copied().or_else(|| link.begun.map(begun))
+        };
+        let absent = links.iter().filter(|(_, link)| link.is_up && link.adjacent.is_none());
+        self.coming = absent.filter_map(|(id, link)| Some((*id, still(id, link)?))).collect();
         if self.lost.values().any(Loss::flaps) {
-            let over = self.coming.values().map(|(_, since)| *since + PATIENCE);
-            over.filter(|over| cx.now < *over)
-                .for_each(|over| cx.timers.arm_no_later(TimerKey::Return, over));
+            let over = self.coming.values().map(|coming| coming.until).filter(|until| cx.now < *until);
+            over.for_each(|over| cx.timers.arm_no_later(TimerKey::Return, over));
         }
     }
 
@@ -176,8 +206,8 @@ impl Returns {
             let (waiting, until) = match is_adjacent {
                 true if !loss.is_told => (&mut self.held, loss.at + hold(cx.config)),
                 false if loss.flaps() && !is_begun => {
-                    let coming = self.coming.values().filter(|(_, since)| cx.now < *since + PATIENCE);
-                    others.extend(coming.map(|(who, _)| *who));
+                    let coming = self.coming.iter().filter(|(by, coming)| *by != id && cx.now < coming.until);
+                    others.extend(coming.map(|(_, coming)| coming.neighbor));
                     (&mut self.quiet, loss.at + CALM)
                 }
                 _ => continue,
@@ -189,6 +219,7 @@ impl Returns {
                 loss.is_told |= is_adjacent;
             }
         }
+        self.coming.retain(|id, _| !self.quiet.contains(id));
         let is_up = |id: &InterfaceId| links.get(id).is_some_and(|link| link.is_up);
         let flapping = self.lost.iter().filter(|(id, loss)| loss.flaps() && is_up(id));
         let flapping = flapping.map(|(id, loss)| (*id, Use { neighbor: loss.neighbor, is_adjacent: false }));
@@ -215,10 +246,14 @@ pub fn handle_links(area: &mut Area, routing: &Routing, cx: &mut Cx<'_>) {
     let mut taken_up = look(area, routing, cx);
     while let Some(id) = area.originations.returns.latest(&taken_up) {
         taken_up.remove(&id);
+        if !taken_up.is_empty() {
+            area.originations.returns.ask(id, cx.now);
+        }
         hello::start(area, id, cx);
         events::handle_input(area, id, NeighborInput::AdjOk, cx);
         let is_begun = area.interfaces.get(&id).is_some_and(|interface| Link::of(interface).begun.is_some());
-        if is_begun && !taken_up.is_empty() {
+        let is_way = is_begun || area.originations.returns.is_coming(id, cx.now);
+        if is_way && !taken_up.is_empty() {
             // It may be the way for which the others were to be taken up.
             taken_up.extend(look(area, routing, cx));
             taken_up.retain(|id| !area.originations.returns.is_quiet(*id));

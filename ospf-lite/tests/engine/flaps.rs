@@ -7,7 +7,7 @@ use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::InterfaceEvent;
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::packet::{Packet, PacketBody};
-use ospf_lite::ospf::returns::{CALM, FLAPS_MIN, PATIENCE};
+use ospf_lite::ospf::returns::{ANSWER, CALM, FLAPS_MIN, PATIENCE};
 
 use crate::harness::{Net, Sent, interface, seconds};
 
@@ -239,6 +239,45 @@ fn of_many_one_alone_is_taken_up() {
     // Those that stay come back.
     net.run(CALM);
     assert_eq!(full_spokes(&net).len(), 2);
+}
+
+/// A hub whose link to router 4 was lost last; none but the one to router 2 is in use.
+fn lost_last() -> Net {
+    let mut net = hub(&RIM, &[2]);
+    for is_up in [false, true] {
+        set_spoke(&mut net, 4, is_up);
+        net.run(FLAP / 2);
+    }
+    assert_eq!(full_spokes(&net), [2]);
+    net
+}
+
+#[test]
+fn the_one_that_was_lost_last_is_taken_up_before_the_others() {
+    let mut net = lost_last();
+    let begun = net.now;
+    set_spoke(&mut net, 2, false);
+    // Routers 3 and 5 hear of the loss sooner than router 4.
+    let time = net.run_until(seconds(5), |net| !full_spokes(net).is_empty());
+    assert!(time < Duration::from_millis(100), "{time:?}");
+    net.run(seconds(1));
+    assert_eq!(full_spokes(&net), [4]);
+    assert_eq!(net.count_sent(begun, |sent, _| [(1, 3), (1, 5)].contains(&sent.from)), 0);
+}
+
+#[test]
+fn where_the_first_does_not_answer_soon_the_others_are_taken_up() {
+    let mut net = lost_last();
+    net.loses = |_, sent| [(1, 4), (4, 1)].contains(&sent.from);
+    let begun = net.now;
+    set_spoke(&mut net, 2, false);
+    let time = net.run_until(seconds(5), |net| !full_spokes(net).is_empty());
+    assert!(time < ANSWER + Duration::from_millis(100), "{time:?}");
+    let by_others = |sent: &Sent| [(1, 3), (1, 5)].contains(&sent.from);
+    let first = net.sent.iter().find(|sent| sent.at >= begun && by_others(sent)).unwrap().at;
+    assert_eq!(first, begun + ANSWER);
+    net.run(seconds(1));
+    assert_eq!(full_spokes(&net).len(), 1);
 }
 
 #[test]
