@@ -85,7 +85,8 @@ pub fn update(area: &mut Area, cx: &mut Cx<'_>) {
     }
     let returns = &area.originations.returns;
     let interfaces = area.interfaces.iter().filter(|(id, _)| !returns.is_quiet(**id));
-    let mut view = View::new(interfaces, cx.config, area.transit(), restart::grace(area, cx));
+    let is_told = |id| !returns.is_untold(id);
+    let mut view = View::new(interfaces, is_told, cx.config, area.transit(), restart::grace(area, cx));
     view.adjacencies.retain(|id, _| !returns.holds(*id));
     let places = area.originations.places.next(&view);
     let wanted = if area.originations.leaves {

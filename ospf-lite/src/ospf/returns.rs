@@ -39,6 +39,8 @@ pub struct Returns {
     held: BTreeSet<InterfaceId>,
     /// Those that flap and are left alone, up or down.
     quiet: BTreeSet<InterfaceId>,
+    /// Those that flap and have no adjacency: what they would add to the area is about to be lost again.
+    untold: BTreeSet<InterfaceId>,
     /// Those by which there is about to be a way.
     coming: BTreeMap<InterfaceId, Coming>,
     /// Those that are taken down on purpose: no loss that counts in a row.
@@ -122,6 +124,11 @@ impl Returns {
         self.quiet.contains(&id)
     }
 
+    /// Returns whether a link flaps and has no adjacency: its prefixes are not to be told of.
+    pub fn is_untold(&self, id: InterfaceId) -> bool {
+        self.untold.contains(&id)
+    }
+
     /// Returns how many times in a row a link was lost that is left alone.
     pub fn flaps(&self, id: InterfaceId) -> Option<u8> {
         self.lost.get(&id).filter(|_| self.is_quiet(id)).map(|loss| loss.in_a_row)
@@ -197,10 +204,15 @@ impl Returns {
     ) -> BTreeSet<InterfaceId> {
         let before = std::mem::take(&mut self.quiet);
         self.held.clear();
+        self.untold.clear();
         for (id, loss) in &mut self.lost {
             let link = links.get(id);
             let is_adjacent = link.is_some_and(|link| link.adjacent.is_some());
             let is_begun = link.is_some_and(|link| link.begun.is_some());
+            if !is_adjacent && loss.flaps() && cx.now < loss.at + CALM {
+                self.untold.insert(*id);
+                cx.timers.arm_no_later(TimerKey::Return, loss.at + CALM);
+            }
             let others = links.iter().filter(|(by, _)| *by != id);
             let mut others: BTreeSet<RouterId> = others.filter_map(|(_, link)| link.adjacent).collect();
             let (waiting, until) = match is_adjacent {
@@ -270,10 +282,11 @@ fn look(area: &mut Area, routing: &Routing, cx: &mut Cx<'_>) -> BTreeSet<Interfa
         is_settled && routing.is_reached(neighbor, |router| others.contains(&router))
     };
     let returns = &mut area.originations.returns;
-    let before = (returns.held.clone(), returns.quiet.clone());
+    let before = (returns.held.clone(), returns.quiet.clone(), returns.untold.clone());
     returns.handle_lost(&links, cx.now);
     returns.handle_begun(&links, cx);
     let taken_up = returns.decide(&links, is_reached, cx);
-    area.due.origination |= before.0 != returns.held || before.1 != returns.quiet;
+    area.due.origination |=
+        before.0 != returns.held || before.1 != returns.quiet || before.2 != returns.untold;
     taken_up
 }

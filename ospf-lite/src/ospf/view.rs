@@ -23,7 +23,7 @@ pub struct View {
     pub grace: Option<GraceLsa>,
     /// The adjacencies that count, by interface.
     pub adjacencies: BTreeMap<InterfaceId, Adjacency>,
-    /// The prefixes of all interfaces that are up; where two have the same one, with the lower metric.
+    /// The prefixes of all interfaces that are up and told of; where two have the same one, with the lower metric.
     pub prefixes: BTreeMap<IpNet, AdvertisedPrefix>,
     /// The point-to-point interfaces that are up.
     pub links: BTreeMap<InterfaceId, LinkView>,
@@ -62,9 +62,10 @@ pub struct LinkView {
 }
 
 impl View {
-    /// Looks at these interfaces as they are.
+    /// Looks at these interfaces as they are. `is_told` says of which of them the area is told.
     pub fn new<'i>(
         interfaces: impl IntoIterator<Item = (&'i InterfaceId, &'i Interface)>,
+        is_told: impl Fn(InterfaceId) -> bool,
         config: &Config,
         transit: Transit,
         grace: Option<GraceLsa>,
@@ -80,15 +81,15 @@ impl View {
         };
         for (id, interface) in interfaces {
             if interface.state != InterfaceState::Down {
-                view.add(*id, interface);
+                view.add(*id, interface, is_told(*id));
             }
         }
         view
     }
 
-    fn add(&mut self, id: InterfaceId, interface: &Interface) {
+    fn add(&mut self, id: InterfaceId, interface: &Interface, is_told: bool) {
         let prefixes = prefixes(interface, self.family);
-        for prefix in &prefixes {
+        for prefix in prefixes.iter().filter(|_| is_told) {
             let known = self.prefixes.entry(prefix.prefix).or_insert(*prefix);
             if prefix.metric < known.metric {
                 *known = *prefix;

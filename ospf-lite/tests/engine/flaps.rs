@@ -5,11 +5,12 @@ use std::time::Duration;
 use ospf_lite::config::InterfaceKind;
 use ospf_lite::ids::{Family, InterfaceId};
 use ospf_lite::io::InterfaceEvent;
+use ospf_lite::ospf::lsa::LsType;
 use ospf_lite::ospf::neighbor::NeighborState;
 use ospf_lite::ospf::packet::{Packet, PacketBody};
 use ospf_lite::ospf::returns::{ANSWER, CALM, FLAPS_MIN, PATIENCE};
 
-use crate::harness::{Net, Sent, interface, seconds};
+use crate::harness::{Net, Sent, interface, key, prefix, seconds};
 
 /// Both ends of the link that flaps.
 const ENDS: [(u32, u32); 2] = [(1, 2), (2, 1)];
@@ -278,6 +279,48 @@ fn where_the_first_does_not_answer_soon_the_others_are_taken_up() {
     assert_eq!(first, begun + ANSWER);
     net.run(seconds(1));
     assert_eq!(full_spokes(&net).len(), 1);
+}
+
+/// A hub without a way, all of whose links that flap have been taken up and none answered; the one to router 3 has a prefix.
+fn unanswered() -> Net {
+    let mut net = hub(&RIM, &[2]);
+    let end = (1, 3);
+    for end in [end, (3, 1)] {
+        let mut config = interface(end, Family::Ipv6);
+        config.prefixes = vec![prefix(end, Family::Ipv6)];
+        if let InterfaceKind::PointToPoint(link) = &mut config.kind {
+            link.hello_interval = seconds(1);
+        }
+        net.configure(end.0, config);
+    }
+    net.loses = |_, sent| [3, 4, 5].iter().any(|far| [(1, *far), (*far, 1)].contains(&sent.from));
+    set_spoke(&mut net, 2, false);
+    let begun = net.now;
+    net.run(seconds(2));
+    assert!(net.count_sent(begun, |sent, _| sent.from == end) > 0);
+    net
+}
+
+fn tells_of_a_prefix(net: &Net) -> bool {
+    net.lsa(1, key(LsType::INTRA_AREA_PREFIX, 0, 1)).is_some()
+}
+
+#[test]
+fn the_prefix_of_one_that_flaps_is_told_with_its_adjacency() {
+    let mut net = unanswered();
+    assert!(!tells_of_a_prefix(&net));
+    net.loses = |_, sent| [4, 5].iter().any(|far| [(1, *far), (*far, 1)].contains(&sent.from));
+    // At the next Hello, with less than CALM since the last loss.
+    net.run_until(seconds(2), |net| net.is_full((1, 3)));
+    assert!(tells_of_a_prefix(&net));
+}
+
+#[test]
+fn the_prefix_of_one_that_flaps_is_told_when_it_stays() {
+    let mut net = unanswered();
+    net.run(CALM);
+    assert!(tells_of_a_prefix(&net));
+    assert!(full_spokes(&net).is_empty());
 }
 
 #[test]
