@@ -101,7 +101,7 @@ impl BfdSocket {
     }
 
     /// Takes in a packet that was accepted; `is_settled` says that another one like it would say no more than that the far end is
-    /// alive. Once it has said so twice, what it says again is set aside, and wakes nobody up.
+    /// alive. Once it has said so often enough, what it says again is set aside, and wakes nobody up.
     pub fn hear(&mut self, octets: &[u8], is_settled: bool) -> io::Result<()> {
         let is_changed = self.repetition.hear(Pattern::beginning(octets), is_settled);
         let outcome = if is_changed { self.set_aside() } else { Ok(()) };
@@ -262,6 +262,7 @@ fn receive_control(socket: &Socket, buffer: &mut [u8]) -> io::Result<ControlArri
 
 #[cfg(test)]
 mod tests {
+    use super::super::repetition::ALIKE_MIN;
     use super::*;
     use std::collections::BTreeSet;
     use std::future::poll_fn;
@@ -294,9 +295,9 @@ mod tests {
             let mut socket = BfdSocket::open("lo", 1, Ipv6Addr::LOCALHOST, 1).unwrap();
             let mut buffer = [0; 64];
             let send = |socket: &BfdSocket, octet| socket.send(Ipv6Addr::LOCALHOST, &[octet; 24]).unwrap();
-            for is_expected in [false, true] {
+            for heard in 1..=ALIKE_MIN {
                 socket.hear(&[7; 24], true).unwrap();
-                assert_eq!(socket.is_setting_aside(), is_expected);
+                assert_eq!(socket.is_setting_aside(), heard == ALIKE_MIN);
             }
             // The kernel begins to stamp what arrives a moment after somebody has asked for it.
             let stamped = async {

@@ -174,7 +174,7 @@ impl OspfSocket {
     }
 
     /// Takes in a Hello of a family's neighbor that was accepted; `is_settled` says that another one like it would say no more than
-    /// that the neighbor is alive. Once it has said so twice, what it says again is set aside, and wakes nobody up.
+    /// that the neighbor is alive. Once it has said so often enough, what it says again is set aside, and wakes nobody up.
     pub fn hear(
         &mut self,
         family: Family,

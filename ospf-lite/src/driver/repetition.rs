@@ -71,10 +71,16 @@ pub(super) fn filter(patterns: &[&Pattern], alike: u32, others: u32) -> Vec<Inst
     tests.chain([(RETURN, 0, 0, others)]).collect()
 }
 
-/// What one far end says again and again, once it has said it twice.
+/// How many times in a row something is said before it is expected: over a link that flaps nothing is, and no socket opened for
+/// nothing.
+pub(super) const ALIKE_MIN: u8 = 4;
+
+/// What one far end says again and again, once it has said it often enough.
 #[derive(Debug, Default)]
 pub(super) struct Repetition {
     last: Option<Pattern>,
+    /// How many times in a row, as far as that counts.
+    in_a_row: u8,
     is_expected: bool,
 }
 
@@ -82,9 +88,11 @@ impl Repetition {
     /// Takes in what was accepted; `is_settled` says that another one like it would change nothing. Returns whether something
     /// else than before is expected.
     pub fn hear(&mut self, heard: Option<Pattern>, is_settled: bool) -> bool {
-        let is_again = heard.is_some() && heard == self.last;
+        let before = if heard == self.last { self.in_a_row } else { 0 };
+        self.in_a_row = if heard.is_some() { before.saturating_add(1).min(ALIKE_MIN) } else { 0 };
         self.last = heard;
-        std::mem::replace(&mut self.is_expected, is_again && is_settled) != self.is_expected
+        let is_expected = self.in_a_row == ALIKE_MIN && is_settled;
+        std::mem::replace(&mut self.is_expected, is_expected) != is_expected
     }
 
     /// Expects nothing, as at the beginning.
@@ -173,24 +181,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_twice_is_expected_until_something_else_is_said() {
+    fn what_was_said_often_enough_is_expected_until_something_else_is_said() {
         let says = |octet: u8| Pattern::beginning(&[octet; 24]);
         let mut repetition = Repetition::default();
-        assert!(!repetition.hear(says(1), true));
-        assert_eq!(repetition.expected(), None, "said once");
+        let say_before = |repetition: &mut Repetition, octet| {
+            for _ in 1..ALIKE_MIN {
+                assert!(!repetition.hear(says(octet), true));
+                assert_eq!(repetition.expected(), None, "not said often enough");
+            }
+        };
+        say_before(&mut repetition, 1);
         assert!(repetition.hear(says(1), true));
         assert_eq!(repetition.expected(), says(1).as_ref());
         assert!(!repetition.hear(says(1), true));
         assert!(repetition.hear(says(2), true), "something else");
         assert_eq!(repetition.expected(), None);
-        assert!(repetition.hear(says(2), true));
-        assert!(repetition.hear(says(2), false), "not settled any more");
+        say_before(&mut repetition, 3);
+        assert!(repetition.hear(says(3), true));
+        assert!(repetition.hear(says(3), false), "not settled any more");
         assert_eq!(repetition.expected(), None);
-        assert!(repetition.hear(says(2), true));
+        assert!(repetition.hear(says(3), true));
         repetition.forget();
         assert_eq!(repetition.expected(), None);
-        assert!(!repetition.hear(says(2), true), "said once since");
-        for _ in 0..3 {
+        say_before(&mut repetition, 3);
+        for _ in 0..2 * ALIKE_MIN {
             assert!(!repetition.hear(None, true), "too long to be told from others");
         }
     }

@@ -326,7 +326,7 @@ fn hellos_that_are_said_again_and_again_wait_aside_and_wake_nobody() {
 
             let source = "fe80::1".parse().unwrap();
             for (family, number) in [(Family::Ipv6, 6), (Family::Ipv4, 4)] {
-                for _ in 0..2 {
+                for _ in 0..4 {
                     socket.hear(family, (&hello(number), source), true).unwrap();
                 }
             }
