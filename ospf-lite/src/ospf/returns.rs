@@ -286,6 +286,9 @@ fn look(area: &mut Area, routing: &Routing, cx: &mut Cx<'_>) -> BTreeSet<Interfa
     returns.handle_lost(&links, cx.now);
     returns.handle_begun(&links, cx);
     let taken_up = returns.decide(&links, is_reached, cx);
+    for id in returns.quiet.difference(&before.1) {
+        [TimerKey::Hello(*id), TimerKey::HelloAnswer(*id)].into_iter().for_each(|key| cx.timers.disarm(key));
+    }
     area.due.origination |=
         before.0 != returns.held || before.1 != returns.quiet || before.2 != returns.untold;
     taken_up

@@ -89,6 +89,32 @@ fn nobody_wakes_up_for_hellos_that_are_not_sent() {
 }
 
 #[test]
+fn nobody_wakes_up_for_hellos_of_links_that_are_left_alone_again() {
+    let mut net = hub(&RIM, &[2]);
+    for end in [(1, 3), (3, 1), (1, 4), (4, 1), (1, 5), (5, 1)] {
+        net.configure_up(end, |link| link.hello_interval = seconds(1));
+    }
+    // While there is no way each of them has Hellos, at other moments than the others.
+    net.loses = |_, sent| sent.from.0 == 1 || sent.from.1 == 1;
+    (2..=5).for_each(|spoke| set_spoke(&mut net, spoke, false));
+    for spoke in 3..=5 {
+        set_spoke(&mut net, spoke, true);
+        net.run(seconds(1) / 3);
+    }
+    net.loses = |_, _| false;
+    net.run_until(seconds(5), |net| full_spokes(net).len() == 1);
+    let (begun, used) = (net.now, full_spokes(&net));
+    let mut in_vain = 0;
+    while let Some(next) = net.engines[&1].poll_timeout().filter(|next| *next < begun + seconds(1)) {
+        net.run(next.since(net.now));
+        in_vain += usize::from(net.count_sent(next, |sent, _| sent.from.0 == 1) == 0);
+    }
+    assert_eq!(full_spokes(&net), used);
+    // Once for the adjacency that had begun, which is given a second.
+    assert!(in_vain <= 1, "{in_vain} times");
+}
+
+#[test]
 fn fewer_losses_do_not_make_a_link_one_that_flaps() {
     let net = flapped(FLAPS_MIN - 1);
     assert!(is_full(&net));
