@@ -47,6 +47,8 @@ pub(super) struct Sample {
     pub lost_at_return: usize,
     /// Processor time of r1's routing from the failure to a moment after the way around was in use.
     pub processor: Duration,
+    /// What it uses in as long a time while nothing happens.
+    pub rest: Duration,
 }
 
 /// Lets the link between r1 and r2 fail and come back once.
@@ -57,7 +59,11 @@ pub(super) fn fail_once(
     floor: &Floor,
 ) -> Result<Sample, LabError> {
     wait_for_way(lab, flows, true)?;
-    sleep(QUIET);
+    sleep(QUIET / 2);
+    let (before, begun) = (subject.processor_time(lab, "r1")?, Instant::now());
+    sleep(QUIET / 2);
+    let at_rest = subject.processor_time(lab, "r1")?.saturating_sub(before);
+    let at_rest = at_rest.div_duration_f64(begun.elapsed());
     let mut sample = Sample::default();
     let pace = case.pace(subject);
     let mut turn = match pace {
@@ -69,7 +75,7 @@ pub(super) fn fail_once(
     if let Some(turn) = turn.as_ref().filter(|_| case == Case::Carrier) {
         turn.rest();
     }
-    let before = subject.processor_time(lab, "r1")?;
+    let (before, begun) = (subject.processor_time(lab, "r1")?, Instant::now());
     case.fail(lab)?;
     if let Some(turn) = turn.as_mut().filter(|_| case == Case::Carrier) {
         turn.note_carrier();
@@ -78,6 +84,7 @@ pub(super) fn fail_once(
     wait_for_way(lab, flows, false)?;
     wait_for_probes(&probes, (MARGIN, pace.interval()))?;
     sample.processor = subject.processor_time(lab, "r1")?.saturating_sub(before);
+    sample.rest = begun.elapsed().mul_f64(at_rest);
     for (flow, probe) in flows.iter().zip(probes) {
         let [ipv6, ipv4] = &mut sample.away;
         *if flow.address.is_ipv6() { ipv6 } else { ipv4 } = Some(probe.stop()?.away);

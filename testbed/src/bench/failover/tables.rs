@@ -33,8 +33,13 @@ impl Finding {
         self.samples.iter().map(|sample| sample.lost_at_return).sum()
     }
 
-    fn processor(&self) -> f64 {
-        middle(self.samples.iter().map(|sample| milliseconds(sample.processor)).collect()).unwrap_or_default()
+    /// Returns the processor time, and how much of it is not what is used at rest.
+    fn processor(&self) -> (f64, f64) {
+        let median = |of: fn(&Sample) -> Duration| {
+            middle(self.samples.iter().map(|sample| milliseconds(of(sample))).collect()).unwrap_or_default()
+        };
+        let all = median(|sample| sample.processor);
+        (all, (all - median(|sample| sample.rest)).max(0.0))
     }
 }
 
@@ -116,13 +121,15 @@ fn print_rest(console: Console, first: &str, rows: &Rows<'_>, orders: &Orders) {
     let columns: Vec<String> = orders
         .subjects
         .iter()
-        .map(|subject| format!("{}: CPU of R1 in ms, lost at return", subject.name()))
+        .map(|subject| format!("{}: CPU of R1 in ms (beyond rest), lost at return", subject.name()))
         .collect();
     console.line(head(first, &columns));
     for (title, found) in rows {
         let cell = |subject: &Subject| {
-            find(found, *subject)
-                .map_or(NOTHING.to_owned(), |one| format!("{:.1}, {}", one.processor(), one.lost_at_return()))
+            find(found, *subject).map_or(NOTHING.to_owned(), |one| {
+                let (all, beyond) = one.processor();
+                format!("{all:.1} ({beyond:.1}), {}", one.lost_at_return())
+            })
         };
         console.line(row(title, orders.subjects.iter().map(cell)));
     }
