@@ -148,7 +148,10 @@ impl Daemon {
                     }
                 }
             }
-            self.serve_names();
+            match self.names.served.as_ref().map(|served| Arc::clone(&served.table)) {
+                Some(table) => self.serve(table),
+                None => self.serve_names(),
+            }
         }
     }
 
@@ -161,7 +164,14 @@ impl Daemon {
 
     /// Works out who answers for what, and has it served.
     fn serve_names(&mut self) {
-        let Some(wanted) = self.wanted_service() else { return };
+        if let Some(table) = self.zone_table() {
+            self.serve(table);
+        }
+    }
+
+    /// Has it served who answers for what.
+    fn serve(&mut self, table: Arc<ZoneTable>) {
+        let Some(wanted) = self.wanted_service(table) else { return };
         if self.names.served.as_ref() == Some(&wanted) {
             return;
         }
@@ -180,17 +190,22 @@ impl Daemon {
         self.names.served = Some(wanted);
     }
 
-    fn wanted_service(&self) -> Option<Served> {
-        let (config, facts) = (self.reconciler.config()?, self.reconciler.facts()?);
+    fn zone_table(&self) -> Option<Arc<ZoneTable>> {
+        let config = self.reconciler.config()?;
         let (domain, told) = (own::domain(&config.mesh)?, self.names.told.as_ref()?);
         let mut heard = Heard::new(&self.names.lsas);
         heard.announced.insert(config.mesh.host_id, told.clone());
         let belief = Belief { own: config.mesh.host_id, domains: &config.names.foreign };
         let mut table = ZoneTable::new(&domain, &heard.announced, &config.delegates, belief);
         table.conflicts.extend(heard.not_understood);
+        Some(Arc::new(table))
+    }
+
+    fn wanted_service(&self, table: Arc<ZoneTable>) -> Option<Served> {
+        let (config, facts) = (self.reconciler.config()?, self.reconciler.facts()?);
         let mut settings = own::settings(config, facts);
         settings.clients.extend(self.names.prefixes.iter().copied());
-        Some(Served { table: Arc::new(table), settings, places: own::places(config, facts) })
+        Some(Served { table, settings, places: own::places(config, facts) })
     }
 
     /// Returns what is known of names; `None` before this router is.
