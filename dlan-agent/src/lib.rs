@@ -47,5 +47,6 @@ pub mod store;
 pub mod supervised;
 pub mod system;
 pub mod topology;
+pub mod unhurried;
 pub mod window;
 pub mod zones;

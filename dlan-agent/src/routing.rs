@@ -292,6 +292,23 @@ impl InterfaceFeed {
         changes
     }
 
+    /// Returns what must be told when a device can, or can no longer, carry packets, and takes it as told. Nothing if it is no
+    /// interface: others may stand on it.
+    pub fn set_up(&mut self, device: &LinkName, up: bool) -> Option<Vec<InterfaceChange>> {
+        self.told.values().find(|(told, _)| told.name == device.as_str())?;
+        let of_device = self.told.iter_mut().filter(|(_, (told, _))| told.name == device.as_str());
+        let changed =
+            of_device.filter_map(|(id, (_, is_up))| (std::mem::replace(is_up, up) != up).then_some(*id));
+        let change = if up { InterfaceChange::Up } else { InterfaceChange::Down };
+        Some(changed.map(change).collect())
+    }
+
+    /// Returns the kernel's numbers of devices, as far as they were told.
+    pub fn numbers(&self, devices: &BTreeSet<LinkName>) -> BTreeSet<u32> {
+        let named = |told: &&DeviceInterface| devices.iter().any(|device| device.as_str() == told.name);
+        self.told.values().map(|(told, _)| told).filter(named).map(|told| told.ifindex).collect()
+    }
+
     /// Returns the device behind an interface.
     pub fn device(&self, id: InterfaceId) -> Option<&str> {
         self.told.get(&id).map(|(interface, _)| interface.name.as_str())

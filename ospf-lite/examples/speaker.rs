@@ -82,7 +82,8 @@ async fn speak(options: Options) -> Result<(), Box<dyn Error>> {
             DriverEvent::Engine(family, Event::RoutesChanged) => {
                 driver.inspect(move |engines| print_routes(engines, family)).await?;
             }
-            DriverEvent::Engine(_, Event::OtherLsasChanged | Event::NeighborLost { .. }) => {}
+            DriverEvent::Engine(_, Event::OtherLsasChanged | Event::NeighborLost { .. })
+            | DriverEvent::LeftAlone(_) => {}
             DriverEvent::SocketNotOpened(interface, error) => println!("{interface}: {error}"),
             DriverEvent::SocketFailed(interface, error) => println!("{interface}: {error}"),
         }

@@ -45,13 +45,17 @@ impl Daemon {
             Done::Hint => self.reconciler.handle_hint(now),
             Done::DeviceDown(device) if self.reconciler.is_up(&device) => {
                 self.handle_lost(&device, Loss::Device);
-                self.carriers_due = true;
+                self.unhurried.handle_lost(now, &device);
+                self.hear_late();
+                self.carriers.push((device, false));
             }
             Done::DeviceDown(_) => {}
             Done::LateHint => self.reconciler.handle_late_hint(now),
             Done::DeviceUp(device) => {
                 self.reconciler.handle_returned(now, &device);
-                self.carriers_due = true;
+                if self.reconciler.is_up(&device) {
+                    self.carriers.push((device, true));
+                }
             }
             Done::Resolved(peer, answer) => {
                 if let Err(error) = &answer {

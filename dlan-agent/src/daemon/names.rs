@@ -13,7 +13,7 @@ use ospf_lite::ospf::route::RouteTable;
 use ospf_lite::time::Instant;
 use tracing::warn;
 
-use super::{AgentError, Daemon, engine_view};
+use super::{AgentError, Daemon, EARLY, engine_view};
 use crate::control::names::NamesReport;
 use crate::names::announcement::Announcement;
 use crate::names::heard::Heard;
@@ -137,7 +137,7 @@ impl Daemon {
     /// Takes over whose questions are answered, once a while has passed since that changed.
     pub(super) fn handle_names_timeout(&mut self) {
         let now = self.clock.now();
-        if self.names.prefixes_at.take_if(|at| *at <= now).is_some() {
+        if self.names.prefixes_at.take_if(|at| *at <= now + EARLY).is_some() {
             let before = std::mem::replace(&mut self.names.taken, self.names.tables.clone());
             for (table, before) in self.names.tables.iter().zip(&before) {
                 for prefix in table.keys_apart(before).into_iter().filter(|prefix| prefix.prefix_len() > 0) {

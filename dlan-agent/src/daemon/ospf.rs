@@ -1,5 +1,6 @@
 //! What the main loop tells the OSPF task, and what it does with what it hears from there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ospf_lite::driver::{DriverEvent, Engines};
@@ -59,6 +60,12 @@ impl Daemon {
                 self.read_at.get_or_insert(self.clock.now() + READ_TOLD_AFTER);
                 false
             }
+            DriverEvent::LeftAlone(interfaces) => {
+                let names = interfaces.iter().filter_map(|id| LinkName::new(self.feed.device(*id)?).ok());
+                self.unhurried.handle_left_alone(names.collect());
+                self.hear_late();
+                false
+            }
             DriverEvent::SocketNotOpened(interface, error) => {
                 warn!(
                     device = self.feed.device(interface),
@@ -79,6 +86,13 @@ impl Daemon {
         self.reconciler.handle_lost(self.clock.now(), device, loss);
         if let Some(plan) = self.reconciler.poll_reroute() {
             work::reroute(&self.system, &self.done_in, plan);
+        }
+    }
+
+    /// Lets the kernel's word of links that flap and are left alone wait, if these are others than before.
+    pub(super) fn hear_late(&mut self) {
+        if let Some(links) = self.unhurried.poll(self.clock.now()) {
+            self.system.hear_late(self.feed.numbers(links));
         }
     }
 
@@ -110,46 +124,25 @@ impl Daemon {
         self.signs_at = Some(self.signs_at.map_or(at, |due| due.min(at)));
     }
 
-    /// Tells the engines of interfaces that came, went or changed.
+    /// Tells the engines of interfaces that came, went or changed, and of carriers in the order in which they did.
     pub(super) async fn feed_engine(&mut self) -> Result<(), AgentError> {
-        let is_whole = std::mem::take(&mut self.interfaces_due);
-        if !std::mem::take(&mut self.carriers_due) && !is_whole {
-            return Ok(());
-        }
-        if is_whole {
-            self.ensure_engine().await?;
-            self.tell_names().await?;
-        }
-        let (Some(engine), Some(facts), Some(_), Some(config)) =
-            (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
-        else {
-            return Ok(());
-        };
-        if is_whole {
-            self.wanted = match routing::interfaces(&self.round_trips.effective(config), facts) {
-                Ok(wanted) => wanted,
-                Err(error) => {
-                    error!(%error, "interfaces cannot be addressed");
-                    return Ok(());
-                }
-            };
-            // The zone of a prefix is told before the prefix: until then it would pass for internal.
-            let zones = announcement::encode(&zones::own(config, facts.sides()));
-            if self.zones_told.as_ref() != Some(&zones) {
-                for family in [Family::Ipv6, Family::Ipv4] {
-                    engine.driver.private(family, zones.clone()).await?;
-                }
-                self.zones_told = Some(zones);
-            }
-            self.seen = work::devices(config, facts, &self.reconciler);
-        }
-        let links = self.reconciler.known().map(|known| &known.links);
-        for (device, seen) in &mut self.seen {
-            if links.is_some_and(|links| links.contains_key(device)) {
-                seen.up = self.reconciler.is_up(device);
+        let mut changes: Vec<InterfaceChange> = Vec::new();
+        for (device, up) in self.carriers.drain(..) {
+            match self.feed.set_up(&device, up) {
+                Some(of_device) => changes.extend(of_device),
+                None => self.interfaces_due = true,
             }
         }
-        for change in self.feed.diff(&self.wanted, &self.seen) {
+        if std::mem::take(&mut self.interfaces_due) {
+            self.tell_interfaces(changes).await?;
+            changes = self.diff_interfaces().await?;
+        }
+        self.tell_interfaces(changes).await
+    }
+
+    async fn tell_interfaces(&self, changes: Vec<InterfaceChange>) -> Result<(), AgentError> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        for change in changes {
             match change {
                 InterfaceChange::Configure(interface) => engine.driver.configure(*interface).await?,
                 InterfaceChange::Up(id) => engine.driver.up(id).await?,
@@ -158,6 +151,34 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// Sees to it that there are engines, and returns what interfaces they have to be told of.
+    async fn diff_interfaces(&mut self) -> Result<Vec<InterfaceChange>, AgentError> {
+        self.ensure_engine().await?;
+        self.tell_names().await?;
+        let (Some(engine), Some(facts), Some(_), Some(config)) =
+            (&self.engine, self.reconciler.facts(), self.reconciler.known(), self.reconciler.config())
+        else {
+            return Ok(Vec::new());
+        };
+        let wanted = match routing::interfaces(&self.round_trips.effective(config), facts) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                error!(%error, "interfaces cannot be addressed");
+                return Ok(Vec::new());
+            }
+        };
+        // The zone of a prefix is told before the prefix: until then it would pass for internal.
+        let zones = announcement::encode(&zones::own(config, facts.sides()));
+        if self.zones_told.as_ref() != Some(&zones) {
+            for family in [Family::Ipv6, Family::Ipv4] {
+                engine.driver.private(family, zones.clone()).await?;
+            }
+            self.zones_told = Some(zones);
+        }
+        let seen = work::devices(config, facts, &self.reconciler);
+        Ok(self.feed.diff(&wanted, &seen))
     }
 
     /// Starts the OSPF task once the router is known, and again when it is to be another one: a Router ID is for life.
@@ -186,6 +207,8 @@ impl Daemon {
             None => {}
         }
         self.names.forget_told();
+        self.unhurried.handle_left_alone(BTreeSet::new());
+        self.hear_late();
         if self.engine.is_some() {
             self.feed = InterfaceFeed::default();
             self.reconciler.handle_routing_restarted(self.clock.now());

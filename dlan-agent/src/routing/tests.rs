@@ -187,6 +187,20 @@ fn gateway_of(dlan_routers: &[RouterId], prefix: &str, route: Route) -> Option<I
 }
 
 #[test]
+fn each_loss_and_each_return_of_a_carrier_is_told_once() {
+    let mut feed = InterfaceFeed::default();
+    feed.diff(&wanted(TEXT), &seen(&[("dlan-vx2", 7)]));
+    let (link, other) = (LinkName::new("dlan-vx2").unwrap(), LinkName::new("dlan-vx3").unwrap());
+    assert_eq!(feed.set_up(&link, true), Some(vec![]), "it was told to be there");
+    assert_eq!(feed.set_up(&link, false), Some(vec![InterfaceChange::Down(InterfaceId(2))]));
+    assert_eq!(feed.set_up(&link, false), Some(vec![]));
+    assert_eq!(feed.set_up(&other, false), None, "others may stand on it");
+    assert_eq!(feed.set_up(&link, true), Some(vec![InterfaceChange::Up(InterfaceId(2))]));
+    assert_eq!(feed.diff(&wanted(TEXT), &seen(&[("dlan-vx2", 7)])), []);
+    assert_eq!(feed.numbers(&BTreeSet::from([link, other])), BTreeSet::from([7]));
+}
+
+#[test]
 fn ipv4_goes_to_a_dlan_router_by_its_link_local_address_and_to_another_by_its_ipv4_address() {
     let neighbor = Ipv4Addr::new(10, 0, 4, 10);
     let by_ipv6 = gateway_of(&[RouterId(2)], "10.3.0.0/24", route(Some(neighbor)));

@@ -17,6 +17,8 @@ mod nft_generation;
 pub mod nftables;
 mod nginx;
 mod nginx_workers;
+mod notification_filter;
+mod notifications;
 mod process;
 mod program_ends;
 mod programs;
@@ -105,6 +107,8 @@ pub struct System {
     nginx: Mutex<Option<nginx::Asked>>,
     /// The processes of programs.
     processes: watched::Sender<BTreeSet<Process>>,
+    /// The numbers of the devices that nobody hurries to hear of.
+    unhurried: watched::Sender<BTreeSet<u32>>,
 }
 
 impl System {
@@ -121,7 +125,8 @@ impl System {
         let links = Links::new(config.links.clone());
         let (record, nginx) = (Mutex::new(record), Mutex::new(None));
         let (left, ruleset) = (Mutex::default(), Mutex::default());
-        Ok(Self { links, rtnl, record, left, ruleset, nginx, processes, config })
+        let unhurried = watched::Sender::default();
+        Ok(Self { links, rtnl, record, left, ruleset, nginx, processes, unhurried, config })
     }
 
     /// Counts a start of the OSPF engines and returns its authentication epoch, higher than those of all earlier ones.
@@ -227,7 +232,17 @@ impl System {
 
     /// Tells of changes in the kernel, made by whomever.
     pub fn watch(&self) -> Hints {
-        Hints::start(self.rtnl.port())
+        Hints::start(self.rtnl.port(), self.unhurried.subscribe())
+    }
+
+    /// Lets what is told of the devices with these numbers wait until something else is told, and nobody wake up for it.
+    pub fn hear_late(&self, devices: BTreeSet<u32>) {
+        self.unhurried.send_replace(devices);
+    }
+
+    /// Has what waits be told.
+    pub fn hear_aside(&self) {
+        self.unhurried.send_if_modified(|devices| !devices.is_empty());
     }
 
     /// Tells of programs whose process ends.

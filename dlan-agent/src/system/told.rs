@@ -7,7 +7,6 @@ use netlink_packet_core::{NLM_F_REPLACE, NLMSG_DONE, NLMSG_NOOP, NetlinkBuffer, 
 use netlink_packet_route::link::LinkFlags;
 use netlink_packet_route::neighbour::NeighbourState;
 use nix::libc;
-use socket2::SockFilter;
 use vxlan::link::LinkName;
 
 use super::rtnl_next_hop::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
@@ -28,48 +27,6 @@ const LASTING: [u16; 7] = [
     libc::IFLA_LINKINFO,
     libc::IFLA_IFALIAS,
 ];
-
-/// An instruction of the kernel's packet filter: what to do, how many to leave out if it is so and if not, a number.
-type Instruction = (u16, u8, u8, u32);
-/// The filter's words (classic BPF, `linux/filter.h`).
-const LOAD_32: u16 = 0x20;
-const LOAD_16: u16 = 0x28;
-const LOAD_8: u16 = 0x30;
-const IS_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
-/// Where a message has its type and its sender's port, and what is told of a neighbor its family (`struct nlmsghdr`, `struct ndmsg`).
-const NLMSG_TYPE: u32 = 4;
-const NLMSG_PID: u32 = 12;
-const NDM_FAMILY: u32 = 16;
-
-/// Returns what leaves in the kernel what would be read for nothing: what it finds out of neighbors as traffic comes and goes, of
-/// which only entries of forwarding databases are let through (see [`is_made_by_hand`]); routes and next hop objects that were set
-/// from `own_port`.
-pub fn filter(own_port: u32) -> [SockFilter; 13] {
-    // As the filter loads it, which takes numbers for those of a network.
-    let own_port = u32::from_be_bytes(own_port.to_ne_bytes());
-    let instructions: [Instruction; 13] = [
-        (LOAD_16, 0, 0, NLMSG_TYPE),
-        (IS_EQUAL, 5, 0, as_loaded(libc::RTM_NEWNEIGH)),
-        (IS_EQUAL, 4, 0, as_loaded(libc::RTM_DELNEIGH)),
-        (IS_EQUAL, 5, 0, as_loaded(libc::RTM_NEWROUTE)),
-        (IS_EQUAL, 4, 0, as_loaded(libc::RTM_DELROUTE)),
-        (IS_EQUAL, 3, 0, as_loaded(RTM_NEWNEXTHOP)),
-        (IS_EQUAL, 2, 4, as_loaded(RTM_DELNEXTHOP)),
-        (LOAD_8, 0, 0, NDM_FAMILY),
-        (IS_EQUAL, 2, 3, libc::AF_BRIDGE.cast_unsigned()),
-        (LOAD_32, 0, 0, NLMSG_PID),
-        (IS_EQUAL, 1, 0, own_port),
-        (RETURN, 0, 0, u32::MAX),
-        (RETURN, 0, 0, 0),
-    ];
-    instructions.map(|(code, yes, no, value)| SockFilter::new(code, yes, no, value))
-}
-
-/// Returns a type as the filter loads it.
-const fn as_loaded(message_type: u16) -> u32 {
-    u16::from_be_bytes(message_type.to_ne_bytes()) as u32
-}
 
 /// What was told so far.
 #[derive(Debug)]
@@ -223,7 +180,6 @@ mod tests {
     use netlink_packet_route::neighbour::NeighbourMessage;
     use netlink_packet_route::route::{RouteMessage, RouteProtocol};
     use proptest::prelude::*;
-    use socket2::{Domain, Socket, Type};
 
     use super::*;
 
@@ -320,27 +276,6 @@ mod tests {
         assert_eq!(neighbor(AddressFamily::Bridge, NeighbourState::Permanent), News::Soon);
         assert_eq!(neighbor(AddressFamily::Bridge, NeighbourState::Reachable), News::Nothing);
         assert_eq!(neighbor(AddressFamily::Inet6, NeighbourState::Permanent), News::Nothing);
-    }
-
-    #[test]
-    fn the_kernel_passes_on_whatever_may_say_something() {
-        let (kernel, socket) = Socket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
-        socket.attach_filter(&filter(OWN)).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let set = [libc::RTM_NEWROUTE, libc::RTM_DELROUTE, RTM_NEWNEXTHOP, RTM_DELNEXTHOP];
-        let ports = [0, 9, OWN, OWN.swap_bytes()];
-        for (kind, port) in (0..130).flat_map(|kind| ports.map(|port| (kind, port))) {
-            for family in 0..=u8::MAX {
-                let octets = framed((kind, 0, port), &[family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-                kernel.send(&octets).unwrap();
-                let is_neighbor = [libc::RTM_NEWNEIGH, libc::RTM_DELNEIGH].contains(&kind);
-                let is_bridge = i32::from(family) == libc::AF_BRIDGE;
-                let is_passed_on = if is_neighbor { is_bridge } else { !set.contains(&kind) || port != OWN };
-                let mut buffer = Vec::with_capacity(octets.len());
-                let received = socket.recv(buffer.spare_capacity_mut());
-                assert_eq!(received.is_ok(), is_passed_on, "{kind} {port} {family}: {received:?}");
-            }
-        }
     }
 
     #[test]

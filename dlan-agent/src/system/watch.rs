@@ -1,43 +1,26 @@
 //! Tells that something in the kernel changed. What, is for whoever looks; but for devices that can carry nothing any
 //! more, which cannot wait for a look.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket, protocols};
-use nix::libc;
-use socket2::SockRef;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
 
 use vxlan::link::LinkName;
 
-use super::told::{self, News, Told};
+use super::notifications::Notifications;
+use super::told::News;
 use crate::state::ruleset::TABLE_NAME;
 
 /// How long until a socket that failed is opened again.
 const REOPEN_DELAY: Duration = Duration::from_secs(1);
 /// The kernel's group of changes to nftables (NFNLGRP_NFTABLES).
 const GROUP_NFTABLES: u32 = 7;
-/// What tells of devices, addresses, routes, rules, the VXLAN devices' remote ends and next hop objects. With an object that
-/// goes go routes, in IPv4 without a word.
-const GROUPS: [u32; 9] = [
-    libc::RTNLGRP_NEIGH,
-    libc::RTNLGRP_LINK,
-    libc::RTNLGRP_IPV4_IFADDR,
-    libc::RTNLGRP_IPV6_IFADDR,
-    libc::RTNLGRP_IPV4_ROUTE,
-    libc::RTNLGRP_IPV6_ROUTE,
-    libc::RTNLGRP_IPV4_RULE,
-    libc::RTNLGRP_IPV6_RULE,
-    libc::RTNLGRP_NEXTHOP,
-];
-/// Longer than anything that the kernel tells at a time, in octets.
-const DATAGRAM_MAX: usize = 32 * 1024;
-
 /// Devices that went down or came back and were not heard of yet; beyond them a look finds out.
-const CARRIERS_MAX: usize = 64;
+const CARRIERS_MAX: usize = 512;
 
 /// What the kernel told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +50,8 @@ struct Sender {
     carriers: mpsc::Sender<Hint>,
     /// The number that notifications of our own routes and next hop objects carry.
     own_port: u32,
+    /// The numbers of the devices that nobody hurries to hear of.
+    unhurried: watch::Receiver<BTreeSet<u32>>,
 }
 
 impl Sender {
@@ -79,22 +64,41 @@ impl Sender {
         let _ = self.late_looks.try_send(());
     }
 
+    fn say(&self, news: News) {
+        match news {
+            News::Down { device, is_set } => {
+                self.tell(Hint::Down(device));
+                if is_set {
+                    self.hint();
+                }
+            }
+            News::Up(device) => self.tell(Hint::Up(device)),
+            News::Soon => self.hint(),
+            News::Later => self.hint_later(),
+            News::Nothing => {}
+        }
+    }
+
     fn tell(&self, carrier: Hint) {
-        // Whoever is so far behind looks at everything anyway.
-        let _ = self.carriers.try_send(carrier);
-        self.hint_later();
+        match self.carriers.try_send(carrier) {
+            Ok(()) => self.hint_later(),
+            // Whoever is so far behind looks at everything.
+            Err(_) => self.hint(),
+        }
     }
 }
 
 impl Hints {
     /// Begins to listen, in the network namespace of the calling thread; within a runtime.
-    /// `own_port` is that of the connection which sets routes and next hop objects.
-    pub(super) fn start(own_port: u32) -> Self {
+    /// `own_port` is that of the connection which sets routes and next hop objects, `unhurried` the numbers of the devices that nobody
+    /// hurries to hear of: what is told of them is heard before the next other thing, and whenever these are said again.
+    pub(super) fn start(own_port: u32, unhurried: watch::Receiver<BTreeSet<u32>>) -> Self {
         // One hint waits: a second would say nothing more.
         let (looks_in, looks) = mpsc::channel(1);
         let (late_in, late_looks) = mpsc::channel(1);
         let (carriers_in, carriers) = mpsc::channel(CARRIERS_MAX);
-        let sender = Sender { looks: looks_in, late_looks: late_in, carriers: carriers_in, own_port };
+        let sender =
+            Sender { looks: looks_in, late_looks: late_in, carriers: carriers_in, own_port, unhurried };
         tokio::spawn(keep(sender.clone(), listen_rtnl));
         tokio::spawn(keep(sender, listen_nftables));
         Self { looks, late_looks, carriers }
@@ -124,38 +128,17 @@ async fn keep<F: Future<Output = io::Result<()>>>(sender: Sender, listen: impl F
 }
 
 async fn listen_rtnl(sender: Sender) -> io::Result<()> {
-    let mut socket = TokioSocket::new(protocols::NETLINK_ROUTE)?;
-    if let Err(error) = SockRef::from(socket.socket_ref()).attach_filter(&told::filter(sender.own_port)) {
-        debug!(%error, "the kernel tells more than is read");
-    }
-    socket.socket_mut().bind(&SocketAddr::new(0, 0))?;
-    for group in GROUPS {
-        socket.socket_mut().add_membership(group)?;
-    }
-    let mut told = Told::new(sender.own_port);
-    let mut datagram = Vec::with_capacity(DATAGRAM_MAX);
+    let mut notifications = Notifications::listen(sender.own_port)?;
+    let mut unhurried = sender.unhurried.clone();
+    let say = |news| sender.say(news);
     loop {
-        datagram.clear();
         tokio::select! {
             () = sender.looks.closed() => return Ok(()),
-            received = socket.recv(&mut datagram) => received?,
-        }
-        let mut rest = datagram.as_slice();
-        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
-            match told.handle(&message) {
-                News::Down { device, is_set } => {
-                    sender.tell(Hint::Down(device));
-                    if is_set {
-                        sender.hint();
-                    }
-                }
-                News::Up(device) => sender.tell(Hint::Up(device)),
-                News::Soon => sender.hint(),
-                News::Later => sender.hint_later(),
-                News::Nothing => {}
+            Ok(()) = unhurried.changed() => {
+                let devices = unhurried.borrow_and_update().clone();
+                notifications.put_aside(&devices, &say)?;
             }
-            let length = usize::try_from(message.length()).unwrap_or(usize::MAX);
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            heard = notifications.hear(&say) => heard?,
         }
     }
 }

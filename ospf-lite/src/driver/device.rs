@@ -120,18 +120,17 @@ impl Device {
         self.interface = interface;
     }
 
-    /// Takes whether the link is left alone, and returns whether that is another answer. What arrives wakes nobody up then.
-    pub fn leave_alone(&mut self, is_left_alone: bool) -> io::Result<bool> {
-        if is_left_alone == self.is_left_alone {
-            return Ok(false);
+    /// Takes whether the link is left alone. What arrives wakes nobody up then.
+    pub fn leave_alone(&mut self, is_left_alone: bool) -> io::Result<()> {
+        if is_left_alone == std::mem::replace(&mut self.is_left_alone, is_left_alone) {
+            return Ok(());
         }
-        self.is_left_alone = is_left_alone;
         match &mut self.socket {
             Some(socket) if is_left_alone => socket.unwatch(),
             Some(socket) => socket.watch()?,
             None => {}
         }
-        Ok(true)
+        Ok(())
     }
 
     pub fn set_up(&mut self, up: bool) {

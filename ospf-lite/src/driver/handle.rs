@@ -1,6 +1,6 @@
 //! How the rest of a program speaks with a running driver: commands in, events out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct DriverEnded;
 pub enum DriverEvent {
     /// An engine's own event.
     Engine(Family, Event),
+    /// The interfaces of the links that flap and are left alone by both engines, all of them: nobody hurries to hear of these.
+    LeftAlone(BTreeSet<InterfaceId>),
     /// A device's socket could not be opened; the driver tries again.
     SocketNotOpened(InterfaceId, OpenError),
     /// A device's socket failed; the driver opens another one.

@@ -149,8 +149,8 @@ impl Driver {
             self.collect_events();
             self.handle_timeouts();
             self.transmit();
-            self.raise_events();
             self.leave_alone();
+            self.raise_events();
             self.want_sessions();
             match self.wait().await {
                 Wake::Command(None) => return,
@@ -230,7 +230,9 @@ impl Driver {
         match command {
             Command::Configure(interface) => self.configure(*interface),
             Command::Remove(id) => {
-                self.engines.devices.remove(&id);
+                if self.engines.devices.remove(&id).is_some_and(|device| device.is_left_alone) {
+                    self.tell_left_alone();
+                }
                 self.handle_interface(&InterfaceEvent::Removed(id));
             }
             Command::Up(id) => {
@@ -321,14 +323,24 @@ impl Driver {
     /// and nobody wakes up for it.
     fn leave_alone(&mut self) {
         let Engines { ipv6, ipv4, devices, .. } = &mut self.engines;
-        let mut failed = Vec::new();
-        for (id, device) in devices {
-            match device.leave_alone(ipv6.is_left_alone(*id) && ipv4.is_left_alone(*id)) {
-                Ok(is_changed) => self.sessions_due |= is_changed,
-                Err(error) => failed.push((*id, error)),
+        let (mut is_changed, mut failed) = (false, Vec::new());
+        for (id, device) in &mut *devices {
+            let is_left_alone = ipv6.is_left_alone(*id) && ipv4.is_left_alone(*id);
+            is_changed |= is_left_alone != device.is_left_alone;
+            if let Err(error) = device.leave_alone(is_left_alone) {
+                failed.push((*id, error));
             }
         }
+        if is_changed {
+            self.sessions_due = true;
+            self.tell_left_alone();
+        }
         failed.into_iter().for_each(|(id, error)| self.abandon_socket(id, error));
+    }
+
+    fn tell_left_alone(&mut self) {
+        let left_alone = self.engines.devices.iter().filter(|(_, device)| device.is_left_alone);
+        self.pending.push(DriverEvent::LeftAlone(left_alone.map(|(id, _)| *id).collect()));
     }
 
     /// Wants the BFD sessions that follow from devices and neighbors, if these may have changed.

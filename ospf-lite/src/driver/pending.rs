@@ -9,7 +9,8 @@ use crate::io::Event;
 /// How many events wait; past it the oldest that is no "look again" is dropped.
 const PENDING_MAX: usize = 512;
 
-/// The waiting events, oldest first. "Look again" waits at most once per kind and family.
+/// The waiting events, oldest first. "Look again" waits at most once per kind and family, and of what a later event says anew
+/// only that waits.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     events: VecDeque<DriverEvent>,
@@ -21,12 +22,15 @@ impl Pending {
     }
 
     pub fn push(&mut self, event: DriverEvent) {
+        if matches!(event, DriverEvent::LeftAlone(_)) {
+            self.events.retain(|waiting| !matches!(waiting, DriverEvent::LeftAlone(_)));
+        }
         let again = look_again(&event);
         if again.is_some() && self.events.iter().any(|waiting| look_again(waiting) == again) {
             return;
         }
         if self.events.len() >= PENDING_MAX
-            && let Some(oldest) = self.events.iter().position(|waiting| look_again(waiting).is_none())
+            && let Some(oldest) = self.events.iter().position(can_be_lost)
         {
             self.events.remove(oldest);
         }
@@ -42,6 +46,11 @@ impl Pending {
     }
 }
 
+/// Returns whether nobody misses much without it.
+fn can_be_lost(event: &DriverEvent) -> bool {
+    look_again(event).is_none() && !matches!(event, DriverEvent::LeftAlone(_))
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum LookAgain {
     Routes,
@@ -53,6 +62,7 @@ fn look_again(event: &DriverEvent) -> Option<(Family, LookAgain)> {
         DriverEvent::Engine(family, Event::RoutesChanged) => Some((*family, LookAgain::Routes)),
         DriverEvent::Engine(family, Event::OtherLsasChanged) => Some((*family, LookAgain::OtherLsas)),
         DriverEvent::Engine(_, Event::NeighborChanged { .. } | Event::NeighborLost { .. })
+        | DriverEvent::LeftAlone(_)
         | DriverEvent::SocketNotOpened(..)
         | DriverEvent::SocketFailed(..) => None,
     }
@@ -75,10 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_never_misses_that_routes_changed() {
+    fn a_slow_reader_never_misses_that_routes_changed_or_which_links_are_left_alone() {
         let mut pending = Pending::default();
         for family in [Family::Ipv6, Family::Ipv4, Family::Ipv6] {
             pending.push(DriverEvent::Engine(family, Event::RoutesChanged));
+        }
+        for links in [vec![InterfaceId(1)], vec![InterfaceId(1), InterfaceId(2)]] {
+            pending.push(DriverEvent::LeftAlone(links.into_iter().collect()));
         }
         for number in 0..10_000 {
             pending.push(neighbor(number));
@@ -89,5 +102,10 @@ mod tests {
         }
         assert_eq!(left.len(), PENDING_MAX);
         assert_eq!(left.iter().filter(|event| look_again(event).is_some()).count(), 2);
+        let links = left.iter().filter_map(|event| match event {
+            DriverEvent::LeftAlone(links) => Some(links.len()),
+            _ => None,
+        });
+        assert_eq!(links.collect::<Vec<_>>(), [2], "the last word about them, once");
     }
 }
