@@ -18,7 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "flapping",
-        claim: "A link that loses its carrier again and again is left alone, which `dlan status` says at both ends, by BFD too, until it stays: then it is used again. At most one probe is lost at each loss.",
+        claim: "A link that loses its carrier again and again is left alone, which `dlan status` says at both ends, by BFD too, and nobody wakes up for its carrier, until it stays: then it is used again. At most one probe is lost at each loss.",
         topology: "triangle",
         run: flapping,
     },
@@ -88,6 +88,9 @@ fn flapping(stage: &mut Stage) -> Result<(), LabError> {
     stage.lab.wait_for_routes(LIMIT)?;
     let probes = start_probes(stage)?;
     wait_for_probes(&probes)?;
+    for end in &ENDS {
+        claim(!is_put_aside(stage, end)?, || format!("{} puts a carrier aside", end.router))?;
+    }
     let mut losses = 0;
     while !is_left_alone(stage, &ENDS[0])? {
         claim(losses < LOSSES_MAX, || format!("after {losses} losses it is not left alone"))?;
@@ -112,6 +115,20 @@ fn flapping(stage: &mut Stage) -> Result<(), LabError> {
         })?;
     }
     claim(is_left_alone(stage, &ENDS[1])?, || format!("{} does not leave it alone", ENDS[1].router))?;
+    wait::until(LIMIT, "its carrier to be put aside at both ends", || {
+        let is_put_aside = |end| is_put_aside(stage, end).map_err(|error| error.with_causes());
+        if is_put_aside(&ENDS[0])? && is_put_aside(&ENDS[1])? {
+            return Ok(());
+        }
+        // It is for a while after a loss, which may be over.
+        for is_there in [false, true] {
+            for end in &ENDS {
+                set_carrier(stage, end, is_there).map_err(|error| error.with_causes())?;
+                wait_for_carrier(stage, end, is_there).map_err(|error| error.with_causes())?;
+            }
+        }
+        Err("it is heard of at once".to_owned())
+    })?;
     for end in &ENDS {
         wait::until(LEFT_ALONE_LIMIT, &format!("{} to have no BFD session on it", end.router), || {
             let links = stage.lab.dlan_json(end.router, &["links"]).map_err(|error| error.with_causes())?;
@@ -123,13 +140,15 @@ fn flapping(stage: &mut Stage) -> Result<(), LabError> {
             }
         })?;
     }
-    stage.saw(format!("left alone at both ends after {losses} losses, by BFD too"));
+    stage
+        .saw(format!("left alone at both ends after {losses} losses, by BFD too, and its carrier put aside"));
     for end in &ENDS {
         wait_for_way(stage, end, end.device, LIMIT)?;
         wait::until(LIMIT, &format!("{} to say no more of it", end.router), || {
             let is_left_alone = is_left_alone(stage, end).map_err(|error| error.with_causes())?;
             if is_left_alone { Err("it is left alone".to_owned()) } else { Ok(()) }
         })?;
+        claim(!is_put_aside(stage, end)?, || format!("{} still puts its carrier aside", end.router))?;
     }
     wait_for_probes(&probes)?;
     let mut worst = 0;
@@ -148,6 +167,13 @@ fn is_left_alone(stage: &Stage, end: &End) -> Result<bool, LabError> {
     let problems = status.get("problems").and_then(Value::as_array).into_iter().flatten();
     let mut said = problems.filter_map(|problem| problem.get("what")?.as_str());
     Ok(said.any(|what| what.contains(LEFT_ALONE)))
+}
+
+/// Returns whether a router has a socket for what the kernel tells of devices alone: one for carriers that are put aside.
+fn is_put_aside(stage: &Stage, end: &End) -> Result<bool, LabError> {
+    let sockets = stage.lab.node(end.router)?.run("cat", &["/proc/net/netlink"])?;
+    let mut sockets = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    Ok(sockets.any(|columns| matches!(columns.as_slice(), [_, "0", _, "00000001", ..])))
 }
 
 fn lose_and_return(stage: &Stage, first: &End, second: &End) -> Result<String, LabError> {
