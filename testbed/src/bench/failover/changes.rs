@@ -31,8 +31,10 @@ pub(super) fn measure(
     subject: Subject,
     (orders, desk): (&Orders, &Desk),
 ) -> Result<(), LabError> {
-    prefixes::start_announcer(lab, (1, Case::Carrier))?;
-    subject.start(lab, Case::Carrier, &["r1".to_owned()])?;
+    desk.undisturbed(|| {
+        prefixes::start_announcer(lab, (1, Case::Carrier))?;
+        subject.start(lab, Case::Carrier, &["r1".to_owned()])
+    })?;
     prefixes::wait_for_all(lab, "r1", (subject, 1))?;
     let mut samples = Vec::new();
     for number in 0..orders.changes {
